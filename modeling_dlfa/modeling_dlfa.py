@@ -1,0 +1,563 @@
+"""DLFA models. This file travels with every checkpoint: torch, transformers and stdlib only."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import ModelOutput, logging
+
+from .configuration_dlfa import DlfaConfig, plain_checkpoint_message
+from .fusion_dlfa import FUSION_CLASSES, init_fusion, masked_mean, take
+
+logger = logging.get_logger(__name__)
+
+BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+
+
+@dataclass
+class DlfaModelOutput(ModelOutput):
+    """Output of `DlfaModel`.
+
+    Attributes:
+        last_hidden_state: The fused stream, B x T x E.
+        pooler_output: Activation of the pooler over the fused first token (or mean), B x E; None without a pooler.
+        hidden_states: Of the backbone, before the fusion: embeddings and every block's output, each B x T x E.
+        attentions: Of the backbone, each B x heads x T x T.
+        fusion_weights: The gate, 0 at padding: B x T averaged over features, or B x T x E. With several lower layers
+            and the `"select"` gate B x T x S (x E), the share of each stream, the last layer's first. None for
+            fusions without a gate.
+    """
+
+    last_hidden_state: torch.FloatTensor | None = None
+    pooler_output: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    fusion_weights: torch.FloatTensor | None = None
+
+
+@dataclass
+class DlfaClassifierOutput(ModelOutput):
+    """Output of the task models.
+
+    Attributes:
+        loss: Scalar, with labels.
+        logits: B x num_labels for sequences, B x T x num_labels for tokens.
+        hidden_states: As in `DlfaModelOutput`.
+        attentions: As in `DlfaModelOutput`.
+        fusion_weights: As in `DlfaModelOutput`.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    fusion_weights: torch.FloatTensor | None = None
+
+
+class Streams(NamedTuple):
+    """What the fusion reads: the primary stream, the secondary ones (each B x T x E) and the padding mask (B x T)."""
+
+    primary: torch.Tensor
+    secondary: list[torch.Tensor]
+    mask: torch.Tensor | None
+
+
+class DlfaPooler(nn.Module):
+    """BERT's pooler, a linear map and tanh, over what the pooling took from the fused stream (B x E to B x E)."""
+
+    def __init__(self, config: DlfaConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.activation = nn.Tanh()
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        return self.activation(self.dense(pooled))
+
+
+class DlfaPreTrainedModel(PreTrainedModel):
+    """Weight initialisation, and loading of DLFA checkpoints and of plain encoders, for all DLFA models."""
+
+    config_class = DlfaConfig
+    base_model_prefix = "dlfa"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = True
+    _supports_attention_backend = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_sdpa = True
+
+    def __init__(self, config: DlfaConfig, *args: Any, **kwargs: Any) -> None:
+        config.check_values()
+        backbone_class = MODEL_MAPPING[type(config.backbone_config)]
+        for flag in BACKEND_FLAGS:
+            setattr(self, flag, getattr(backbone_class, flag, False))
+        super().__init__(config, *args, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        init_fusion(module)
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None, **kwargs: Any) -> None:
+        """Recomputes activations in the backward pass instead of keeping them.
+
+        Raises:
+            ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
+        """
+        gradient_checkpointing_kwargs = {"use_reentrant": False, **(gradient_checkpointing_kwargs or {})}
+        if gradient_checkpointing_kwargs["use_reentrant"] and self.config.fusion != "last":
+            raise ValueError(
+                "Reentrant gradient checkpointing cuts the gradient of the lower layers that DLFA fuses; pass "
+                'gradient_checkpointing_kwargs={"use_reentrant": False}.'
+            )
+        super().gradient_checkpointing_enable(gradient_checkpointing_kwargs, **kwargs)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args: Any, **kwargs: Any
+    ) -> DlfaPreTrainedModel:
+        """Loads a DLFA checkpoint; arguments as for every transformers model.
+
+        Raises:
+            ValueError: The checkpoint is a plain encoder's.
+        """
+        if kwargs.get("config") is not None and pretrained_model_name_or_path is not None:
+            hub_kwargs = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
+            try:
+                saved, _ = DlfaConfig.get_config_dict(pretrained_model_name_or_path, **hub_kwargs)
+            except OSError:
+                saved = {}  # Weights without a configuration of their own: the given one counts.
+            if saved.get("model_type", DlfaConfig.model_type) != DlfaConfig.model_type:
+                raise ValueError(plain_checkpoint_message(saved["model_type"]))
+        return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+
+    @classmethod
+    def from_backbone(
+        cls,
+        backbone_name_or_path: str | os.PathLike,
+        *,
+        dtype: torch.dtype | str = torch.float32,
+        attn_implementation: str | None = None,
+        **kwargs: Any,
+    ) -> DlfaPreTrainedModel:
+        """Wraps a pretrained encoder: its weights are loaded once, fusion and head are newly initialised.
+
+        The pooler of the checkpoint, where it has one, is kept and reads the fused first token. Elsewhere, and with
+        mean pooling, the pooler is initialised as part of the head, and a warning says so.
+
+        Args:
+            backbone_name_or_path: Hub id or folder of an encoder checkpoint.
+            dtype: Of all weights. float32 also for half-precision checkpoints, since training needs it.
+            attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
+            kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
+                (`revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`, ...).
+
+        Returns:
+            The model, in evaluation mode.
+
+        Raises:
+            ValueError: A wrong configuration value, a checkpoint that is no plain encoder or lacks weights of it.
+            TypeError: An argument that does not exist.
+
+        Example:
+            >>> model = DlfaForSequenceClassification.from_backbone(
+            ...     "google-bert/bert-base-multilingual-cased", fusion_layers=8, num_labels=3
+            ... )
+        """
+        hub_kwargs = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
+        backbone_config = AutoConfig.from_pretrained(backbone_name_or_path, **hub_kwargs)
+        if backbone_config.model_type == DlfaConfig.model_type:
+            raise ValueError(f"{backbone_name_or_path} is a DLFA checkpoint already: load it with from_pretrained.")
+        known = DlfaConfig()
+        unknown = [key for key in kwargs if not hasattr(known, key)]
+        if unknown:
+            raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for what there is.")
+        config = DlfaConfig(backbone_config=backbone_config, **kwargs)
+        config._attn_implementation = attn_implementation
+        backbone, info = AutoModel.from_pretrained(
+            backbone_name_or_path,
+            config=config.backbone_config,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            output_loading_info=True,
+            **hub_kwargs,
+        )
+        missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
+        if missing or info["mismatched_keys"]:
+            raise ValueError(
+                f"{backbone_name_or_path} is no whole {backbone_config.model_type!r} checkpoint: it lacks "
+                f"{missing or info['mismatched_keys']}."
+            )
+        pooler = _pretrained_pooler(backbone) if not info["missing_keys"] and config.pooling == "cls" else None
+        return cls._assemble(config, backbone, pooler)
+
+    @classmethod
+    def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
+        # On the meta device no second backbone takes memory or time.
+        with torch.device("meta"):
+            model = cls(config)
+        base = model.base_model
+        backbone.pooler = None
+        base.backbone = backbone
+        model.config.backbone_config = backbone.config
+        if pooler is not None and base.pooler is not None:
+            base.pooler.dense = pooler
+        # The head comes before the fusion, so that one seed gives every fusion the same head.
+        parts = {"classifier": getattr(model, "classifier", None), "pooler": base.pooler, "fusion": base.fusion}
+        fresh = {name: part for name, part in parts.items() if part is not None and _on_meta(part)}
+        for part in fresh.values():
+            part.to_empty(device=backbone.device)
+            part.to(backbone.dtype)
+            part.apply(model._init_weights)
+        model.config.dtype = backbone.dtype
+        if fresh:
+            logger.warning(
+                f"Newly initialised in {cls.__name__}, to be trained before use: {', '.join(sorted(fresh))}."
+                + (" The pooler is part of the head: no pretrained one serves it." if "pooler" in fresh else "")
+            )
+        return model.eval()
+
+
+def _on_meta(module: nn.Module) -> bool:
+    return any(parameter.is_meta for parameter in module.parameters())
+
+
+def _pretrained_pooler(backbone: PreTrainedModel) -> nn.Linear | None:
+    """Returns the linear map of a backbone's pooler if it is BERT's kind (linear map, then tanh)."""
+    pooler = getattr(backbone, "pooler", None)
+    dense = getattr(pooler, "dense", pooler)
+    size = backbone.config.hidden_size
+    fits = isinstance(dense, nn.Linear) and dense.weight.shape == (size, size) and dense.bias is not None
+    activation = getattr(pooler, "activation", getattr(backbone, "pooler_activation", None))
+    return dense if fits and (activation is torch.tanh or isinstance(activation, nn.Tanh)) else None
+
+
+class DlfaModel(DlfaPreTrainedModel):
+    """An encoder whose last layer is fused with lower layers (Chen et al. 2022).
+
+    Args:
+        config: Configuration; a pooler is built if its `add_pooling_layer` says so.
+    """
+
+    _no_split_modules: list[str] = []
+
+    def __init__(self, config: DlfaConfig) -> None:
+        super().__init__(config)
+        self.backbone = AutoModel.from_config(config.backbone_config)
+        # The pooler reads the fused stream: inside the backbone it would be computed in vain.
+        if getattr(self.backbone, "pooler", None) is not None:
+            self.backbone.pooler = None
+        self.fusion = FUSION_CLASSES[config.fusion](config, len(config.fusion_layers))
+        self.pooler = DlfaPooler(config) if config.add_pooling_layer else None
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Returns the backbone's word embeddings."""
+        return self.backbone.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replaces the backbone's word embeddings."""
+        self.backbone.set_input_embeddings(value)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_fusion_weights: bool | str | None = None,
+        pooled_output_only: bool = False,
+        return_dict: bool | None = None,
+        **kwargs: Any,
+    ) -> DlfaModelOutput | tuple[torch.Tensor, ...]:
+        """Encodes, fuses and pools.
+
+        Args:
+            input_ids: B x T.
+            attention_mask: B x T, 1 for a real token, 0 for padding; all real if None.
+            token_type_ids: B x T; not read by backbones without segment embeddings.
+            position_ids: B x T.
+            inputs_embeds: B x T x E, instead of `input_ids`.
+            output_attentions: Whether to return the backbone's attentions.
+            output_hidden_states: Whether to return the backbone's hidden states.
+            output_fusion_weights: True for the gate averaged over features, `"full"` for the whole.
+            pooled_output_only: Compute the fused stream only where the pooler reads it; `last_hidden_state` is None.
+            return_dict: Whether to return a `DlfaModelOutput` or a tuple.
+            kwargs: Further arguments of the backbone.
+
+        Raises:
+            ValueError: A mask that is not B x T where the fusion reads whole sentences; `pooled_output_only` without
+                a pooler.
+        """
+        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        if output_fusion_weights is None:
+            output_fusion_weights = self.config.output_fusion_weights
+        if pooled_output_only and self.pooler is None:
+            raise ValueError("pooled_output_only needs a pooler: this model was built with add_pooling_layer=False.")
+        streams, outputs = self._encode(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            **kwargs,
+        )
+        one_position = pooled_output_only and self.config.pooling == "cls"
+        fused = gate = pooled = None
+        if not one_position or output_fusion_weights:
+            fused, gate = self.fusion(*streams)
+        if self.pooler is not None:
+            pooled = self.pooler(self._pool(streams, None if one_position else fused))
+        output = DlfaModelOutput(
+            last_hidden_state=None if pooled_output_only else fused,
+            pooler_output=pooled,
+            hidden_states=outputs.get("hidden_states"),
+            attentions=outputs.get("attentions"),
+            fusion_weights=self._fusion_weights(gate, streams.mask, output_fusion_weights),
+        )
+        return output if return_dict else output.to_tuple()
+
+    def _encode(
+        self, *, attention_mask: torch.Tensor | None, output_hidden_states: bool | None, **kwargs: Any
+    ) -> tuple[Streams, dict[str, Any]]:
+        """Runs the backbone and returns the streams, and what else the caller asked for."""
+        if output_hidden_states is None:
+            output_hidden_states = self.config.output_hidden_states
+        if kwargs["output_attentions"] is None:
+            kwargs["output_attentions"] = self.config.output_attentions
+        if not getattr(self.config.backbone_config, "type_vocab_size", 0):
+            kwargs.pop("token_type_ids", None)
+        layers = self.config.fusion_layers
+        # From v5.1x on a list keeps those states alone; before, it is true and all are kept until this returns.
+        wanted = True if output_hidden_states else (list(layers) or None)
+        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        outputs = self.backbone(
+            attention_mask=attention_mask, output_hidden_states=wanted, return_dict=True, **kwargs
+        )
+        primary = outputs.last_hidden_state
+        secondary = [self._commensurate(outputs.hidden_states[layer], primary) for layer in layers]
+        mask = attention_mask
+        if mask is not None and mask.dim() != 2:
+            if self.config.fusion == "aif" or self.config.pooling == "mean":
+                raise ValueError(
+                    f"attention_mask has shape {tuple(mask.shape)}; DLFA reads whole sentences and needs the B x T "
+                    "padding mask."
+                )
+            mask = None
+        extra = {"attentions": outputs.get("attentions")}
+        if output_hidden_states:
+            extra["hidden_states"] = outputs.hidden_states
+        return Streams(primary, secondary, mask), extra
+
+    def _commensurate(self, stream: torch.Tensor, primary: torch.Tensor) -> torch.Tensor:
+        if self.config.stream_norm == "layer_norm":
+            stream = nn.functional.layer_norm(stream, stream.shape[-1:])
+        return stream.to(primary.dtype)
+
+    def _pool(self, streams: Streams, fused: torch.Tensor | None) -> torch.Tensor:
+        """Returns what the pooler reads, B x E, from the fused stream or, without it, by fusing one position."""
+        if self.config.pooling == "mean":
+            return masked_mean(fused, streams.mask)[:, 0]
+        if streams.mask is None:
+            first = torch.zeros(streams.primary.size(0), dtype=torch.long, device=streams.primary.device)
+        else:
+            first = streams.mask.long().argmax(dim=1)  # Index 0, or beyond padding on the left.
+        if fused is None:
+            return self.fusion(*streams, positions=first)[0][:, 0]
+        return take(fused, first)[:, 0]
+
+    def _fusion_weights(
+        self, gate: torch.Tensor | None, mask: torch.Tensor | None, wanted: bool | str | None
+    ) -> torch.Tensor | None:
+        if gate is None or not wanted:
+            return None
+        weights = gate if wanted == "full" else gate.mean(dim=-1)
+        if mask is None:
+            return weights
+        return weights.masked_fill(mask.view(*mask.shape, *(1,) * (weights.dim() - 2)) == 0, 0.0)
+
+
+class DlfaForSequenceClassification(DlfaPreTrainedModel):
+    """DLFA with a classifier over the pooled fused stream: sentences and sentence pairs.
+
+    With `fusion="last"` on BERT weights it computes exactly what `BertForSequenceClassification` does.
+
+    Args:
+        config: Configuration; its `add_pooling_layer` is set in an own copy.
+    """
+
+    def __init__(self, config: DlfaConfig) -> None:
+        super().__init__(_with_pooler(config, True))
+        self.num_labels = config.num_labels
+        self.dlfa = DlfaModel(self.config)
+        self.dropout = nn.Dropout(config.classifier_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_fusion_weights: bool | str | None = None,
+        return_dict: bool | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
+        """Classifies sequences; the gate is computed only where the pooler reads.
+
+        Args:
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds: As in `DlfaModel`.
+            labels: B class ids; B x num_labels of 0 and 1 (multi-label); B or B x num_labels numbers (regression).
+                The problem type follows from them as in every transformers model, if the config leaves it open.
+            output_attentions, output_hidden_states, output_fusion_weights, return_dict: As in `DlfaModel`.
+            num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
+            kwargs: Further arguments of the backbone.
+        """
+        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        outputs = self.dlfa(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            output_fusion_weights=output_fusion_weights,
+            pooled_output_only=True,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.classifier(self.dropout(outputs.pooler_output))
+        loss = None
+        if labels is not None:
+            loss = self._loss(logits, labels.to(logits.device), num_items_in_batch)
+        return _classifier_output(loss, logits, outputs, return_dict)
+
+    def _loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None
+    ) -> torch.Tensor:
+        if self.config.problem_type is None:
+            if self.num_labels == 1:
+                self.config.problem_type = "regression"
+            elif labels.dtype in (torch.long, torch.int):
+                self.config.problem_type = "single_label_classification"
+            else:
+                self.config.problem_type = "multi_label_classification"
+        if self.config.problem_type == "single_label_classification":
+            loss, logits, labels = nn.functional.cross_entropy, logits.view(-1, self.num_labels), labels.view(-1)
+        elif self.config.problem_type == "multi_label_classification":
+            loss = nn.functional.binary_cross_entropy_with_logits
+        else:
+            loss, labels = nn.functional.mse_loss, labels.to(logits.dtype)
+            if self.num_labels == 1:
+                logits, labels = logits.squeeze(-1), labels.view(-1)
+        return _average(loss, logits, labels, num_items)
+
+
+class DlfaForTokenClassification(DlfaPreTrainedModel):
+    """DLFA with a classifier over each token of the fused stream: named entities, parts of speech.
+
+    Args:
+        config: Configuration; its `add_pooling_layer` is unset in an own copy.
+    """
+
+    def __init__(self, config: DlfaConfig) -> None:
+        super().__init__(_with_pooler(config, False))
+        self.num_labels = config.num_labels
+        self.dlfa = DlfaModel(self.config)
+        self.dropout = nn.Dropout(config.classifier_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.LongTensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_fusion_weights: bool | str | None = None,
+        return_dict: bool | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs: Any,
+    ) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
+        """Classifies tokens.
+
+        Args:
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds: As in `DlfaModel`.
+            labels: B x T class ids, -100 where a token does not count.
+            output_attentions, output_hidden_states, output_fusion_weights, return_dict: As in `DlfaModel`.
+            num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
+            kwargs: Further arguments of the backbone.
+        """
+        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        outputs = self.dlfa(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            output_attentions=output_attentions,
+            output_hidden_states=output_hidden_states,
+            output_fusion_weights=output_fusion_weights,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.classifier(self.dropout(outputs.last_hidden_state))
+        loss = None
+        if labels is not None:
+            flat = labels.to(logits.device).view(-1)
+            loss = _average(nn.functional.cross_entropy, logits.view(-1, self.num_labels), flat, num_items_in_batch)
+        return _classifier_output(loss, logits, outputs, return_dict)
+
+
+def _with_pooler(config: DlfaConfig, add_pooling_layer: bool) -> DlfaConfig:
+    # A copy, so that one configuration can build both task models.
+    if config.add_pooling_layer is not add_pooling_layer:
+        config = copy.deepcopy(config)
+        config.add_pooling_layer = add_pooling_layer
+    return config
+
+
+def _average(loss: Any, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None) -> torch.Tensor:
+    """Returns the mean loss over this batch, or over all `num_items` labels of a step with several batches."""
+    if num_items is None:
+        return loss(logits, labels)
+    if torch.is_tensor(num_items):
+        num_items = num_items.to(logits.device)
+    return loss(logits, labels, reduction="sum") / num_items
+
+
+def _classifier_output(
+    loss: torch.Tensor | None, logits: torch.Tensor, outputs: DlfaModelOutput, return_dict: bool
+) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
+    output = DlfaClassifierOutput(
+        loss=loss,
+        logits=logits,
+        hidden_states=outputs.hidden_states,
+        attentions=outputs.attentions,
+        fusion_weights=outputs.fusion_weights,
+    )
+    return output if return_dict else output.to_tuple()
