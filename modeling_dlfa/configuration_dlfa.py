@@ -222,6 +222,10 @@ class DlfaConfig(PretrainedConfig):
         """E, the number of features of a token."""
         return self.backbone_config.hidden_size
 
+    @hidden_size.setter
+    def hidden_size(self, value: int) -> None:
+        self.backbone_config.hidden_size = value
+
     @property
     def num_hidden_layers(self) -> int:
         """Number of blocks of the backbone."""

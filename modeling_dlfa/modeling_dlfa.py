@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -106,19 +107,47 @@ class DlfaPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         init_fusion(module)
 
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict | None = None, **kwargs: Any) -> None:
-        """Recomputes activations in the backward pass instead of keeping them.
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Tells transformers v5 that weights are initialised through `torch.nn.init` alone, as in its own models.
 
-        Raises:
-            ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
+        For other custom code it skips modules that hold weights only through their children, also a backbone's.
         """
-        gradient_checkpointing_kwargs = {"use_reentrant": False, **(gradient_checkpointing_kwargs or {})}
-        if gradient_checkpointing_kwargs["use_reentrant"] and self.config.fusion != "last":
+        return False
+
+    # From v5.2x on the first is the name, and the second an alias that warns and goes away in v6.
+    if hasattr(PreTrainedModel, "activation_checkpointing_enable"):
+
+        def activation_checkpointing_enable(
+            self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
+        ) -> None:
+            """Recomputes activations in the backward pass instead of keeping them.
+
+            Raises:
+                ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
+            """
+            super().activation_checkpointing_enable(self._checkpointing(activation_checkpointing_kwargs), **kwargs)
+
+    else:
+
+        def gradient_checkpointing_enable(
+            self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
+        ) -> None:
+            """Recomputes activations in the backward pass instead of keeping them.
+
+            Raises:
+                ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
+            """
+            super().gradient_checkpointing_enable(self._checkpointing(gradient_checkpointing_kwargs), **kwargs)
+
+    def _checkpointing(self, given: dict[str, Any] | None) -> dict[str, Any]:
+        options = {"use_reentrant": False, **(given or {})}
+        if options["use_reentrant"] and self.config.fusion != "last":
             raise ValueError(
                 "Reentrant gradient checkpointing cuts the gradient of the lower layers that DLFA fuses; pass "
                 'gradient_checkpointing_kwargs={"use_reentrant": False}.'
             )
-        super().gradient_checkpointing_enable(gradient_checkpointing_kwargs, **kwargs)
+        return options
 
     @classmethod
     def from_pretrained(
@@ -144,6 +173,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         cls,
         backbone_name_or_path: str | os.PathLike,
         *,
+        config: DlfaConfig | None = None,
         dtype: torch.dtype | str = torch.float32,
         attn_implementation: str | None = None,
         **kwargs: Any,
@@ -155,6 +185,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
 
         Args:
             backbone_name_or_path: Hub id or folder of an encoder checkpoint.
+            config: Configuration of the model, instead of its values among `kwargs`.
             dtype: Of all weights. float32 also for half-precision checkpoints, since training needs it.
             attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
             kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
@@ -177,10 +208,12 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if backbone_config.model_type == DlfaConfig.model_type:
             raise ValueError(f"{backbone_name_or_path} is a DLFA checkpoint already: load it with from_pretrained.")
         known = DlfaConfig()
-        unknown = [key for key in kwargs if not hasattr(known, key)]
+        unknown = [key for key in kwargs if config is not None or not hasattr(known, key)]
         if unknown:
             raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for what there is.")
-        config = DlfaConfig(backbone_config=backbone_config, **kwargs)
+        if config is None:
+            config = DlfaConfig(backbone_config=backbone_config, **kwargs)
+        config = copy.deepcopy(config)
         config._attn_implementation = attn_implementation
         backbone, info = AutoModel.from_pretrained(
             backbone_name_or_path,
@@ -275,7 +308,7 @@ class DlfaModel(DlfaPreTrainedModel):
         position_ids: torch.LongTensor | None = None,
         inputs_embeds: torch.FloatTensor | None = None,
         output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
+        output_hidden_states: bool | int | Sequence[int] | None = None,
         output_fusion_weights: bool | str | None = None,
         pooled_output_only: bool = False,
         return_dict: bool | None = None,
@@ -290,7 +323,8 @@ class DlfaModel(DlfaPreTrainedModel):
             position_ids: B x T.
             inputs_embeds: B x T x E, instead of `input_ids`.
             output_attentions: Whether to return the backbone's attentions.
-            output_hidden_states: Whether to return the backbone's hidden states.
+            output_hidden_states: Whether to return the backbone's hidden states, or the numbers of those to return;
+                the others are None then.
             output_fusion_weights: True for the gate averaged over features, `"full"` for the whole.
             pooled_output_only: Compute the fused stream only where the pooler reads it; `last_hidden_state` is None.
             return_dict: Whether to return a `DlfaModelOutput` or a tuple.
@@ -331,7 +365,11 @@ class DlfaModel(DlfaPreTrainedModel):
         return output if return_dict else output.to_tuple()
 
     def _encode(
-        self, *, attention_mask: torch.Tensor | None, output_hidden_states: bool | None, **kwargs: Any
+        self,
+        *,
+        attention_mask: torch.Tensor | None,
+        output_hidden_states: bool | int | Sequence[int] | None,
+        **kwargs: Any,
     ) -> tuple[Streams, dict[str, Any]]:
         """Runs the backbone and returns the streams, and what else the caller asked for."""
         if output_hidden_states is None:
@@ -340,9 +378,12 @@ class DlfaModel(DlfaPreTrainedModel):
             kwargs["output_attentions"] = self.config.output_attentions
         if not getattr(self.config.backbone_config, "type_vocab_size", 0):
             kwargs.pop("token_type_ids", None)
+        if isinstance(output_hidden_states, int) and not isinstance(output_hidden_states, bool):
+            output_hidden_states = [output_hidden_states]
         layers = self.config.fusion_layers
         # From v5.1x on a list keeps those states alone; before, it is true and all are kept until this returns.
-        wanted = True if output_hidden_states else (list(layers) or None)
+        asked = [] if isinstance(output_hidden_states, bool) else list(output_hidden_states)
+        wanted = True if output_hidden_states is True else ([*layers, *asked] or None)
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
         outputs = self.backbone(
             attention_mask=attention_mask, output_hidden_states=wanted, return_dict=True, **kwargs
@@ -359,7 +400,7 @@ class DlfaModel(DlfaPreTrainedModel):
             mask = None
         extra = {"attentions": outputs.get("attentions")}
         if output_hidden_states:
-            extra["hidden_states"] = outputs.hidden_states
+            extra["hidden_states"] = _select_states(outputs.hidden_states, output_hidden_states)
         return Streams(primary, secondary, mask), extra
 
     def _commensurate(self, stream: torch.Tensor, primary: torch.Tensor) -> torch.Tensor:
@@ -416,7 +457,7 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
         inputs_embeds: torch.FloatTensor | None = None,
         labels: torch.Tensor | None = None,
         output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
+        output_hidden_states: bool | int | Sequence[int] | None = None,
         output_fusion_weights: bool | str | None = None,
         return_dict: bool | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
@@ -497,7 +538,7 @@ class DlfaForTokenClassification(DlfaPreTrainedModel):
         inputs_embeds: torch.FloatTensor | None = None,
         labels: torch.LongTensor | None = None,
         output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
+        output_hidden_states: bool | int | Sequence[int] | None = None,
         output_fusion_weights: bool | str | None = None,
         return_dict: bool | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
@@ -531,6 +572,16 @@ class DlfaForTokenClassification(DlfaPreTrainedModel):
             flat = labels.to(logits.device).view(-1)
             loss = _average(nn.functional.cross_entropy, logits.view(-1, self.num_labels), flat, num_items_in_batch)
         return _classifier_output(loss, logits, outputs, return_dict)
+
+
+def _select_states(
+    states: tuple[torch.Tensor, ...], selection: bool | Sequence[int]
+) -> tuple[torch.Tensor | None, ...]:
+    """Returns the hidden states with None for those that are not selected, as v5.1x does, for every backbone."""
+    if isinstance(selection, bool):
+        return states
+    kept = {index % len(states) for index in selection if -len(states) <= index < len(states)}
+    return tuple(state if index in kept else None for index, state in enumerate(states))
 
 
 def _with_pooler(config: DlfaConfig, add_pooling_layer: bool) -> DlfaConfig:

@@ -1,0 +1,245 @@
+"""Arguments of the command-line runner: what to fuse, on which data, how to train."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import HfArgumentParser, TrainingArguments
+
+from .errors import InputError
+from .tasks import Task
+
+FUSION_OPTIONS = (
+    "fusion",
+    "fusion_layers",
+    "gate",
+    "gate_init",
+    "reduction_ratio",
+    "fusion_norm",
+    "stream_norm",
+    "fusion_dropout",
+    "pooling",
+    "classifier_dropout",
+)
+
+# transformers v5 renamed it.
+_GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(TrainingArguments))
+
+
+@dataclass
+class ModelArguments:
+    """Which encoder, and how its layers are fused. What is left out is the default of `DlfaConfig`."""
+
+    model_name_or_path: str = field(
+        metadata={"help": "Hub id or folder of a plain encoder, or of a DLFA checkpoint to continue from or evaluate."}
+    )
+    model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
+    tokenizer_name: str | None = field(default=None, metadata={"help": "Tokenizer, if not the model's."})
+    cache_dir: str | None = field(default=None, metadata={"help": "Where downloads are kept."})
+    token: str | None = field(default=None, metadata={"help": "Hub token; the stored login if left out."})
+    fusion: str | None = field(
+        default=None, metadata={"help": "aif, mean, concat, scalar_mix, or last (the plain last-layer model)."}
+    )
+    fusion_layers: list[int] | None = field(
+        default=None,
+        metadata={"help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one."},
+    )
+    gate: str | None = field(default=None, metadata={"help": "select or excite."})
+    gate_init: float | None = field(default=None, metadata={"help": "Gate at the start, between 0 and 1."})
+    reduction_ratio: int | None = field(default=None, metadata={"help": "r of the squeeze E to E/r."})
+    fusion_norm: str | None = field(default=None, metadata={"help": "layer_norm, rms_norm or none."})
+    stream_norm: str | None = field(default=None, metadata={"help": "layer_norm or none, on the lower layers."})
+    fusion_dropout: float | None = field(default=None, metadata={"help": "Dropout inside the fusion."})
+    pooling: str | None = field(default=None, metadata={"help": "cls or mean."})
+    classifier_dropout: float | None = field(default=None, metadata={"help": "Dropout before the classifier."})
+    attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
+
+    def fusion_options(self) -> dict[str, Any]:
+        """Returns the values of `DlfaConfig` that were given."""
+        return {name: getattr(self, name) for name in FUSION_OPTIONS if getattr(self, name) is not None}
+
+
+@dataclass
+class DataArguments:
+    """Where the examples come from: files, else the Hub."""
+
+    train_file: str | None = field(default=None, metadata={"help": "English training data: TSV, CSV, JSON or Parquet."})
+    validation_file: str | None = field(default=None, metadata={"help": "English data on which checkpoints are chosen."})
+    test_file: str | None = field(
+        default=None, metadata={"help": "Test data; {language} in the name stands for the language code."}
+    )
+    dataset_name: str | None = field(default=None, metadata={"help": "Another data set of the Hub, same layout."})
+    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the data set."})
+    languages: list[str] = field(
+        default_factory=lambda: ["all"], metadata={"help": "Languages to test, such as ar bg de, or all."}
+    )
+    max_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; the task's recipe."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Take only the first rows for training."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
+    max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
+
+
+@dataclass
+class RunArguments:
+    """What is compared, and what happens to the output directory."""
+
+    baseline: bool = field(
+        default=False, metadata={"help": "Train the plain last-layer model beside it, same seeds and data order."}
+    )
+    seeds: list[int] | None = field(default=None, metadata={"help": "One run for each seed; --seed if left out."})
+    overwrite: bool = field(default=False, metadata={"help": "Delete an earlier run's results in the output directory."})
+    keep_checkpoints: bool = field(
+        default=False, metadata={"help": "Keep the checkpoints of finished runs, with their optimiser states."}
+    )
+
+
+@dataclass
+class CrossLingualTrainingArguments(TrainingArguments):
+    """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation an epoch.
+
+    Batches hold examples of similar length (`train_sampling_strategy`, on v4 `group_by_length`). The number of epochs,
+    the learning rate and the batch size come from the task.
+    """
+
+    do_train: bool = field(default=True, metadata={"help": "Whether to train; False only evaluates a checkpoint."})
+    do_eval: bool = field(default=True, metadata={"help": "Whether to evaluate on the validation data."})
+    do_predict: bool = field(default=True, metadata={"help": "Whether to predict the test languages."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Evaluation batch size of a device."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the validation data."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint."})
+    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept, besides the best one."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best checkpoint, not the last."})
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory, for an accelerator."}
+    )
+    logging_steps: float = field(default=50, metadata={"help": "Steps between two logs of the training loss."})
+    resume_from_checkpoint: str | None = field(
+        default=None, metadata={"help": "last: go on with what the output directory holds; or a checkpoint's folder."}
+    )
+    if _GROUPS_BY_FLAG:
+        group_by_length: bool = field(default=True, metadata={"help": "Put examples of similar length together."})
+    else:
+        train_sampling_strategy: str = field(
+            default="group_by_length", metadata={"help": "group_by_length, random, sequential or batch_rebalance."}
+        )
+
+    @property
+    def groups_by_length(self) -> bool:
+        """Whether training batches hold examples of similar length, on either line of transformers."""
+        return self.group_by_length if _GROUPS_BY_FLAG else self.train_sampling_strategy == "group_by_length"
+
+
+@dataclass
+class Arguments:
+    """All arguments of one command."""
+
+    model: ModelArguments
+    data: DataArguments
+    run: RunArguments
+    training: CrossLingualTrainingArguments
+
+    @property
+    def seeds(self) -> list[int]:
+        """One run for each."""
+        return self.run.seeds if self.run.seeds is not None else [self.training.seed]
+
+
+def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
+    """Reads the command line; a first argument that ends in .yaml, .yml or .json is a file of arguments.
+
+    Args:
+        task: Gives the recipe.
+        argv: Arguments without the program's name; the process's own if None.
+
+    Returns:
+        The arguments; the command line counts more than the file, the file more than the recipe.
+
+    Raises:
+        InputError: A file that cannot be read, or values that contradict each other.
+        SystemExit: Status 2, for an argument that does not exist or does not parse.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0].endswith((".yaml", ".yml", ".json")):
+        given = _arguments_of_file(Path(given[0])) + given[1:]
+    parser = HfArgumentParser(
+        [ModelArguments, DataArguments, RunArguments, CrossLingualTrainingArguments],
+        description=f"{task.title}: train on English, test in every language, with layers fused and without.",
+    )
+    parser.set_defaults(
+        num_train_epochs=task.num_train_epochs,
+        learning_rate=task.learning_rate,
+        per_device_train_batch_size=task.batch_size,
+        metric_for_best_model=task.metric,
+        output_dir=f"runs/{task.name}",
+        report_to="none",
+    )
+    try:
+        arguments = Arguments(*parser.parse_args_into_dataclasses(given))
+    except ValueError as error:  # TrainingArguments checks combinations of its own.
+        raise InputError(f"{str(error).rstrip('.')}. See --help.") from error
+    _check(arguments)
+    return arguments
+
+
+def _arguments_of_file(path: Path) -> list[str]:
+    """Turns a mapping in YAML or JSON into command-line arguments."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot read the file of arguments {path}: {error.strerror}.") from error
+    try:
+        if path.suffix == ".json":
+            values = json.loads(text)
+        else:
+            import yaml
+
+            values = yaml.safe_load(text)
+    except Exception as error:
+        raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold a mapping from argument names to values.")
+    arguments: list[str] = []
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, dict):
+            value = json.dumps(value)
+        arguments.append(f"--{name}")
+        arguments += [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    return arguments
+
+
+def _check(arguments: Arguments) -> None:
+    data, run, training = arguments.data, arguments.run, arguments.training
+    if len(set(arguments.seeds)) < len(arguments.seeds):
+        raise InputError(f"--seeds {' '.join(map(str, arguments.seeds))} names a seed twice. Give each seed once.")
+    if training.push_to_hub:
+        raise InputError("This runner trains several models and does not publish. Remove --push_to_hub.")
+    if run.overwrite and training.resume_from_checkpoint:
+        raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
+    if run.baseline and arguments.model.fusion == "last":
+        raise InputError("--fusion last is the baseline itself. Remove --baseline, or choose another fusion.")
+    if len(arguments.seeds) > 1 and not training.do_train:
+        raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
+    if run.baseline and not training.do_train:
+        raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
+    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
+    needed = {
+        "--train_file": training.do_train,
+        "--validation_file": training.do_train or training.do_eval,
+        "--test_file": training.do_predict,
+    }
+    given = [name for name, value in files.items() if value]
+    missing = [name for name, value in files.items() if needed[name] and not value]
+    if given and missing:
+        raise InputError(f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub.")
+    if given and data.dataset_name:
+        raise InputError(f"--dataset_name and {given[0]} name two sources of data. Give one of the two.")
+    if not training.do_train and not training.do_predict and not training.do_eval:
+        raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")

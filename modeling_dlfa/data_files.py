@@ -1,0 +1,290 @@
+"""Find and read TSV, CSV, JSON-lines and Parquet files, and say exactly where one is wrong."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from glob import escape, glob
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .errors import InputError
+
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+PLACEHOLDER = "{language}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The wanted columns of a file or a Hub split, and where each row stands in it.
+
+    Attributes:
+        columns: One list of N values for each wanted column, in the order asked for.
+        source: Path or repository id, for messages.
+        unit: What `places` counts: `"line"` of a text file or `"row"` of a table.
+        places: The N numbers of the lines or rows, from 1.
+        class_names: For a column of type `ClassLabel`: the names of its class ids.
+        sha256: Checksum of the file as on disk.
+        bytes: Size of the file as on disk.
+    """
+
+    columns: list[list[Any]]
+    source: str
+    unit: Literal["line", "row"]
+    places: Sequence[int]
+    class_names: Mapping[str, list[str]] = field(default_factory=dict)
+    sha256: str | None = None
+    bytes: int | None = None
+
+    def where(self, index: int) -> str:
+        """Say where the row with this index (from 0) stands, as in `train.tsv, line 7`."""
+        return f"{self.source}, {self.unit} {self.places[index]}"
+
+
+# Where a row begins (its line number) and the values of its wanted columns; no values for a blank line.
+Rows = Iterator[tuple[int, list[Any]]]
+
+
+def expand_files(pattern: str, languages: Sequence[str]) -> dict[str, Path]:
+    """Find the file of each language.
+
+    Args:
+        pattern: A path in which `{language}` stands for the language code; a leading `~` is expanded. With a single
+            language it may be a plain path.
+        languages: Language codes.
+
+    Returns:
+        The path of each language's file, all of which exist.
+
+    Raises:
+        InputError: If `{language}` is missing or misspelt, or a language has no file; the message names those that
+            have one.
+    """
+    template = str(Path(pattern).expanduser())
+    if PLACEHOLDER not in template:
+        if "{" in template and not Path(template).exists():
+            raise InputError(f"{pattern}: only {PLACEHOLDER} is replaced in a file name. Write {PLACEHOLDER}.")
+        if len(languages) > 1:
+            raise InputError(
+                f"{pattern}: one file is given for {len(languages)} languages. "
+                f"Put {PLACEHOLDER} where the language code stands, as in 'test-{PLACEHOLDER}.tsv'."
+            )
+    files = {language: Path(template.replace(PLACEHOLDER, language)) for language in languages}
+    missing = [language for language, path in files.items() if not path.is_file()]
+    if missing and PLACEHOLDER in template:
+        found = _languages_on_disk(template)
+        there = f"There are files for: {' '.join(found)}" if found else "No file matches the name"
+        raise InputError(
+            f"{pattern}: no file for {quoted(missing)} ({files[missing[0]]}). "
+            f"{there}. Add the missing file, or choose with --languages."
+        )
+    if missing:
+        raise InputError(f"{pattern}: there is no such file. Check the path.")
+    return files
+
+
+def read_table(path: str | Path, columns: Sequence[str], max_rows: int | None = None) -> Table:
+    """Read columns of a file, whose format is told by its extension.
+
+    - `.tsv`: a header, tab-separated, no quoting (a `"` is an ordinary character);
+    - `.csv`: a header, comma-separated, the usual quoting, which may enclose line breaks;
+    - `.json`, `.jsonl`: an object a line;
+    - `.parquet`: label names are taken from the `ClassLabel` features that `datasets` writes into the file.
+
+    Text is UTF-8; a byte order mark, CRLF line ends and blank lines at the end are fine. Columns that were not asked
+    for are ignored.
+
+    Args:
+        path: The file; a leading `~` is expanded.
+        columns: Names of the wanted columns.
+        max_rows: Read no more than the first `max_rows` rows.
+
+    Returns:
+        A table of at least one row.
+
+    Raises:
+        InputError: If the file is missing, unreadable, of unknown extension, not UTF-8, empty or malformed, or lacks a
+            wanted column; the message names the file, and the line where there is one.
+    """
+    source, file = str(path), Path(path).expanduser()
+    suffix = file.suffix.lower()
+    if suffix not in (".parquet", *_TEXT_READERS):
+        raise InputError(
+            f"{source}: cannot tell the format from the extension '{suffix}'. "
+            f"Use one of {', '.join(_TEXT_READERS)}, .parquet."
+        )
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{source}: there is no such file. Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}).") from error
+    if suffix == ".parquet":
+        table = table_from_dataset(_open_parquet(content, source), source, columns, max_rows)
+    else:
+        rows = _TEXT_READERS[suffix](_decode(content, source), source, columns)
+        table = _collect(rows, source, max_rows)
+    return replace(table, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+def table_from_dataset(dataset: Dataset, source: str, columns: Sequence[str], max_rows: int | None = None) -> Table:
+    """Take columns of a `datasets.Dataset`, with the class names of those that are of type `ClassLabel`.
+
+    Args:
+        dataset: A data set of the Hub, or one read from a Parquet file.
+        source: Path or repository id, for messages.
+        columns: Names of the wanted columns.
+        max_rows: Take no more than the first `max_rows` rows.
+
+    Returns:
+        A table of at least one row.
+
+    Raises:
+        InputError: If a column is missing or there are no rows.
+    """
+    from datasets import ClassLabel
+
+    _check_columns(dataset.column_names, columns, source)
+    if len(dataset) == 0:
+        raise InputError(f"{source}: no rows. Give data with at least one example.")
+    taken = dataset.select_columns(list(columns))
+    if max_rows is not None:
+        taken = taken.select(range(min(max_rows, len(dataset))))
+    values = taken.with_format(None)[:]
+    class_names = {
+        name: list(dataset.features[name].names) for name in columns if isinstance(dataset.features[name], ClassLabel)
+    }
+    return Table([list(values[name]) for name in columns], source, "row", range(1, len(taken) + 1), class_names)
+
+
+def _open_parquet(content: bytes, source: str) -> Dataset:
+    import pyarrow
+    import pyarrow.parquet
+    from datasets import Dataset
+
+    try:
+        return Dataset(pyarrow.parquet.read_table(io.BytesIO(content)))
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{source}: not a Parquet file that can be read ({error}).") from error
+
+
+def _decode(content: bytes, source: str) -> str:
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{source}, line {line}: not UTF-8. Convert the file to UTF-8.") from None
+
+
+def _collect(rows: Rows, source: str, max_rows: int | None) -> Table:
+    places, values = [], []
+    for place, row in islice(_without_trailing_blanks(rows, source), max_rows):
+        places.append(place)
+        values.append(row)
+    if not values:
+        raise InputError(f"{source}: no rows. Give a file with at least one example.")
+    return Table([list(column) for column in zip(*values, strict=True)], source, "line", places)
+
+
+def _without_trailing_blanks(rows: Rows, source: str) -> Rows:
+    """Drop blank rows at the end; one between others would shift the rows that languages have in common."""
+    blank = None
+    for place, row in rows:
+        if not row:
+            blank = blank or place
+        elif blank:
+            raise InputError(
+                f"{source}, line {blank}: the line is blank. Remove it, or give the example that it lacks."
+            )
+        else:
+            yield place, row
+
+
+def _read_delimited(text: str, source: str, columns: Sequence[str], *, tabs: bool) -> Rows:
+    lines = io.StringIO(text, newline="")
+    if tabs:
+        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, strict=True)
+    separated = "tab-separated, without quoting" if tabs else "comma-separated"
+    header: list[str] = []
+    while True:
+        place = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise InputError(f"{source}, line {place}: malformed ({error}).") from error
+        if not header:
+            header = row
+            _check_columns(header, columns, source, header_line=True)
+            indices = [header.index(name) for name in columns]
+        elif row and len(row) != len(header):
+            raise InputError(
+                f"{source}, line {place}: malformed, {len(row)} fields where the header has {len(header)} "
+                f"(expected: {separated})."
+            )
+        else:
+            yield place, [row[index] for index in indices] if row else []
+
+
+def _read_json_lines(text: str, source: str, columns: Sequence[str]) -> Rows:
+    for place, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            yield place, []
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{source}, line {place}: malformed JSON ({error.msg}); expected an object a line."
+            ) from None
+        if not isinstance(record, dict):
+            raise InputError(f"{source}, line {place}: malformed, expected a JSON object a line (JSON lines).")
+        _check_columns(list(record), columns, f"{source}, line {place}")
+        yield place, [record[name] for name in columns]
+
+
+def _check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, header_line: bool = False) -> None:
+    missing = [name for name in wanted if name not in existing]
+    if missing:
+        raise InputError(
+            f"{source}: missing column{'s' * (len(missing) > 1)} {quoted(missing)}; "
+            f"{'the first line names' if header_line else 'there are'} {quoted(existing) or 'none'}. "
+            f"Rename the columns to {quoted(wanted)}."
+        )
+    repeated = [name for name in wanted if list(existing).count(name) > 1]
+    if repeated:
+        raise InputError(f"{source}: more than one column {quoted(repeated)}. Rename or remove one.")
+
+
+def _languages_on_disk(template: str) -> list[str]:
+    first, *rest = (re.escape(part) for part in template.split(PLACEHOLDER))
+    name = re.compile(first + r"(?P<code>[^/\\]+)" + "(?P=code)".join(rest))
+    matches = (name.fullmatch(path) for path in glob(escape(template).replace(PLACEHOLDER, "*")))
+    return sorted(match["code"] for match in matches if match)
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Join names for a message, each in quotes."""
+    return ", ".join(f"'{name}'" for name in names)
+
+
+_TEXT_READERS: dict[str, Callable[[str, str, Sequence[str]], Rows]] = {
+    ".tsv": lambda text, source, columns: _read_delimited(text, source, columns, tabs=True),
+    ".csv": lambda text, source, columns: _read_delimited(text, source, columns, tabs=False),
+    ".json": _read_json_lines,
+    ".jsonl": _read_json_lines,
+}

@@ -1,0 +1,129 @@
+"""The languages of the four tasks: names, families, scripts, and the order in which tables and figures show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+OTHER_FAMILY = "other"
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language as tables and figures name it.
+
+    Attributes:
+        code: ISO 639-1 code, as in the names of the data sets' configurations and files.
+        name: English name.
+        family: Top-level family; Basque and Korean, which XTREME counts as isolates, are families of their own.
+        genus: Branch within the family (WALS level).
+        script: ISO 15924 code of the script of the tasks' data.
+    """
+
+    code: str
+    name: str
+    family: str
+    genus: str
+    script: str
+
+
+# XTREME's 40 languages (arXiv 2003.11080) and the four that its later UD-POS lists add (lt, pl, ro, uk). The order of
+# the rows is the order of display: families of many languages first, relatives side by side.
+LANGUAGES: dict[str, Language] = {
+    row[0]: Language(*row)
+    for row in (
+        ("en", "English", "Indo-European", "Germanic", "Latn"),
+        ("af", "Afrikaans", "Indo-European", "Germanic", "Latn"),
+        ("de", "German", "Indo-European", "Germanic", "Latn"),
+        ("nl", "Dutch", "Indo-European", "Germanic", "Latn"),
+        ("es", "Spanish", "Indo-European", "Romance", "Latn"),
+        ("fr", "French", "Indo-European", "Romance", "Latn"),
+        ("it", "Italian", "Indo-European", "Romance", "Latn"),
+        ("pt", "Portuguese", "Indo-European", "Romance", "Latn"),
+        ("ro", "Romanian", "Indo-European", "Romance", "Latn"),
+        ("el", "Greek", "Indo-European", "Greek", "Grek"),
+        ("lt", "Lithuanian", "Indo-European", "Baltic", "Latn"),
+        ("bg", "Bulgarian", "Indo-European", "Slavic", "Cyrl"),
+        ("pl", "Polish", "Indo-European", "Slavic", "Latn"),
+        ("ru", "Russian", "Indo-European", "Slavic", "Cyrl"),
+        ("uk", "Ukrainian", "Indo-European", "Slavic", "Cyrl"),
+        ("fa", "Persian", "Indo-European", "Iranian", "Arab"),
+        ("bn", "Bengali", "Indo-European", "Indo-Aryan", "Beng"),
+        ("hi", "Hindi", "Indo-European", "Indo-Aryan", "Deva"),
+        ("mr", "Marathi", "Indo-European", "Indo-Aryan", "Deva"),
+        ("ur", "Urdu", "Indo-European", "Indo-Aryan", "Arab"),
+        ("ar", "Arabic", "Afro-Asiatic", "Semitic", "Arab"),
+        ("he", "Hebrew", "Afro-Asiatic", "Semitic", "Hebr"),
+        ("sw", "Swahili", "Niger-Congo", "Bantu", "Latn"),
+        ("yo", "Yoruba", "Niger-Congo", "Yoruboid", "Latn"),
+        ("et", "Estonian", "Uralic", "Finnic", "Latn"),
+        ("fi", "Finnish", "Uralic", "Finnic", "Latn"),
+        ("hu", "Hungarian", "Uralic", "Hungarian", "Latn"),
+        ("kk", "Kazakh", "Turkic", "Turkic", "Cyrl"),
+        ("tr", "Turkish", "Turkic", "Turkic", "Latn"),
+        ("eu", "Basque", "Basque", "Basque", "Latn"),
+        ("ka", "Georgian", "Kartvelian", "Kartvelian", "Geor"),
+        ("te", "Telugu", "Dravidian", "South-Central Dravidian", "Telu"),
+        ("ml", "Malayalam", "Dravidian", "Southern Dravidian", "Mlym"),
+        ("ta", "Tamil", "Dravidian", "Southern Dravidian", "Taml"),
+        ("th", "Thai", "Kra-Dai", "Tai", "Thai"),
+        ("vi", "Vietnamese", "Austro-Asiatic", "Vietic", "Latn"),
+        ("id", "Indonesian", "Austronesian", "Malayic", "Latn"),
+        ("ms", "Malay", "Austronesian", "Malayic", "Latn"),
+        ("jv", "Javanese", "Austronesian", "Javanese", "Latn"),
+        ("tl", "Tagalog", "Austronesian", "Philippine", "Latn"),
+        ("my", "Burmese", "Sino-Tibetan", "Burmese-Lolo", "Mymr"),
+        ("zh", "Chinese", "Sino-Tibetan", "Sinitic", "Hans"),
+        ("ja", "Japanese", "Japonic", "Japonic", "Jpan"),
+        ("ko", "Korean", "Koreanic", "Koreanic", "Kore"),
+    )
+}
+
+
+def get_language(code: str) -> Language:
+    """Look up a language; a code that the table lacks stands for itself.
+
+    Args:
+        code: ISO 639-1 code, or any code that a user's own data has.
+
+    Returns:
+        The table's entry, or one with the code as its name, the family `"other"`, and no genus or script.
+    """
+    return LANGUAGES.get(code) or Language(code, code, OTHER_FAMILY, "", "")
+
+
+def by_family(codes: Iterable[str], source_language: str = "en") -> list[tuple[str, list[str]]]:
+    """Group language codes by family, in the order of display.
+
+    The source language's family comes first, with the source language at its head and the rest of its genus behind it;
+    everything else follows `LANGUAGES`. Codes that `LANGUAGES` lacks come last, as they were given, in the family
+    `"other"`. The order depends only on which codes there are, except for those unknown ones.
+
+    Args:
+        codes: Language codes, in any order.
+        source_language: The language of the training data; it need not be among `codes`.
+
+    Returns:
+        Pairs of a family and its codes, no family empty.
+    """
+    source = get_language(source_language)
+    position = {code: index for index, code in enumerate(LANGUAGES)}
+    family_position: dict[str, int] = {}
+    for index, language in enumerate(LANGUAGES.values()):
+        family_position.setdefault(language.family, index)
+
+    def order(code: str) -> tuple[bool, int, bool, bool, int]:
+        language = get_language(code)
+        return (
+            language.family != source.family,
+            family_position.get(language.family, len(LANGUAGES)),
+            code != source.code,
+            language.genus != source.genus,
+            position.get(code, len(LANGUAGES)),
+        )
+
+    families: dict[str, list[str]] = {}
+    for code in sorted(codes, key=order):
+        families.setdefault(get_language(code).family, []).append(code)
+    return list(families.items())

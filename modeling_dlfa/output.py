@@ -1,0 +1,118 @@
+"""The output directory of the runner: what lies where, and who may write into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+OWN_ENTRIES = (
+    "arguments.json",
+    "checkpoints",
+    "figures",
+    "models",
+    "predictions",
+    "results.json",
+    "results.md",
+    "runs",
+)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".tmp")
+    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+
+
+class OutputDirectory:
+    """Paths of a command's results, and the protection of an earlier command's.
+
+    A finished run leaves `runs/{run}.json`, written last; that file is what makes it finished.
+
+    Args:
+        path: The directory; made when the first file is written.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+
+    def model(self, run: str) -> Path:
+        """Folder of a run's final model."""
+        return self.path / "models" / run
+
+    def checkpoints(self, run: str) -> Path:
+        """Folder of a run's training checkpoints."""
+        return self.path / "checkpoints" / run
+
+    def predictions(self, run: str, language: str) -> Path:
+        """File of a run's predictions in a language."""
+        return self.path / "predictions" / run / f"{language}.tsv"
+
+    def record(self, run: str) -> Path:
+        """File that describes a finished run."""
+        return self.path / "runs" / f"{run}.json"
+
+    @property
+    def results(self) -> Path:
+        """The file with everything."""
+        return self.path / "results.json"
+
+    def finished(self, run: str) -> dict[str, Any] | None:
+        """Returns the record of a run that is finished, else None."""
+        path = self.record(run)
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def check_free(self, *, resume: bool, overwrite: bool) -> None:
+        """Refuses to mix results.
+
+        Raises:
+            InputError: Another command's results lie here and neither `resume` nor `overwrite` is wished, or there is
+                nothing to resume, or the path is a file.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"--output_dir {self.path} is a file. Name a directory.")
+        present = [name for name in OWN_ENTRIES if (self.path / name).exists()]
+        if present and not resume and not overwrite:
+            raise InputError(
+                f"--output_dir {self.path} holds another run's results ({', '.join(present)}). Choose another "
+                "directory, continue that run with --resume_from_checkpoint last, or delete it with --overwrite."
+            )
+        if resume and not (self.path / "arguments.json").is_file():
+            raise InputError(f"There is nothing to resume in {self.path}. Start without --resume_from_checkpoint.")
+
+    def check_same(self, arguments: Mapping[str, Any]) -> None:
+        """Refuses to resume with other arguments than those that the directory was started with.
+
+        Raises:
+            InputError: They differ; the message names where.
+        """
+        before = json.loads((self.path / "arguments.json").read_text(encoding="utf-8"))
+        now = json.loads(json.dumps(dict(arguments)))
+        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+        if changed:
+            details = "; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in changed)
+            raise InputError(f"{self.path} was started with other arguments ({details}). Resume with the same ones.")
+
+    def start(self, arguments: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Deletes an earlier command's results if wished, and notes the arguments of this one."""
+        if overwrite:
+            for name in OWN_ENTRIES:
+                entry = self.path / name
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink(missing_ok=True)
+        write_json(self.path / "arguments.json", arguments)
+
+    def last_checkpoint(self, run: str) -> Path | None:
+        """Returns the newest checkpoint of a run that was written to its end, else None."""
+        # The Trainer writes its state last.
+        complete = [path.parent for path in self.checkpoints(run).glob("checkpoint-*/trainer_state.json")]
+        return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

@@ -1,0 +1,360 @@
+"""From `results.json` to what a paper prints: the summary over seeds, two tables and a figure."""
+
+from __future__ import annotations
+
+import statistics
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InputError
+from .figures import plot_accuracy_by_language
+from .languages import by_family, get_language
+from .metrics import Interval, Intervals, Metric, bootstrap_interval, get_metric, paired_difference, summarise
+from .tasks import TASKS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["markdown_table", "plot_accuracy_by_language", "summarise_runs", "text_table", "write_report"]
+
+_TEXT_WIDTH = 119
+_HEADER_WIDTH = 22
+_MAX_LANGUAGES_PER_TABLE = 20
+_FEW_SEEDS = 5
+_AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
+
+
+def summarise_runs(
+    results: Mapping[str, Any],
+    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
+    *,
+    metric: Metric | str,
+    aligned: bool,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Summarise the runs of `results`: each system over its seeds, and its difference to the baseline.
+
+    Collapsed runs count like any other, and are named. A difference pairs the runs that share a seed with the
+    baseline; a system that shares none has no entry in `"differences"`.
+
+    Args:
+        results: What `results.json` holds, without `"summary"`. Used: `source_language`, `languages`, `runs`.
+        counts: For each run's name and each language the (N, K) counts of `metric`, rows in test file order.
+        metric: The metric, or its name.
+        aligned: Whether row i is the same example in every language. Where the languages' sizes differ, they cannot
+            be, and are resampled independently; what was done is in the summary's `"bootstrap"`.
+        n_resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The `"summary"` object, plain Python values: `"systems"` (baseline first; `mean`, `std` and the 95 % bootstrap
+        interval `low`, `high` of every language and average, fractions of 1), `"differences"`, and `"bootstrap"` (its
+        settings). `std` is the sample standard deviation over seeds, `None` for one seed. An average that does not
+        exist (see `metrics.Summary`) is `None`.
+
+    Raises:
+        InputError: If there are no runs or two baselines, if a run lacks counts or repeats a seed, or if counts
+            contradict the score that the run records.
+    """
+    metric = get_metric(metric) if isinstance(metric, str) else metric
+    source, languages = results["source_language"], list(results["languages"])
+    systems = _runs_by_system(results)
+    baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
+    if len(baselines) > 1:
+        raise InputError(f"Differences need one baseline, but {', '.join(baselines)} are all marked as one.")
+    _check_runs(results["runs"], counts, languages, metric)
+    aligned = aligned and len({len(counts[run["name"]][lang]) for run in results["runs"] for lang in languages}) == 1
+    options: dict[str, Any] = {
+        "metric": metric,
+        "source_language": source,
+        "aligned": aligned,
+        "n_resamples": n_resamples,
+        "seed": seed,
+    }
+
+    def stacked(runs: Iterable[Mapping[str, Any]]) -> dict[str, NDArray[np.int64]]:
+        names = [run["name"] for run in runs]
+        return {language: np.stack([counts[name][language] for name in names]) for language in languages}
+
+    summary: dict[str, Any] = {
+        "systems": {
+            name: _summarise_system(runs, bootstrap_interval(stacked(runs), **options), metric, source, languages)
+            for name, runs in systems.items()
+        },
+        "differences": {},
+        "bootstrap": {"confidence": 0.95, "n_resamples": n_resamples, "seed": seed, "aligned": aligned},
+    }
+    for name, runs in systems.items() if baselines else ():
+        by_seed = {run["seed"]: run for run in systems[baselines[0]]}
+        paired = [run for run in runs if run["seed"] in by_seed]
+        if name == baselines[0] or not paired:
+            continue
+        partners = [by_seed[run["seed"]] for run in paired]
+        difference = paired_difference(stacked(paired), stacked(partners), **options)
+        entry = _to_dict(difference)
+        summary["differences"][name] = {"baseline": baselines[0], "seeds": [run["seed"] for run in paired], **entry}
+    return summary
+
+
+def _runs_by_system(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Group the runs by system, baseline first, otherwise in order of first appearance."""
+    systems: dict[str, list[Mapping[str, Any]]] = {}
+    for run in sorted(results["runs"], key=lambda run: not run["baseline"]):
+        systems.setdefault(run["system"], []).append(run)
+    if not systems:
+        raise InputError("There are no runs to report; train or evaluate at least one system.")
+    return systems
+
+
+def _check_runs(
+    runs: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
+    languages: Sequence[str],
+    metric: Metric,
+) -> None:
+    seen = set()
+    for run in runs:
+        name = run["name"]
+        if (run["system"], run["seed"]) in seen:
+            raise InputError(f"System {run['system']!r} has two runs with seed {run['seed']}; keep one of them.")
+        seen.add((run["system"], run["seed"]))
+        missing = [language for language in languages if language not in counts.get(name, {})]
+        if missing:
+            raise InputError(f"Run {name!r} has no predictions for {', '.join(missing)}; evaluate it on them.")
+        for language in languages:
+            recorded = run["test"][language][metric.name]
+            counted = float(metric.score(np.asarray(counts[name][language]).sum(axis=0)))
+            if abs(recorded - counted) > 1e-6:
+                raise InputError(
+                    f"Run {name!r} records {metric.name} {recorded:.6f} for {language}, but its predictions give "
+                    f"{counted:.6f}; evaluate it again."
+                )
+
+
+def _summarise_system(
+    runs: Sequence[Mapping[str, Any]], intervals: Intervals, metric: Metric, source: str, languages: Sequence[str]
+) -> dict[str, Any]:
+    scores = [{language: run["test"][language][metric.name] for language in languages} for run in runs]
+    averages = [summarise(score, source) for score in scores]
+    summary = _to_dict(intervals)
+    for language in languages:
+        summary["languages"][language]["std"] = _std([score[language] for score in scores])
+    for name in _AVERAGES:
+        if summary[name] is not None:
+            summary[name]["std"] = _std([getattr(average, name) for average in averages])
+    validation = [run["validation"][metric.name] for run in runs if run.get("validation")]
+    return {
+        "baseline": runs[0]["baseline"],
+        "runs": len(runs),
+        "seeds": [run["seed"] for run in runs],
+        "collapsed": [run["name"] for run in runs if run["collapsed"]],
+        **summary,
+        "validation": {"mean": statistics.fmean(validation), "std": _std(validation)} if validation else None,
+    }
+
+
+def _to_dict(intervals: Intervals) -> dict[str, Any]:
+    averages = {name: getattr(intervals, name) for name in _AVERAGES}
+    return {
+        "languages": {language: interval.to_dict() for language, interval in intervals.languages.items()},
+        **{name: None if interval is None else interval.to_dict() for name, interval in averages.items()},
+    }
+
+
+def _std(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def markdown_table(results: Mapping[str, Any]) -> str:
+    """Lay out the table that a paper would print, in Markdown, with notes that say how it came about.
+
+    A row per system and per difference to the baseline; a column per language (by family, source language first) and
+    average. More than 20 languages are split over several tables, the averages in the first.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+    """
+    summary = results["summary"]
+    languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
+    averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
+    pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
+    blocks = [block.tolist() for block in np.array_split(np.array(languages), pieces)]
+    columns = [blocks[0] + averages] if pieces == 1 else [averages, *blocks]
+    tables = []
+    for keys in columns:
+        lines = [["", *(_AVERAGES.get(key, key) for key in keys)], ["---", *("---:" for _ in keys)]]
+        for name, system in summary["systems"].items():
+            label = f"{name} (baseline)" if system["baseline"] else name
+            lines.append([label, *(_score(_value(system, key)) for key in keys)])
+        for name, difference in summary["differences"].items():
+            label = f"{name} minus {difference['baseline']}"
+            lines.append([label, *(_difference(_value(difference, key), mark="**") for key in keys)])
+        escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+        tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
+    notes = "\n".join(f"- {note}" for note in _notes(results, marked="Bold"))
+    command = textwrap.indent(results["command"], "    ")
+    return "\n\n".join([*tables, notes, f"Command:\n\n{command}"]) + "\n"
+
+
+def text_table(results: Mapping[str, Any]) -> str:
+    """Lay out the same table for a terminal: a row per language, at most 119 columns wide.
+
+    Systems that do not fit beside each other follow below, each time with the baseline.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+    """
+    summary = results["summary"]
+    languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
+    averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
+    keys = languages + averages
+    labels = [*map(_language_label, languages), *(_AVERAGES[name] for name in averages)]
+
+    baseline: list[list[str]] = []
+    groups: list[list[list[str]]] = []
+    for name, system in summary["systems"].items():
+        columns = [[*textwrap.wrap(name, _HEADER_WIDTH), *(_score(_value(system, key)) for key in keys)]]
+        if difference := summary["differences"].get(name):
+            cells = [_difference(_value(difference, key), mark="*") for key in keys]
+            columns.append([*textwrap.wrap(f"minus {difference['baseline']}", _HEADER_WIDTH), *cells])
+        if system["baseline"]:
+            baseline = columns
+        else:
+            groups.append(columns)
+
+    def width(columns: list[list[str]]) -> int:
+        return max(map(len, labels)) + sum(2 + max(map(len, cells)) for cells in columns)
+
+    blocks = [list(baseline)]
+    for columns in groups:
+        if len(blocks[-1]) > len(baseline) and width(blocks[-1] + columns) > _TEXT_WIDTH:
+            blocks.append(list(baseline))
+        blocks[-1] += columns
+    text = [_layout(labels, columns, len(averages)) for columns in blocks]
+    notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in _notes(results, marked="*")]
+    return "\n\n".join([*text, "\n".join(notes)]) + "\n"
+
+
+def _language_label(code: str) -> str:
+    name = get_language(code).name
+    return code if name == code else f"{name} ({code})"
+
+
+def _layout(labels: list[str], columns: list[list[str]], n_averages: int) -> str:
+    """Set `labels` beside `columns`, whose headers may be of several lines, with a rule above the averages."""
+    height = max(map(len, columns))
+    padded = [[""] * (height - len(cells)) + cells for cells in [labels, *columns]]
+    widths = [max(map(len, cells)) for cells in padded]
+    justified = [[cell.rjust(width) for cell in cells] for cells, width in zip(padded, widths, strict=True)]
+    justified[0] = [cell.ljust(widths[0]) for cell in padded[0]]
+    lines = ["  ".join(row).rstrip() for row in zip(*justified, strict=True)]
+    rule = "-" * (sum(widths) + 2 * len(columns))
+    lines.insert(height - len(labels), rule)
+    lines.insert(len(lines) - n_averages, rule)
+    return "\n".join(lines)
+
+
+def _value(entry: Mapping[str, Any], key: str) -> Mapping[str, float] | None:
+    value: Mapping[str, float] | None = entry[key] if key in _AVERAGES else entry["languages"][key]
+    return value
+
+
+def _score(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return "-"
+    mean = f"{100 * value['mean']:.1f}"
+    return mean if value["std"] is None else f"{mean} ± {100 * value['std']:.1f}"
+
+
+def _difference(value: Mapping[str, float] | None, mark: str) -> str:
+    if value is None:
+        return "-"
+    mean, low, high = (f"{100 * value[key]:+.1f}" for key in ("mean", "low", "high"))
+    excludes_zero = Interval(value["mean"], value["low"], value["high"]).excludes_zero
+    if mark == "*":
+        return f"{mean} [{low}, {high}]{mark if excludes_zero else ' '}"
+    return f"{mark}{mean}{mark} [{low}, {high}]" if excludes_zero else f"{mean} [{low}, {high}]"
+
+
+def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
+    """Say what one must know to read the numbers, a sentence or two a note."""
+    summary, source = results["summary"], results["source_language"]
+    systems, differences, bootstrap = summary["systems"], summary["differences"], summary["bootstrap"]
+    seeds = {name: system["seeds"] for name, system in systems.items()}
+    fewest = min(len(values) for values in seeds.values())
+    spread = "mean ± standard deviation over" if max(map(len, seeds.values())) > 1 else "of"
+    notes = [f"{results['metric'].capitalize()} in percent, {spread} {_per_system(seeds)}."]
+    if fewest == 1:
+        notes.append("One seed: intervals hold for the models trained here and say nothing of other seeds.")
+    elif fewest < _FEW_SEEDS:
+        notes.append(f"{fewest} seeds are few: intervals may miss part of the variation between seeds.")
+    if any(system["transfer_gap"] for system in systems.values()):
+        notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
+    if differences:
+        baseline = next(iter(differences.values()))["baseline"]
+        resampled = (
+            "examples" if all(len(entry["seeds"]) == 1 for entry in differences.values()) else "seeds and examples"
+        )
+        drawn = ", the same examples in every language" if bootstrap["aligned"] else ""
+        notes.append(
+            f"Difference to {baseline}, in points, with its {bootstrap['confidence']:.0%} bootstrap interval, paired "
+            f"by seed ({_per_system({name: entry['seeds'] for name, entry in differences.items()})}) and example: "
+            f"{bootstrap['n_resamples']:,} resamples of {resampled}{drawn}. {marked}: the interval excludes 0; not "
+            f"corrected for the number of comparisons."
+        )
+    if any(system["baseline"] for system in systems.values()):
+        for name, system in systems.items():
+            if not system["baseline"] and name not in differences:
+                notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    sizes = {code: results["runs"][0]["test"][code]["n"] for code in results["languages"]}
+    if len(set(sizes.values())) == 1:
+        notes.append(f"Test examples: {next(iter(sizes.values())):,} in each language.")
+    else:
+        notes.append(f"Test examples: {', '.join(f'{code} {size:,}' for code, size in sizes.items())}.")
+    families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
+    notes.append(f"Languages by family: {', '.join(families)}.")
+    notes.append(f"Selection: {results['selection']}.")
+    collapsed = [run for system in systems.values() for run in system["collapsed"]]
+    if collapsed:
+        notes.append(f"Collapsed runs (one label almost always), counted in the averages: {', '.join(collapsed)}.")
+    else:
+        notes.append("Collapsed runs (one label almost always): none.")
+    return notes
+
+
+def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:
+    """`seeds 1, 2` where all systems have the same, else for each system its own."""
+
+    def listed(values: Sequence[int]) -> str:
+        return f"{'seed' if len(values) == 1 else 'seeds'} {', '.join(map(str, values))}"
+
+    if len({tuple(values) for values in seeds.values()}) == 1:
+        return listed(next(iter(seeds.values())))
+    return "; ".join(f"{name}: {listed(values)}" for name, values in seeds.items())
+
+
+def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
+    """Write `results.md` and `figures/accuracy_by_language.png` into `output_dir`.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+        output_dir: An existing folder or one to create.
+    """
+    output_dir = Path(output_dir)
+    figure = Path("figures") / f"{results['metric']}_by_language.png"
+    plot_accuracy_by_language(results, output_dir / figure)
+    metric, known = results["metric"], TASKS.get(results["task"])
+    report = [
+        f"# {known.title if known else results['task']}: {metric} by language",
+        f"Encoder: `{results['model_name_or_path']}`. Trained on {results['source_language']}.",
+        markdown_table(results).rstrip(),
+        f"![{metric.capitalize()} by language]({figure.as_posix()})",
+        "Means over seeds with their 95% bootstrap intervals; ticks are single runs, crosses collapsed ones. "
+        "Differences are filled where the interval excludes 0.",
+    ]
+    (output_dir / "results.md").write_text("\n\n".join(report) + "\n", encoding="utf-8")

@@ -1,0 +1,173 @@
+"""What is trained: each system (a fusion) once a seed, from a plain encoder or a DLFA checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, set_seed
+
+from .arguments import FUSION_OPTIONS, Arguments, ModelArguments
+from .configuration_dlfa import DlfaConfig
+from .errors import InputError
+from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
+from .tasks import Task
+
+MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
+    "sequence": DlfaForSequenceClassification,
+    "token": DlfaForTokenClassification,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training or evaluation.
+
+    Attributes:
+        system: Name of the fusion, the same for all seeds.
+        baseline: Whether it is the last-layer model beside the fused one.
+        seed: Seed of the head, the dropout and the data order.
+        config: Configuration of the model.
+        from_checkpoint: Whether it starts from a DLFA checkpoint, not from a plain encoder.
+    """
+
+    system: str
+    baseline: bool
+    seed: int
+    config: DlfaConfig
+    from_checkpoint: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the run in files and tables."""
+        return f"{self.system}-seed{self.seed}"
+
+
+def system_name(config: DlfaConfig) -> str:
+    """Returns the short name of a fusion, such as `aif-layer8`, `aif-excite-layers4+8`, `scalar_mix` or `last`."""
+    parts = [config.fusion]
+    if config.fusion == "aif" and config.gate != "select":
+        parts.append(config.gate)
+    if config.fusion in ("aif", "mean", "concat"):
+        layers = config.fusion_layers
+        parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
+    return "-".join(parts)
+
+
+def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
+    """Returns the runs of a command, seed by seed, the fused system before its baseline.
+
+    Raises:
+        InputError: The model cannot be found, or its configuration and the arguments do not fit.
+    """
+    saved = _load_config(arguments.model)
+    from_checkpoint = saved.model_type == DlfaConfig.model_type
+    try:
+        if from_checkpoint:
+            configs = [_checkpoint_config(task, arguments, saved)]
+        else:
+            configs = _encoder_configs(task, arguments, saved)
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+    return [
+        Run(system_name(config), config.fusion == "last" and len(configs) > 1, seed, config, from_checkpoint)
+        for seed in arguments.seeds
+        for config in configs
+    ]
+
+
+def _load_config(model: ModelArguments) -> PretrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(model.model_name_or_path, **hub_arguments(model))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(
+            f"Cannot load --model_name_or_path {model.model_name_or_path}: {reason}. Offline, give the folder of an "
+            "encoder, or an id that is in the cache with HF_HUB_OFFLINE=1."
+        ) from error
+
+
+def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfig) -> list[DlfaConfig]:
+    """Returns the configurations that wrap a plain encoder: the fused one and, if wished, its baseline."""
+    if not arguments.training.do_train:
+        raise InputError(
+            f"{arguments.model.model_name_or_path} is a plain encoder without a trained head. Give a DLFA checkpoint "
+            "to evaluate, or train one first."
+        )
+    id2label = dict(enumerate(task.labels))
+    options = arguments.model.fusion_options()
+    options |= {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
+    configs = [DlfaConfig(backbone, **options)]
+    if arguments.run.baseline:
+        configs.append(DlfaConfig(backbone, **{**options, "fusion": "last"}))
+    return configs
+
+
+def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> DlfaConfig:
+    """Returns the configuration of a DLFA checkpoint, after checking that the arguments do not contradict it."""
+    path = arguments.model.model_name_or_path
+    if arguments.run.baseline:
+        raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
+    options = arguments.model.fusion_options()
+    wished = DlfaConfig(saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options})
+    for name in options:
+        if getattr(wished, name) != getattr(saved, name):
+            raise InputError(
+                f"--{name} contradicts the checkpoint {path}, which has {name}={getattr(saved, name)}. Remove the "
+                "argument, or start from a plain encoder."
+            )
+    model_class = MODEL_CLASSES[task.kind].__name__
+    has_head = model_class in (saved.architectures or [])
+    if not has_head and not arguments.training.do_train:
+        raise InputError(f"{path} holds {saved.architectures}, no {model_class}: it has no head for {task.title}.")
+    labels = [saved.id2label[index] for index in sorted(saved.id2label)]
+    if has_head and labels != list(task.labels):
+        raise InputError(f"{path} was trained with the labels {labels}; {task.title} has {list(task.labels)}.")
+    saved.id2label = dict(enumerate(task.labels))
+    saved.label2id = {label: index for index, label in enumerate(task.labels)}
+    return saved
+
+
+def hub_arguments(model: ModelArguments) -> dict[str, Any]:
+    """Returns where and how to load the model from."""
+    return {"revision": model.model_revision, "cache_dir": model.cache_dir, "token": model.token}
+
+
+def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokenizerBase:
+    """Loads the tokenizer of the model.
+
+    Raises:
+        InputError: It cannot be found, or has more tokens than the model has embeddings.
+    """
+    model = arguments.model
+    name = model.tokenizer_name or model.model_name_or_path
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **hub_arguments(model))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise InputError(f"Cannot load the tokenizer of {name}: {reason}. Give one with --tokenizer_name.") from error
+    if len(tokenizer) > config.vocab_size:
+        raise InputError(
+            f"The tokenizer of {name} has {len(tokenizer)} tokens, the model only {config.vocab_size} embeddings. "
+            "Give the tokenizer that the model was trained with (--tokenizer_name)."
+        )
+    return tokenizer
+
+
+def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedModel:
+    """Builds the model of a run in float32; fusion and head are drawn from the run's seed.
+
+    Raises:
+        InputError: The checkpoint cannot be read or lacks weights.
+    """
+    model = arguments.model
+    model_class = MODEL_CLASSES[task.kind]
+    options = {"dtype": torch.float32, "attn_implementation": model.attn_implementation, **hub_arguments(model)}
+    set_seed(run.seed)
+    try:
+        if run.from_checkpoint:
+            return model_class.from_pretrained(model.model_name_or_path, config=run.config, **options)
+        return model_class.from_backbone(model.model_name_or_path, config=run.config, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error

@@ -1,0 +1,160 @@
+"""What a task is: its languages, labels, columns, Hub source, metric, published recipe and published results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import InputError
+
+
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """Where a task's data lies on the Hub.
+
+    Attributes:
+        dataset: Repository id of the data set.
+        train_config: Configuration of the training and validation data; `{language}` stands for the language code.
+        test_config: Configuration of the test data; `{language}` stands for the language code.
+        train_split: Name of the training split.
+        validation_split: Name of the validation split.
+        test_split: Name of the test split.
+        revision: Commit, tag or branch; `None` is the default branch.
+    """
+
+    dataset: str
+    train_config: str = "{language}"
+    test_config: str = "{language}"
+    train_split: str = "train"
+    validation_split: str = "validation"
+    test_split: str = "test"
+    revision: str | None = None
+
+    def locate(self, split: SplitName, language: str) -> tuple[str, str]:
+        """Name the configuration and the split to load.
+
+        Args:
+            split: Which data: `"train"`, `"validation"` or `"test"`.
+            language: Language code.
+
+        Returns:
+            The configuration and the split, as the Hub data set names them.
+        """
+        config = self.test_config if split == "test" else self.train_config
+        names = {"train": self.train_split, "validation": self.validation_split, "test": self.test_split}
+        return config.replace("{language}", language), names[split]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published result to hold ours against.
+
+    Attributes:
+        system: Model, as its authors name it.
+        setting: How it was trained and tested, in a few words.
+        scores: The task's metric for each language code, as a fraction (0 to 1), to the digits published.
+        source: Where the numbers are printed.
+    """
+
+    system: str
+    setting: str
+    scores: dict[str, float]
+    source: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cross-lingual task: labels in the source language, tests in every language.
+
+    Attributes:
+        name: Name on the command line.
+        title: Name in tables and model cards.
+        kind: `"sequence"` (one label for an example) or `"token"` (one for each word).
+        text_columns: Columns of the text, in the order in which the tokenizer takes them.
+        label_column: Column of the label.
+        labels: Label names; the position of a name is its class id.
+        languages: Codes of the languages with test data.
+        metric: Name of the metric in `metrics.METRICS`.
+        aligned_rows: Whether row i is the same example, translated, in every language.
+        hub: Where the data lies on the Hub.
+        max_length: Longest input of the published recipe, in tokens.
+        num_train_epochs: Passes over the training data of the published recipe.
+        learning_rate: Peak learning rate of the published recipe.
+        batch_size: Examples per optimiser step of the published recipe.
+        references: Published results.
+        source_language: Code of the language of the training data.
+    """
+
+    name: str
+    title: str
+    kind: Literal["sequence", "token"]
+    text_columns: tuple[str, ...]
+    label_column: str
+    labels: tuple[str, ...]
+    languages: tuple[str, ...]
+    metric: str
+    aligned_rows: bool
+    hub: HubSource
+    max_length: int
+    num_train_epochs: int
+    learning_rate: float
+    batch_size: int
+    references: tuple[Reference, ...] = ()
+    source_language: str = "en"
+
+
+# Labels and their order: the ClassLabel of facebook/xnli. Recipe: google-research/xtreme, scripts/train_xnli.sh
+# (arXiv 2003.11080), where the batch of 32 is 8 examples times 4 steps of gradient accumulation.
+XNLI = Task(
+    name="xnli",
+    title="XNLI",
+    kind="sequence",
+    text_columns=("premise", "hypothesis"),
+    label_column="label",
+    labels=("entailment", "neutral", "contradiction"),
+    languages=("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
+    metric="accuracy",
+    aligned_rows=True,
+    hub=HubSource(dataset="facebook/xnli"),
+    max_length=128,
+    num_train_epochs=5,
+    learning_rate=2e-5,
+    batch_size=32,
+    references=(
+        Reference(
+            system="BERT multilingual base, uncased",
+            setting="zero-shot: fine-tuned on English MultiNLI, tested on XNLI test",
+            scores={"en": 0.814, "es": 0.743, "de": 0.705, "zh": 0.638, "ar": 0.621, "ur": 0.583},
+            source="google-research/bert, multilingual.md, row 'BERT - Zero Shot Uncased'",
+        ),
+        Reference(
+            system="BERT multilingual base, cased",
+            setting="zero-shot: English train, German test; batch 32, learning rate 5e-5, 2 epochs, length 128",
+            scores={"de": 0.709},
+            source="huggingface/transformers, examples/pytorch/text-classification/README.md, run_xnli.py",
+        ),
+    ),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in (XNLI,)}
+
+
+def get_task(name: str) -> Task:
+    """Look up a task by its name.
+
+    Args:
+        name: A key of `TASKS`.
+
+    Returns:
+        The task.
+
+    Raises:
+        InputError: If there is no such task; the message lists those that exist.
+    """
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASKS)}.") from None

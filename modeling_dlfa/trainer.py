@@ -1,0 +1,75 @@
+"""`transformers.Trainer` with an epoch-seeded, length-grouped order of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import Trainer
+
+MEGABATCHES = 50
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Random order in which each batch holds examples of similar length.
+
+    The examples are shuffled, cut into groups of 50 batches, sorted by length within a group, and the batches are
+    shuffled; the first batch is the longest, so that a lack of memory shows at once. Unlike the sampler of
+    transformers, the order depends on nothing but the seed and the epoch: every process and a resumed run see the same.
+
+    Args:
+        lengths: Length of each example, in tokens.
+        batch_size: Examples in a batch, over all processes.
+        seed: Seed of the order.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = torch.as_tensor(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch whose order `__iter__` gives; the Trainer calls it."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator)
+        groups = [
+            group[self.lengths[group].argsort(descending=True, stable=True)]
+            for group in order.split(MEGABATCHES * self.batch_size)
+        ]
+        batches = [batch for group in groups for batch in group.split(self.batch_size)]
+        # A batch that is not full must stay last: elsewhere it would shift all later ones.
+        partial = [batches.pop()] if len(batches[-1]) < self.batch_size else []
+        batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        if batches:
+            longest = max(range(len(batches)), key=lambda index: int(self.lengths[batches[index]].max()))
+            batches[0], batches[longest] = batches[longest], batches[0]
+        return iter(torch.cat(batches + partial).tolist())
+
+
+class CrossLingualTrainer(Trainer):
+    """`Trainer` that groups training examples by length reproducibly and evaluates in the order of the data set.
+
+    `train_dataset` needs a column `length`.
+    """
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        if not self.args.groups_by_length:
+            return super()._get_train_sampler(train_dataset)
+        # Neighbouring batches, which different processes or accumulation steps read, are of similar length as well.
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
+        # Of `train_dataset` the Trainer has removed what the model does not read.
+        return LengthGroupedSampler(self.train_dataset["length"][:], batch_size, seed)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
+        # The Trainer of v5 would shuffle here, and a prediction could not be traced to its row.
+        return SequentialSampler(eval_dataset)

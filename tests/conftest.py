@@ -1,0 +1,121 @@
+"""A tiny real encoder, tokenizer and three-language data set, made once a session."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+WORDS = {
+    "en": "the cat dog sleeps runs eats in house garden today red small not always".split(),
+    "de": "die katze hund schläft rennt isst im haus garten heute rot klein nicht immer".split(),
+    "ar": "ال قطة كلب ينام يركض يأكل في بيت حديقة اليوم أحمر صغير ليس دائما".split(),
+}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and models that lies beside a checkout, where it does."""
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared beside this checkout: it holds real data that is not part of the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a BERT with a pooler (3 layers, 16 features, random weights) and a word-piece tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    texts = [" ".join(words) for words in WORDS.values()]
+    tokenizer.train_from_iterator(texts * 5, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=64).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def write_nli(path: Path, language: str, rows: int, seed: int) -> None:
+    """Writes a TSV of random sentence pairs, translations of each other for the same seed.
+
+    A hypothesis has words of one third of the list, and the third is the label, which a tiny model can learn.
+    """
+    rng, labels, words = random.Random(seed), ("entailment", "neutral", "contradiction"), WORDS[language]
+    with path.open("w", encoding="utf-8") as file:
+        file.write("premise\thypothesis\tlabel\n")
+        for _ in range(rows):
+            label = rng.randrange(3)
+            premise = rng.sample(range(len(words)), rng.randint(3, 9))
+            hypothesis = rng.choices(range(label, len(words), 3), k=rng.randint(2, 6))
+            texts = [" ".join(words[index] for index in side) for side in (premise, hypothesis)]
+            file.write("\t".join([*texts, labels[label]]) + "\n")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with train.tsv (96 rows), dev.tsv (30) and test-{en,de,ar}.tsv (37 each: no batch size divides it)."""
+    folder = tmp_path_factory.mktemp("data")
+    write_nli(folder / "train.tsv", "en", 96, seed=1)
+    write_nli(folder / "dev.tsv", "en", 30, seed=2)
+    for language in WORDS:
+        write_nli(folder / f"test-{language}.tsv", language, 37, seed=3)
+    return folder
+
+
+@pytest.fixture
+def xnli_arguments(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> list[str]:
+    """Arguments of a whole small command, which a test may extend."""
+    return [
+        *("--model_name_or_path", str(tiny_encoder)),
+        *("--train_file", str(tiny_data / "train.tsv"), "--validation_file", str(tiny_data / "dev.tsv")),
+        *("--test_file", str(tiny_data / "test-{language}.tsv"), "--languages", "en", "de", "ar"),
+        *("--fusion", "aif", "--fusion_layers", "1", "--reduction_ratio", "4"),
+        *("--output_dir", str(tmp_path / "out"), "--num_train_epochs", "2", "--learning_rate", "1e-3"),
+        *("--per_device_train_batch_size", "8", "--use_cpu", "True"),
+    ]
+
+
+def python(*arguments: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a fresh process from the repository's root, one thread, and returns what it printed."""
+    process = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert not check or process.returncode == 0, process.stderr[-4000:]
+    return process
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The function `python`, for tests that need a process of their own."""
+    return python
