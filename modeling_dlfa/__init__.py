@@ -12,8 +12,7 @@ from .modeling_dlfa import (
     DlfaModel,
     DlfaPreTrainedModel,
 )
-
-__version__ = "0.1.0"
+from .version import __version__
 
 __all__ = [
     "DlfaConfig",
@@ -21,6 +20,7 @@ __all__ = [
     "DlfaForTokenClassification",
     "DlfaModel",
     "DlfaPreTrainedModel",
+    "__version__",
 ]
 
 AutoConfig.register(DlfaConfig.model_type, DlfaConfig, exist_ok=True)

@@ -48,7 +48,9 @@ class ModelArguments:
     )
     fusion_layers: list[int] | None = field(
         default=None,
-        metadata={"help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one."},
+        metadata={
+            "help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one."
+        },
     )
     gate: str | None = field(default=None, metadata={"help": "select or excite."})
     gate_init: float | None = field(default=None, metadata={"help": "Gate at the start, between 0 and 1."})
@@ -69,8 +71,12 @@ class ModelArguments:
 class DataArguments:
     """Where the examples come from: files, else the Hub."""
 
-    train_file: str | None = field(default=None, metadata={"help": "English training data: TSV, CSV, JSON or Parquet."})
-    validation_file: str | None = field(default=None, metadata={"help": "English data on which checkpoints are chosen."})
+    train_file: str | None = field(
+        default=None, metadata={"help": "English training data: TSV, CSV, JSON or Parquet."}
+    )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "English data on which checkpoints are chosen."}
+    )
     test_file: str | None = field(
         default=None, metadata={"help": "Test data; {language} in the name stands for the language code."}
     )
@@ -93,7 +99,9 @@ class RunArguments:
         default=False, metadata={"help": "Train the plain last-layer model beside it, same seeds and data order."}
     )
     seeds: list[int] | None = field(default=None, metadata={"help": "One run for each seed; --seed if left out."})
-    overwrite: bool = field(default=False, metadata={"help": "Delete an earlier run's results in the output directory."})
+    overwrite: bool = field(
+        default=False, metadata={"help": "Delete an earlier run's results in the output directory."}
+    )
     keep_checkpoints: bool = field(
         default=False, metadata={"help": "Keep the checkpoints of finished runs, with their optimiser states."}
     )
@@ -167,8 +175,9 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0].endswith((".yaml", ".yml", ".json")):
         given = _arguments_of_file(Path(given[0])) + given[1:]
+    groups: Any = [ModelArguments, DataArguments, RunArguments, CrossLingualTrainingArguments]
     parser = HfArgumentParser(
-        [ModelArguments, DataArguments, RunArguments, CrossLingualTrainingArguments],
+        groups,
         description=f"{task.title}: train on English, test in every language, with layers fused and without.",
     )
     parser.set_defaults(
@@ -232,13 +241,15 @@ def _check(arguments: Arguments) -> None:
     files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
     needed = {
         "--train_file": training.do_train,
-        "--validation_file": training.do_train or training.do_eval,
+        "--validation_file": training.do_train,
         "--test_file": training.do_predict,
     }
     given = [name for name, value in files.items() if value]
     missing = [name for name, value in files.items() if needed[name] and not value]
     if given and missing:
-        raise InputError(f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub.")
+        raise InputError(
+            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
+        )
     if given and data.dataset_name:
         raise InputError(f"--dataset_name and {given[0]} name two sources of data. Give one of the two.")
     if not training.do_train and not training.do_predict and not training.do_eval:

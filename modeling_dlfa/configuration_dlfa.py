@@ -187,8 +187,14 @@ class DlfaConfig(PretrainedConfig):
         self._resolve_layers(self.fusion, self.fusion_layers)
         if self.fusion == "aif":
             self._check_ratio()
-        if isinstance(self.gate_init, bool) or not isinstance(self.gate_init, (int, float)) or not 0 < self.gate_init < 1:
-            raise ValueError(f"gate_init={self.gate_init!r} is no share; choose a number between 0 and 1, both excluded.")
+        if (
+            isinstance(self.gate_init, bool)
+            or not isinstance(self.gate_init, (int, float))
+            or not 0 < self.gate_init < 1
+        ):
+            raise ValueError(
+                f"gate_init={self.gate_init!r} is no share; choose a number between 0 and 1, both excluded."
+            )
         for name in ("fusion_dropout", "classifier_dropout"):
             value = getattr(self, name)
             if value is None and name == "classifier_dropout":
@@ -279,32 +285,38 @@ def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] |
     if backbone_config is None:
         backbone_config = {"model_type": "bert"}
     if isinstance(backbone_config, PretrainedConfig):
-        model_type = backbone_config.model_type
+        config_class = _library_config_class(backbone_config.model_type)
+        if type(backbone_config) is not config_class:
+            raise ValueError(_no_library_encoder(backbone_config.model_type))
         config = copy.deepcopy(backbone_config)
         for key in ("auto_map", "trust_remote_code", "custom_pipelines", "quantization_config"):
             config.__dict__.pop(key, None)
-        in_library = type(config) is _library_config_class(model_type)
     elif isinstance(backbone_config, Mapping):
         values = {key: value for key, value in backbone_config.items() if key not in UNTRUSTED_KEYS}
         model_type = values.pop("model_type", None)
         config_class = _library_config_class(model_type)
-        in_library = config_class is not None
-        config = config_class(**values) if config_class is not None else None
+        if config_class is None:
+            raise ValueError(_no_library_encoder(model_type))
+        config = config_class(**values)
     else:
         raise TypeError(f"backbone_config is {type(backbone_config).__name__}; give a configuration or a dictionary.")
-    if not in_library:
-        raise ValueError(
-            f"backbone_config has model_type={model_type!r}; only encoders that are part of the transformers library "
-            "can be wrapped (bert, xlm-roberta, distilbert, deberta-v2, modernbert, rembert, ...)."
-        )
     _check_encoder(config)
     config.dtype = None  # The whole model has one dtype, kept in the outer configuration.
     return config
 
 
 def _library_config_class(model_type: str | None) -> type[PretrainedConfig] | None:
-    config_class = CONFIG_MAPPING[model_type] if model_type in CONFIG_MAPPING else None
-    return config_class if config_class is not None and config_class.__module__.startswith("transformers.") else None
+    if model_type is None or model_type not in CONFIG_MAPPING:
+        return None
+    config_class = CONFIG_MAPPING[model_type]
+    return config_class if config_class.__module__.startswith("transformers.") else None
+
+
+def _no_library_encoder(model_type: str | None) -> str:
+    return (
+        f"backbone_config has model_type={model_type!r}; only encoders that are part of the transformers library can "
+        "be wrapped (bert, xlm-roberta, distilbert, deberta-v2, modernbert, rembert, ...)."
+    )
 
 
 def _check_encoder(config: PretrainedConfig) -> None:

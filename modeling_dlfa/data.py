@@ -12,7 +12,6 @@ from .data_files import PLACEHOLDER, Table, expand_files, quoted, read_table, ta
 from .errors import InputError
 from .tasks import SplitName, Task
 
-
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import InputError
 
-
 if TYPE_CHECKING:
     from datasets import Dataset
 

@@ -7,8 +7,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .bootstrap import Interval
 from .languages import by_family, get_language
-from .metrics import Interval
 from .tasks import TASKS
 
 if TYPE_CHECKING:

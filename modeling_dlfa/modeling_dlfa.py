@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedModel
-from transformers.utils import ModelOutput, logging
+from transformers import AutoModel
+from transformers.utils import ModelOutput
 
-from .configuration_dlfa import DlfaConfig, plain_checkpoint_message
-from .fusion_dlfa import FUSION_CLASSES, init_fusion, masked_mean, take
-
-logger = logging.get_logger(__name__)
-
-BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
-HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+from .configuration_dlfa import DlfaConfig
+from .fusion_dlfa import FUSION_CLASSES, masked_mean, take
+from .pretrained_dlfa import DlfaPreTrainedModel
 
 
 @dataclass
@@ -36,11 +31,11 @@ class DlfaModelOutput(ModelOutput):
             fusions without a gate.
     """
 
-    last_hidden_state: torch.FloatTensor | None = None
-    pooler_output: torch.FloatTensor | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
-    fusion_weights: torch.FloatTensor | None = None
+    last_hidden_state: torch.Tensor | None = None
+    pooler_output: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    fusion_weights: torch.Tensor | None = None
 
 
 @dataclass
@@ -55,11 +50,11 @@ class DlfaClassifierOutput(ModelOutput):
         fusion_weights: As in `DlfaModelOutput`.
     """
 
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
-    fusion_weights: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+    fusion_weights: torch.Tensor | None = None
 
 
 class Streams(NamedTuple):
@@ -80,197 +75,6 @@ class DlfaPooler(nn.Module):
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
         return self.activation(self.dense(pooled))
-
-
-class DlfaPreTrainedModel(PreTrainedModel):
-    """Weight initialisation, and loading of DLFA checkpoints and of plain encoders, for all DLFA models."""
-
-    config_class = DlfaConfig
-    base_model_prefix = "dlfa"
-    main_input_name = "input_ids"
-    supports_gradient_checkpointing = True
-    accepts_loss_kwargs = True
-    _supports_attention_backend = True
-    _supports_flash_attn = True
-    _supports_flex_attn = True
-    _supports_sdpa = True
-
-    def __init__(self, config: DlfaConfig, *args: Any, **kwargs: Any) -> None:
-        config.check_values()
-        backbone_class = MODEL_MAPPING[type(config.backbone_config)]
-        for flag in BACKEND_FLAGS:
-            setattr(self, flag, getattr(backbone_class, flag, False))
-        super().__init__(config, *args, **kwargs)
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        init_fusion(module)
-
-    @classmethod
-    def is_custom_code(cls) -> bool:
-        """Tells transformers v5 that weights are initialised through `torch.nn.init` alone, as in its own models.
-
-        For other custom code it skips modules that hold weights only through their children, also a backbone's.
-        """
-        return False
-
-    # From v5.2x on the first is the name, and the second an alias that warns and goes away in v6.
-    if hasattr(PreTrainedModel, "activation_checkpointing_enable"):
-
-        def activation_checkpointing_enable(
-            self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
-        ) -> None:
-            """Recomputes activations in the backward pass instead of keeping them.
-
-            Raises:
-                ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
-            """
-            super().activation_checkpointing_enable(self._checkpointing(activation_checkpointing_kwargs), **kwargs)
-
-    else:
-
-        def gradient_checkpointing_enable(
-            self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
-        ) -> None:
-            """Recomputes activations in the backward pass instead of keeping them.
-
-            Raises:
-                ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
-            """
-            super().gradient_checkpointing_enable(self._checkpointing(gradient_checkpointing_kwargs), **kwargs)
-
-    def _checkpointing(self, given: dict[str, Any] | None) -> dict[str, Any]:
-        options = {"use_reentrant": False, **(given or {})}
-        if options["use_reentrant"] and self.config.fusion != "last":
-            raise ValueError(
-                "Reentrant gradient checkpointing cuts the gradient of the lower layers that DLFA fuses; pass "
-                'gradient_checkpointing_kwargs={"use_reentrant": False}.'
-            )
-        return options
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args: Any, **kwargs: Any
-    ) -> DlfaPreTrainedModel:
-        """Loads a DLFA checkpoint; arguments as for every transformers model.
-
-        Raises:
-            ValueError: The checkpoint is a plain encoder's.
-        """
-        if kwargs.get("config") is not None and pretrained_model_name_or_path is not None:
-            hub_kwargs = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
-            try:
-                saved, _ = DlfaConfig.get_config_dict(pretrained_model_name_or_path, **hub_kwargs)
-            except OSError:
-                saved = {}  # Weights without a configuration of their own: the given one counts.
-            if saved.get("model_type", DlfaConfig.model_type) != DlfaConfig.model_type:
-                raise ValueError(plain_checkpoint_message(saved["model_type"]))
-        return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
-
-    @classmethod
-    def from_backbone(
-        cls,
-        backbone_name_or_path: str | os.PathLike,
-        *,
-        config: DlfaConfig | None = None,
-        dtype: torch.dtype | str = torch.float32,
-        attn_implementation: str | None = None,
-        **kwargs: Any,
-    ) -> DlfaPreTrainedModel:
-        """Wraps a pretrained encoder: its weights are loaded once, fusion and head are newly initialised.
-
-        The pooler of the checkpoint, where it has one, is kept and reads the fused first token. Elsewhere, and with
-        mean pooling, the pooler is initialised as part of the head, and a warning says so.
-
-        Args:
-            backbone_name_or_path: Hub id or folder of an encoder checkpoint.
-            config: Configuration of the model, instead of its values among `kwargs`.
-            dtype: Of all weights. float32 also for half-precision checkpoints, since training needs it.
-            attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
-            kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
-                (`revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`, ...).
-
-        Returns:
-            The model, in evaluation mode.
-
-        Raises:
-            ValueError: A wrong configuration value, a checkpoint that is no plain encoder or lacks weights of it.
-            TypeError: An argument that does not exist.
-
-        Example:
-            >>> model = DlfaForSequenceClassification.from_backbone(
-            ...     "google-bert/bert-base-multilingual-cased", fusion_layers=8, num_labels=3
-            ... )
-        """
-        hub_kwargs = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
-        backbone_config = AutoConfig.from_pretrained(backbone_name_or_path, **hub_kwargs)
-        if backbone_config.model_type == DlfaConfig.model_type:
-            raise ValueError(f"{backbone_name_or_path} is a DLFA checkpoint already: load it with from_pretrained.")
-        known = DlfaConfig()
-        unknown = [key for key in kwargs if config is not None or not hasattr(known, key)]
-        if unknown:
-            raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for what there is.")
-        if config is None:
-            config = DlfaConfig(backbone_config=backbone_config, **kwargs)
-        config = copy.deepcopy(config)
-        config._attn_implementation = attn_implementation
-        backbone, info = AutoModel.from_pretrained(
-            backbone_name_or_path,
-            config=config.backbone_config,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            output_loading_info=True,
-            **hub_kwargs,
-        )
-        missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
-        if missing or info["mismatched_keys"]:
-            raise ValueError(
-                f"{backbone_name_or_path} is no whole {backbone_config.model_type!r} checkpoint: it lacks "
-                f"{missing or info['mismatched_keys']}."
-            )
-        pooler = _pretrained_pooler(backbone) if not info["missing_keys"] and config.pooling == "cls" else None
-        return cls._assemble(config, backbone, pooler)
-
-    @classmethod
-    def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
-        # On the meta device no second backbone takes memory or time.
-        with torch.device("meta"):
-            model = cls(config)
-        base = model.base_model
-        backbone.pooler = None
-        base.backbone = backbone
-        model.config.backbone_config = backbone.config
-        if pooler is not None and base.pooler is not None:
-            base.pooler.dense = pooler
-        # The head comes before the fusion, so that one seed gives every fusion the same head.
-        parts = {"classifier": getattr(model, "classifier", None), "pooler": base.pooler, "fusion": base.fusion}
-        fresh = {name: part for name, part in parts.items() if part is not None and _on_meta(part)}
-        for part in fresh.values():
-            part.to_empty(device=backbone.device)
-            part.to(backbone.dtype)
-            part.apply(model._init_weights)
-        model.config.dtype = backbone.dtype
-        if fresh:
-            logger.warning(
-                f"Newly initialised in {cls.__name__}, to be trained before use: {', '.join(sorted(fresh))}."
-                + (" The pooler is part of the head: no pretrained one serves it." if "pooler" in fresh else "")
-            )
-        return model.eval()
-
-
-def _on_meta(module: nn.Module) -> bool:
-    return any(parameter.is_meta for parameter in module.parameters())
-
-
-def _pretrained_pooler(backbone: PreTrainedModel) -> nn.Linear | None:
-    """Returns the linear map of a backbone's pooler if it is BERT's kind (linear map, then tanh)."""
-    pooler = getattr(backbone, "pooler", None)
-    dense = getattr(pooler, "dense", pooler)
-    size = backbone.config.hidden_size
-    fits = isinstance(dense, nn.Linear) and dense.weight.shape == (size, size) and dense.bias is not None
-    activation = getattr(pooler, "activation", getattr(backbone, "pooler_activation", None))
-    return dense if fits and (activation is torch.tanh or isinstance(activation, nn.Tanh)) else None
 
 
 class DlfaModel(DlfaPreTrainedModel):
@@ -334,7 +138,7 @@ class DlfaModel(DlfaPreTrainedModel):
             ValueError: A mask that is not B x T where the fusion reads whole sentences; `pooled_output_only` without
                 a pooler.
         """
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = self.config.return_dict if return_dict is None else return_dict
         if output_fusion_weights is None:
             output_fusion_weights = self.config.output_fusion_weights
         if pooled_output_only and self.pooler is None:
@@ -372,6 +176,14 @@ class DlfaModel(DlfaPreTrainedModel):
         **kwargs: Any,
     ) -> tuple[Streams, dict[str, Any]]:
         """Runs the backbone and returns the streams, and what else the caller asked for."""
+        mask = attention_mask
+        if mask is not None and mask.dim() != 2:
+            if self.config.fusion == "aif" or self.config.pooling == "mean":
+                raise ValueError(
+                    f"attention_mask has shape {tuple(mask.shape)}; DLFA reads whole sentences and needs the B x T "
+                    "padding mask."
+                )
+            mask = None
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         if kwargs["output_attentions"] is None:
@@ -382,22 +194,12 @@ class DlfaModel(DlfaPreTrainedModel):
             output_hidden_states = [output_hidden_states]
         layers = self.config.fusion_layers
         # From v5.1x on a list keeps those states alone; before, it is true and all are kept until this returns.
-        asked = [] if isinstance(output_hidden_states, bool) else list(output_hidden_states)
+        asked = [] if isinstance(output_hidden_states, bool) else list(output_hidden_states or ())
         wanted = True if output_hidden_states is True else ([*layers, *asked] or None)
         kwargs = {key: value for key, value in kwargs.items() if value is not None}
-        outputs = self.backbone(
-            attention_mask=attention_mask, output_hidden_states=wanted, return_dict=True, **kwargs
-        )
+        outputs = self.backbone(attention_mask=attention_mask, output_hidden_states=wanted, return_dict=True, **kwargs)
         primary = outputs.last_hidden_state
         secondary = [self._commensurate(outputs.hidden_states[layer], primary) for layer in layers]
-        mask = attention_mask
-        if mask is not None and mask.dim() != 2:
-            if self.config.fusion == "aif" or self.config.pooling == "mean":
-                raise ValueError(
-                    f"attention_mask has shape {tuple(mask.shape)}; DLFA reads whole sentences and needs the B x T "
-                    "padding mask."
-                )
-            mask = None
         extra = {"attentions": outputs.get("attentions")}
         if output_hidden_states:
             extra["hidden_states"] = _select_states(outputs.hidden_states, output_hidden_states)
@@ -410,15 +212,14 @@ class DlfaModel(DlfaPreTrainedModel):
 
     def _pool(self, streams: Streams, fused: torch.Tensor | None) -> torch.Tensor:
         """Returns what the pooler reads, B x E, from the fused stream or, without it, by fusing one position."""
-        if self.config.pooling == "mean":
+        if fused is not None and self.config.pooling == "mean":
             return masked_mean(fused, streams.mask)[:, 0]
         if streams.mask is None:
             first = torch.zeros(streams.primary.size(0), dtype=torch.long, device=streams.primary.device)
         else:
             first = streams.mask.long().argmax(dim=1)  # Index 0, or beyond padding on the left.
-        if fused is None:
-            return self.fusion(*streams, positions=first)[0][:, 0]
-        return take(fused, first)[:, 0]
+        token = take(fused, first) if fused is not None else self.fusion(*streams, positions=first)[0]
+        return token[:, 0]
 
     def _fusion_weights(
         self, gate: torch.Tensor | None, mask: torch.Tensor | None, wanted: bool | str | None
@@ -441,11 +242,12 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
     """
 
     def __init__(self, config: DlfaConfig) -> None:
-        super().__init__(_with_pooler(config, True))
-        self.num_labels = config.num_labels
-        self.dlfa = DlfaModel(self.config)
+        config = _with_pooler(config, True)
+        super().__init__(config)
+        self.num_labels = len(config.id2label or {})
+        self.dlfa = DlfaModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
 
     def forward(
@@ -473,7 +275,7 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
             num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
             kwargs: Further arguments of the backbone.
         """
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = self.config.return_dict if return_dict is None else return_dict
         outputs = self.dlfa(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -493,9 +295,7 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
             loss = self._loss(logits, labels.to(logits.device), num_items_in_batch)
         return _classifier_output(loss, logits, outputs, return_dict)
 
-    def _loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None
-    ) -> torch.Tensor:
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None) -> torch.Tensor:
         if self.config.problem_type is None:
             if self.num_labels == 1:
                 self.config.problem_type = "regression"
@@ -504,7 +304,8 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
             else:
                 self.config.problem_type = "multi_label_classification"
         if self.config.problem_type == "single_label_classification":
-            loss, logits, labels = nn.functional.cross_entropy, logits.view(-1, self.num_labels), labels.view(-1)
+            loss: Any = nn.functional.cross_entropy
+            logits, labels = logits.view(-1, self.num_labels), labels.view(-1)
         elif self.config.problem_type == "multi_label_classification":
             loss = nn.functional.binary_cross_entropy_with_logits
         else:
@@ -522,11 +323,12 @@ class DlfaForTokenClassification(DlfaPreTrainedModel):
     """
 
     def __init__(self, config: DlfaConfig) -> None:
-        super().__init__(_with_pooler(config, False))
-        self.num_labels = config.num_labels
-        self.dlfa = DlfaModel(self.config)
+        config = _with_pooler(config, False)
+        super().__init__(config)
+        self.num_labels = len(config.id2label or {})
+        self.dlfa = DlfaModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
 
     def forward(
@@ -553,7 +355,7 @@ class DlfaForTokenClassification(DlfaPreTrainedModel):
             num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
             kwargs: Further arguments of the backbone.
         """
-        return_dict = return_dict if return_dict is not None else self.config.return_dict
+        return_dict = self.config.return_dict if return_dict is None else return_dict
         outputs = self.dlfa(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -592,7 +394,9 @@ def _with_pooler(config: DlfaConfig, add_pooling_layer: bool) -> DlfaConfig:
     return config
 
 
-def _average(loss: Any, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None) -> torch.Tensor:
+def _average(
+    loss: Any, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None
+) -> torch.Tensor:
     """Returns the mean loss over this batch, or over all `num_items` labels of a step with several batches."""
     if num_items is None:
         return loss(logits, labels)
@@ -602,7 +406,7 @@ def _average(loss: Any, logits: torch.Tensor, labels: torch.Tensor, num_items: t
 
 
 def _classifier_output(
-    loss: torch.Tensor | None, logits: torch.Tensor, outputs: DlfaModelOutput, return_dict: bool
+    loss: torch.Tensor | None, logits: torch.Tensor, outputs: DlfaModelOutput, return_dict: bool | None
 ) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
     output = DlfaClassifierOutput(
         loss=loss,

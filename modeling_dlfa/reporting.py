@@ -1,173 +1,27 @@
-"""From `results.json` to what a paper prints: the summary over seeds, two tables and a figure."""
+"""From `results.json` to what a paper prints: two tables and a figure."""
 
 from __future__ import annotations
 
-import statistics
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .bootstrap import Interval
 from .errors import InputError
 from .figures import plot_accuracy_by_language
 from .languages import by_family, get_language
-from .metrics import Interval, Intervals, Metric, bootstrap_interval, get_metric, paired_difference, summarise
 from .tasks import TASKS
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["markdown_table", "plot_accuracy_by_language", "summarise_runs", "text_table", "write_report"]
+__all__ = ["markdown_table", "plot_accuracy_by_language", "text_table", "write_report"]
 
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
 _MAX_LANGUAGES_PER_TABLE = 20
 _FEW_SEEDS = 5
 _AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
-
-
-def summarise_runs(
-    results: Mapping[str, Any],
-    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
-    *,
-    metric: Metric | str,
-    aligned: bool,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Summarise the runs of `results`: each system over its seeds, and its difference to the baseline.
-
-    Collapsed runs count like any other, and are named. A difference pairs the runs that share a seed with the
-    baseline; a system that shares none has no entry in `"differences"`.
-
-    Args:
-        results: What `results.json` holds, without `"summary"`. Used: `source_language`, `languages`, `runs`.
-        counts: For each run's name and each language the (N, K) counts of `metric`, rows in test file order.
-        metric: The metric, or its name.
-        aligned: Whether row i is the same example in every language. Where the languages' sizes differ, they cannot
-            be, and are resampled independently; what was done is in the summary's `"bootstrap"`.
-        n_resamples: Number of bootstrap resamples.
-        seed: Seed of the bootstrap.
-
-    Returns:
-        The `"summary"` object, plain Python values: `"systems"` (baseline first; `mean`, `std` and the 95 % bootstrap
-        interval `low`, `high` of every language and average, fractions of 1), `"differences"`, and `"bootstrap"` (its
-        settings). `std` is the sample standard deviation over seeds, `None` for one seed. An average that does not
-        exist (see `metrics.Summary`) is `None`.
-
-    Raises:
-        InputError: If there are no runs or two baselines, if a run lacks counts or repeats a seed, or if counts
-            contradict the score that the run records.
-    """
-    metric = get_metric(metric) if isinstance(metric, str) else metric
-    source, languages = results["source_language"], list(results["languages"])
-    systems = _runs_by_system(results)
-    baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
-    if len(baselines) > 1:
-        raise InputError(f"Differences need one baseline, but {', '.join(baselines)} are all marked as one.")
-    _check_runs(results["runs"], counts, languages, metric)
-    aligned = aligned and len({len(counts[run["name"]][lang]) for run in results["runs"] for lang in languages}) == 1
-    options: dict[str, Any] = {
-        "metric": metric,
-        "source_language": source,
-        "aligned": aligned,
-        "n_resamples": n_resamples,
-        "seed": seed,
-    }
-
-    def stacked(runs: Iterable[Mapping[str, Any]]) -> dict[str, NDArray[np.int64]]:
-        names = [run["name"] for run in runs]
-        return {language: np.stack([counts[name][language] for name in names]) for language in languages}
-
-    summary: dict[str, Any] = {
-        "systems": {
-            name: _summarise_system(runs, bootstrap_interval(stacked(runs), **options), metric, source, languages)
-            for name, runs in systems.items()
-        },
-        "differences": {},
-        "bootstrap": {"confidence": 0.95, "n_resamples": n_resamples, "seed": seed, "aligned": aligned},
-    }
-    for name, runs in systems.items() if baselines else ():
-        by_seed = {run["seed"]: run for run in systems[baselines[0]]}
-        paired = [run for run in runs if run["seed"] in by_seed]
-        if name == baselines[0] or not paired:
-            continue
-        partners = [by_seed[run["seed"]] for run in paired]
-        difference = paired_difference(stacked(paired), stacked(partners), **options)
-        entry = _to_dict(difference)
-        summary["differences"][name] = {"baseline": baselines[0], "seeds": [run["seed"] for run in paired], **entry}
-    return summary
-
-
-def _runs_by_system(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """Group the runs by system, baseline first, otherwise in order of first appearance."""
-    systems: dict[str, list[Mapping[str, Any]]] = {}
-    for run in sorted(results["runs"], key=lambda run: not run["baseline"]):
-        systems.setdefault(run["system"], []).append(run)
-    if not systems:
-        raise InputError("There are no runs to report; train or evaluate at least one system.")
-    return systems
-
-
-def _check_runs(
-    runs: Sequence[Mapping[str, Any]],
-    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
-    languages: Sequence[str],
-    metric: Metric,
-) -> None:
-    seen = set()
-    for run in runs:
-        name = run["name"]
-        if (run["system"], run["seed"]) in seen:
-            raise InputError(f"System {run['system']!r} has two runs with seed {run['seed']}; keep one of them.")
-        seen.add((run["system"], run["seed"]))
-        missing = [language for language in languages if language not in counts.get(name, {})]
-        if missing:
-            raise InputError(f"Run {name!r} has no predictions for {', '.join(missing)}; evaluate it on them.")
-        for language in languages:
-            recorded = run["test"][language][metric.name]
-            counted = float(metric.score(np.asarray(counts[name][language]).sum(axis=0)))
-            if abs(recorded - counted) > 1e-6:
-                raise InputError(
-                    f"Run {name!r} records {metric.name} {recorded:.6f} for {language}, but its predictions give "
-                    f"{counted:.6f}; evaluate it again."
-                )
-
-
-def _summarise_system(
-    runs: Sequence[Mapping[str, Any]], intervals: Intervals, metric: Metric, source: str, languages: Sequence[str]
-) -> dict[str, Any]:
-    scores = [{language: run["test"][language][metric.name] for language in languages} for run in runs]
-    averages = [summarise(score, source) for score in scores]
-    summary = _to_dict(intervals)
-    for language in languages:
-        summary["languages"][language]["std"] = _std([score[language] for score in scores])
-    for name in _AVERAGES:
-        if summary[name] is not None:
-            summary[name]["std"] = _std([getattr(average, name) for average in averages])
-    validation = [run["validation"][metric.name] for run in runs if run.get("validation")]
-    return {
-        "baseline": runs[0]["baseline"],
-        "runs": len(runs),
-        "seeds": [run["seed"] for run in runs],
-        "collapsed": [run["name"] for run in runs if run["collapsed"]],
-        **summary,
-        "validation": {"mean": statistics.fmean(validation), "std": _std(validation)} if validation else None,
-    }
-
-
-def _to_dict(intervals: Intervals) -> dict[str, Any]:
-    averages = {name: getattr(intervals, name) for name in _AVERAGES}
-    return {
-        "languages": {language: interval.to_dict() for language, interval in intervals.languages.items()},
-        **{name: None if interval is None else interval.to_dict() for name, interval in averages.items()},
-    }
-
-
-def _std(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
@@ -178,8 +32,11 @@ def markdown_table(results: Mapping[str, Any]) -> str:
 
     Args:
         results: What `results.json` holds, `"summary"` included.
+
+    Raises:
+        InputError: If `results` has no `"summary"`.
     """
-    summary = results["summary"]
+    summary = _summary(results)
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
@@ -208,8 +65,11 @@ def text_table(results: Mapping[str, Any]) -> str:
 
     Args:
         results: What `results.json` holds, `"summary"` included.
+
+    Raises:
+        InputError: If `results` has no `"summary"`.
     """
-    summary = results["summary"]
+    summary = _summary(results)
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
     keys = languages + averages
@@ -238,6 +98,16 @@ def text_table(results: Mapping[str, Any]) -> str:
     text = [_layout(labels, columns, len(averages)) for columns in blocks]
     notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in _notes(results, marked="*")]
     return "\n\n".join([*text, "\n".join(notes)]) + "\n"
+
+
+def _summary(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    summary: Mapping[str, Any] | None = results.get("summary")
+    if not summary:
+        raise InputError(
+            "These results have no summary, so there is nothing to report; predict the test languages "
+            "(--do_predict True), or set results['summary'] to what summarise_runs returns."
+        )
+    return summary
 
 
 def _language_label(code: str) -> str:
@@ -344,7 +214,11 @@ def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
     Args:
         results: What `results.json` holds, `"summary"` included.
         output_dir: An existing folder or one to create.
+
+    Raises:
+        InputError: If `results` has no `"summary"`; nothing is written then.
     """
+    _summary(results)
     output_dir = Path(output_dir)
     figure = Path("figures") / f"{results['metric']}_by_language.png"
     plot_accuracy_by_language(results, output_dir / figure)

@@ -62,16 +62,21 @@ def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
         InputError: The model cannot be found, or its configuration and the arguments do not fit.
     """
     saved = _load_config(arguments.model)
-    from_checkpoint = saved.model_type == DlfaConfig.model_type
     try:
-        if from_checkpoint:
+        if isinstance(saved, DlfaConfig):
             configs = [_checkpoint_config(task, arguments, saved)]
         else:
             configs = _encoder_configs(task, arguments, saved)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     return [
-        Run(system_name(config), config.fusion == "last" and len(configs) > 1, seed, config, from_checkpoint)
+        Run(
+            system_name(config),
+            baseline=config.fusion == "last" and len(configs) > 1,
+            seed=seed,
+            config=config,
+            from_checkpoint=isinstance(saved, DlfaConfig),
+        )
         for seed in arguments.seeds
         for config in configs
     ]
@@ -110,7 +115,9 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
     if arguments.run.baseline:
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     options = arguments.model.fusion_options()
-    wished = DlfaConfig(saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options})
+    wished = DlfaConfig(
+        saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options}
+    )
     for name in options:
         if getattr(wished, name) != getattr(saved, name):
             raise InputError(
@@ -121,7 +128,7 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
     has_head = model_class in (saved.architectures or [])
     if not has_head and not arguments.training.do_train:
         raise InputError(f"{path} holds {saved.architectures}, no {model_class}: it has no head for {task.title}.")
-    labels = [saved.id2label[index] for index in sorted(saved.id2label)]
+    labels = list((saved.id2label or {}).values())
     if has_head and labels != list(task.labels):
         raise InputError(f"{path} was trained with the labels {labels}; {task.title} has {list(task.labels)}.")
     saved.id2label = dict(enumerate(task.labels))

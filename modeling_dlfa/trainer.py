@@ -9,6 +9,8 @@ import torch
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
 
+from .arguments import CrossLingualTrainingArguments
+
 MEGABATCHES = 50
 
 
@@ -61,6 +63,8 @@ class CrossLingualTrainer(Trainer):
     `train_dataset` needs a column `length`.
     """
 
+    args: CrossLingualTrainingArguments
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         if not self.args.groups_by_length:
             return super()._get_train_sampler(train_dataset)
@@ -68,7 +72,8 @@ class CrossLingualTrainer(Trainer):
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
         # Of `train_dataset` the Trainer has removed what the model does not read.
-        return LengthGroupedSampler(self.train_dataset["length"][:], batch_size, seed)
+        dataset: Any = self.train_dataset
+        return LengthGroupedSampler(dataset["length"][:], batch_size, seed)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # The Trainer of v5 would shuffle here, and a prediction could not be traced to its row.

@@ -32,7 +32,6 @@ from modeling_dlfa.data import (
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import get_task
 
-
 TASK = get_task("xnli")
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"

@@ -7,7 +7,6 @@ import pytest
 from modeling_dlfa.languages import LANGUAGES, by_family, get_language
 from modeling_dlfa.tasks import TASKS
 
-
 XTREME = (
     "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr ur "
     "vi yo zh"

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import copy
 import json
 import re
-import statistics
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,41 +12,15 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES, by_family
-from modeling_dlfa.metrics import METRICS, paired_difference, summarise
-from modeling_dlfa.reporting import markdown_table, plot_accuracy_by_language, summarise_runs, text_table, write_report
+from modeling_dlfa.reporting import markdown_table, plot_accuracy_by_language, text_table, write_report
+from modeling_dlfa.summary import summarise_runs
+
+from .test_summary import make_runs
 
 if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
-Counts = dict[str, dict[str, np.ndarray]]
-
-
-def make_runs(
-    languages: list[str], systems: dict[str, list[int]], n: int = 60, collapsed: str = ""
-) -> tuple[dict[str, Any], Counts]:
-    """Results without a summary, of systems (name to seeds; `last` is the baseline, the others better), and counts."""
-    rng = np.random.default_rng(0)
-    level = {language: 0.8 if language == "en" else rng.uniform(0.5, 0.7) for language in languages}
-    runs: list[dict[str, Any]] = []
-    counts: Counts = {}
-    for system, seeds in systems.items():
-        for seed in seeds:
-            name, gain = f"{system}-seed{seed}", 0.0 if system == "last" else 0.1
-            counts[name] = {
-                language: METRICS["accuracy"].counts((rng.random(n) < level[language] + gain).astype(int), np.ones(n))
-                for language in languages
-            }
-            scores = {language: float(array[:, 0].mean()) for language, array in counts[name].items()}
-            run = {"name": name, "system": system, "baseline": system == "last", "seed": seed}
-            run |= {"collapsed": name == collapsed, "validation": {"accuracy": 0.7 + seed / 100, "n": 50}}
-            runs.append(run | {"test": {code: {"accuracy": score, "n": n} for code, score in scores.items()}})
-    results = {"task": "xnli", "metric": "accuracy", "source_language": "en", "languages": languages, "runs": runs}
-    results |= {
-        "model_name_or_path": "some/encoder",
-        "command": "python examples/run_xnli.py --baseline --seeds 1 2 3",
-    }
-    return results | {"selection": "best checkpoint by English validation accuracy"}, counts
 
 
 def make_results(languages: list[str], systems: dict[str, list[int]], **options: Any) -> dict[str, Any]:
@@ -80,83 +53,6 @@ def results(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def ordered(results: dict[str, Any]) -> list[str]:
     return [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
-
-
-def test_summary_equals_means_and_deviations_of_the_runs() -> None:
-    systems = {"aif-layer4": [1, 2, 3], "last": [1, 2, 3]}
-    runs, counts = make_runs(["en", "de", "fr"], systems, collapsed="last-seed2")
-    summary = summarise_runs(runs, counts, metric=METRICS["accuracy"], aligned=True, n_resamples=100)
-    assert list(summary["systems"]) == ["last", "aif-layer4"]
-    for name, system in summary["systems"].items():
-        scores = [
-            {language: values["accuracy"] for language, values in run["test"].items()}
-            for run in runs["runs"]
-            if run["system"] == name
-        ]
-        for language in runs["languages"]:
-            values, actual = [score[language] for score in scores], system["languages"][language]
-            assert actual["mean"] == pytest.approx(statistics.fmean(values))
-            assert actual["std"] == pytest.approx(statistics.stdev(values))
-            assert actual["low"] <= actual["mean"] <= actual["high"]
-        for average in ("macro_all", "macro_target", "transfer_gap"):
-            values = [getattr(summarise(score, "en"), average) for score in scores]
-            assert system[average]["mean"] == pytest.approx(statistics.fmean(values))
-            assert system[average]["std"] == pytest.approx(statistics.stdev(values))
-        assert system["validation"] == {"mean": pytest.approx(0.72), "std": pytest.approx(0.01)}
-        assert (system["runs"], system["seeds"]) == (3, [1, 2, 3])
-    assert summary["systems"]["last"]["collapsed"] == ["last-seed2"]
-    assert summary["systems"]["aif-layer4"]["collapsed"] == []
-
-
-def test_differences_pair_the_seeds_that_both_have() -> None:
-    runs, counts = make_runs(["en", "de"], {"last": [3, 1, 2], "aif": [2, 3, 4], "mean": [9]})
-    summary = summarise_runs(runs, counts, metric="accuracy", aligned=True, n_resamples=100, seed=3)
-    assert list(summary["differences"]) == ["aif"]
-    difference = summary["differences"]["aif"]
-    assert (difference["baseline"], difference["seeds"]) == ("last", [2, 3])
-    system, baseline = (
-        {code: np.stack([counts[f"{name}-seed{seed}"][code] for seed in (2, 3)]) for code in ("en", "de")}
-        for name in ("aif", "last")
-    )
-    expected = paired_difference(
-        system, baseline, metric=METRICS["accuracy"], aligned=True, n_resamples=100, seed=3
-    ).macro_all
-    assert difference["macro_all"] == expected.to_dict()
-    text = markdown_table(runs | {"summary": summary})
-    assert "mean shares no seed with the baseline" in text
-    assert "paired by seed (seeds 2, 3)" in text
-
-
-def test_test_sets_of_unequal_size_are_resampled_independently_and_said_to_be() -> None:
-    runs, counts = make_runs(["en", "de"], {"last": [1], "aif": [1]})
-    assert summarise_runs(runs, counts, metric="accuracy", aligned=True, n_resamples=9)["bootstrap"]["aligned"]
-    for run in runs["runs"]:
-        counts[run["name"]]["de"] = counts[run["name"]]["de"][:40]
-        run["test"]["de"] = {"accuracy": float(counts[run["name"]]["de"][:, 0].mean()), "n": 40}
-    summary = summarise_runs(runs, counts, metric="accuracy", aligned=True, n_resamples=9)
-    assert summary["bootstrap"] == {"confidence": 0.95, "n_resamples": 9, "seed": 0, "aligned": False}
-    text = markdown_table(runs | {"summary": summary})
-    assert "the same examples in every language" not in text
-    assert "en 60, de 40" in text
-
-
-def test_contradictions_are_refused() -> None:
-    runs, counts = make_runs(["en", "de"], {"last": [1, 2], "aif": [1, 2]})
-
-    def refused(message: str, changed: dict[str, Any], kept: Counts = counts) -> None:
-        with pytest.raises(InputError, match=message):
-            summarise_runs(changed, kept, metric="accuracy", aligned=True, n_resamples=9)
-
-    refused("no runs", runs | {"runs": []})
-    refused("no predictions for de", runs, counts | {"aif-seed1": {"en": counts["aif-seed1"]["en"]}})
-    refused("'last' has two runs with seed 1", runs | {"runs": runs["runs"][:1] * 2})
-    wrong = copy.deepcopy(runs)
-    wrong["runs"][1]["test"]["de"]["accuracy"] += 0.01
-    refused("'last-seed2' records accuracy.*for de", wrong)
-    two = copy.deepcopy(runs)
-    for run in two["runs"]:
-        run["baseline"] = True
-    refused("one baseline, but last, aif", two)
 
 
 NUMBER = r"[+-]?\d+\.\d"
@@ -326,3 +222,13 @@ def test_report_is_written_and_points_to_its_figure(tmp_path: Path) -> None:
         "accuracy_by_language.png",
         "results.md",
     ]
+
+
+@pytest.mark.parametrize("missing", [{}, {"summary": None}], ids=["absent", "null"])
+def test_results_without_a_summary_are_refused(missing: dict[str, None], tmp_path: Path) -> None:
+    results, _ = make_runs(["en", "de"], {"last": [1], "aif": [1]})
+    reports: list[Callable[..., object]] = [markdown_table, text_table, lambda r: write_report(r, tmp_path / "new")]
+    for report in reports:
+        with pytest.raises(InputError, match="no summary.*summarise_runs"):
+            report(results | missing)
+    assert not (tmp_path / "new").exists()

@@ -46,7 +46,12 @@ def read(path: Path) -> dict:
 
 def test_results_equal_what_anyone_recomputes_from_the_predictions(finished: Path, tiny_data: Path) -> None:
     results = read(finished / "results.json")
-    assert [run["name"] for run in results["runs"]] == ["aif-layer1-seed1", "last-seed1", "aif-layer1-seed2", "last-seed2"]
+    assert [run["name"] for run in results["runs"]] == [
+        "aif-layer1-seed1",
+        "last-seed1",
+        "aif-layer1-seed2",
+        "last-seed2",
+    ]
     for run in results["runs"]:
         for language in ("en", "de", "ar"):
             with (finished / "predictions" / run["name"] / f"{language}.tsv").open(encoding="utf-8") as file:
@@ -170,7 +175,9 @@ def test_killed_and_resumed_training_ends_in_the_same_weights(xnli_arguments: li
     broken = tmp_path / "broken"
     command = [sys.executable, "examples/run_xnli.py", *arguments, "--output_dir", str(broken)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     seen = broken / "checkpoints" / "last-seed42" / "checkpoint-15" / "trainer_state.json"
     deadline = time.time() + 240
     while not seen.is_file() and process.poll() is None and time.time() < deadline:
@@ -295,7 +302,14 @@ def test_tokenizer_larger_than_the_embeddings(
 
 
 def test_no_network_and_no_files(tiny_encoder: Path, tmp_path: Path, run_python: Python) -> None:
-    arguments = ["--model_name_or_path", str(tiny_encoder), "--output_dir", str(tmp_path / "out"), "--fusion_layers", "1"]
+    arguments = [
+        "--model_name_or_path",
+        str(tiny_encoder),
+        "--output_dir",
+        str(tmp_path / "out"),
+        "--fusion_layers",
+        "1",
+    ]
     process = run_python("examples/run_xnli.py", *arguments, check=False, PYTHONPATH=str(ROOT), HF_HOME=str(tmp_path))
     assert process.returncode == 2 and "--train_file" in process.stderr.splitlines()[-1]
 
@@ -310,14 +324,15 @@ def test_files_of_every_format_give_the_same_result(xnli_arguments: list[str], t
             write_nli(source, "en", 24, seed)
             table = pandas.read_csv(source, sep="\t", quoting=csv.QUOTE_NONE)
             target = tmp_path / f"{name}.{suffix}"
-            {
-                "tsv": lambda: None,
-                "csv": lambda: table.to_csv(target, index=False),
-                "jsonl": lambda: table.to_json(target, orient="records", lines=True, force_ascii=False),
-                "parquet": lambda: table.to_parquet(target),
-            }[suffix]()
-        files = ["--train_file", str(tmp_path / f"train.{suffix}"), "--validation_file", str(tmp_path / f"dev.{suffix}")]
-        files += ["--test_file", str(tmp_path / ("{language}." + suffix)), "--languages", "en", "--max_steps", "2"]
+            if suffix == "csv":
+                table.to_csv(target, index=False)
+            elif suffix == "jsonl":
+                table.to_json(target, orient="records", lines=True, force_ascii=False)
+            elif suffix == "parquet":
+                table.to_parquet(target)
+        paths = {name: str(tmp_path / f"{name}.{suffix}") for name in ("train", "dev", "{language}")}
+        files = ["--train_file", paths["train"], "--validation_file", paths["dev"], "--test_file", paths["{language}"]]
+        files += ["--languages", "en", "--max_steps", "2"]
         main("xnli", [*xnli_arguments, *files, "--output_dir", str(tmp_path / suffix)])
         scores.append(read(tmp_path / suffix / "results.json")["runs"][0]["test"])
     assert all(score == scores[0] for score in scores)

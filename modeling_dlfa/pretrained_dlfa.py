@@ -1,0 +1,214 @@
+"""Base of the DLFA models: initialising and loading weights. This file travels with every checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import logging
+
+from .configuration_dlfa import DlfaConfig, plain_checkpoint_message
+from .fusion_dlfa import init_fusion
+
+logger = logging.get_logger(__name__)
+
+BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
+HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+
+
+class DlfaPreTrainedModel(PreTrainedModel):
+    """Weight initialisation, and loading of DLFA checkpoints and of plain encoders, for all DLFA models."""
+
+    config_class = DlfaConfig
+    base_model_prefix = "dlfa"
+    main_input_name = "input_ids"
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = True
+    _supports_attention_backend = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_sdpa = True
+
+    def __init__(self, config: DlfaConfig, *args: Any, **kwargs: Any) -> None:
+        config.check_values()
+        backbone_class = MODEL_MAPPING[type(config.backbone_config)]
+        for flag in BACKEND_FLAGS:
+            setattr(self, flag, getattr(backbone_class, flag, False))
+        super().__init__(config, *args, **kwargs)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        init_fusion(module)
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Tells transformers v5 that weights are initialised through `torch.nn.init` alone, as in its own models.
+
+        For other custom code it skips modules that hold weights only through their children, also a backbone's.
+        """
+        return False
+
+    # From v5.2x on the first is the name, and the second an alias that warns and goes away in v6.
+    if hasattr(PreTrainedModel, "activation_checkpointing_enable"):
+
+        def activation_checkpointing_enable(
+            self, activation_checkpointing_kwargs: dict[str, Any] | None = None, *args: Any, **kwargs: Any
+        ) -> None:
+            """Recomputes activations in the backward pass instead of keeping them.
+
+            Raises:
+                ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
+            """
+            super().activation_checkpointing_enable(
+                self._checkpointing(activation_checkpointing_kwargs), *args, **kwargs
+            )
+
+    else:
+
+        def gradient_checkpointing_enable(
+            self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
+        ) -> None:
+            """Recomputes activations in the backward pass instead of keeping them.
+
+            Raises:
+                ValueError: Reentrant checkpointing, under which a lower layer's output would carry no gradient.
+            """
+            super().gradient_checkpointing_enable(self._checkpointing(gradient_checkpointing_kwargs), **kwargs)
+
+    def _checkpointing(self, given: dict[str, Any] | None) -> dict[str, Any]:
+        options = {"use_reentrant": False, **(given or {})}
+        if options["use_reentrant"] and self.config.fusion != "last":
+            raise ValueError(
+                "Reentrant gradient checkpointing cuts the gradient of the lower layers that DLFA fuses; pass "
+                'gradient_checkpointing_kwargs={"use_reentrant": False}.'
+            )
+        return options
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args: Any, **kwargs: Any
+    ) -> DlfaPreTrainedModel:
+        """Loads a DLFA checkpoint; arguments as for every transformers model.
+
+        Raises:
+            ValueError: The checkpoint is a plain encoder's.
+        """
+        if kwargs.get("config") is not None and pretrained_model_name_or_path is not None:
+            hub_kwargs = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
+            try:
+                saved, _ = DlfaConfig.get_config_dict(pretrained_model_name_or_path, **hub_kwargs)
+            except OSError:
+                saved = {}  # Weights without a configuration of their own: the given one counts.
+            if saved.get("model_type", DlfaConfig.model_type) != DlfaConfig.model_type:
+                raise ValueError(plain_checkpoint_message(saved["model_type"]))
+        return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+
+    @classmethod
+    def from_backbone(
+        cls,
+        backbone_name_or_path: str | os.PathLike,
+        *,
+        config: DlfaConfig | None = None,
+        dtype: torch.dtype | str = torch.float32,
+        attn_implementation: str | None = None,
+        **kwargs: Any,
+    ) -> DlfaPreTrainedModel:
+        """Wraps a pretrained encoder: its weights are loaded once, fusion and head are newly initialised.
+
+        The pooler of the checkpoint, where it has one, is kept and reads the fused first token. Elsewhere, and with
+        mean pooling, the pooler is initialised as part of the head, and a warning says so.
+
+        Args:
+            backbone_name_or_path: Hub id or folder of an encoder checkpoint.
+            config: Configuration of the model, instead of its values among `kwargs`.
+            dtype: Of all weights. float32 also for half-precision checkpoints, since training needs it.
+            attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
+            kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
+                (`revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`, ...).
+
+        Returns:
+            The model, in evaluation mode.
+
+        Raises:
+            ValueError: A wrong configuration value, a checkpoint that is no plain encoder or lacks weights of it.
+            TypeError: An argument that does not exist.
+
+        Example:
+            >>> model = DlfaForSequenceClassification.from_backbone(
+            ...     "google-bert/bert-base-multilingual-cased", fusion_layers=8, num_labels=3
+            ... )
+        """
+        hub_kwargs = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
+        backbone_config = AutoConfig.from_pretrained(backbone_name_or_path, **hub_kwargs)
+        if backbone_config.model_type == DlfaConfig.model_type:
+            raise ValueError(f"{backbone_name_or_path} is a DLFA checkpoint already: load it with from_pretrained.")
+        known = DlfaConfig()
+        unknown = [key for key in kwargs if config is not None or not hasattr(known, key)]
+        if unknown:
+            raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for what there is.")
+        if config is None:
+            config = DlfaConfig(backbone_config=backbone_config, **kwargs)
+        config = copy.deepcopy(config)
+        config._attn_implementation = attn_implementation
+        backbone, info = AutoModel.from_pretrained(
+            backbone_name_or_path,
+            config=config.backbone_config,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            output_loading_info=True,
+            **hub_kwargs,
+        )
+        missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
+        if missing or info["mismatched_keys"]:
+            raise ValueError(
+                f"{backbone_name_or_path} is no whole {backbone_config.model_type!r} checkpoint: it lacks "
+                f"{missing or info['mismatched_keys']}."
+            )
+        pooler = _pretrained_pooler(backbone) if not info["missing_keys"] and config.pooling == "cls" else None
+        return cls._assemble(config, backbone, pooler)
+
+    @classmethod
+    def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
+        # On the meta device no second backbone takes memory or time.
+        with torch.device("meta"):
+            model = cls(config)
+        base: Any = model.base_model
+        base.backbone = backbone
+        if getattr(base.backbone, "pooler", None) is not None:
+            base.backbone.pooler = None
+        model.config.backbone_config = backbone.config
+        if pooler is not None and base.pooler is not None:
+            base.pooler.dense = pooler
+        # The head comes before the fusion, so that one seed gives every fusion the same head.
+        parts = {"classifier": getattr(model, "classifier", None), "pooler": base.pooler, "fusion": base.fusion}
+        fresh: dict[str, Any] = {name: part for name, part in parts.items() if part is not None and _on_meta(part)}
+        for part in fresh.values():
+            part.to_empty(device=backbone.device)
+            part.to(backbone.dtype)
+            part.apply(model._init_weights)
+        model.config.dtype = backbone.dtype
+        if fresh:
+            logger.warning(
+                f"Newly initialised in {cls.__name__}, to be trained before use: {', '.join(sorted(fresh))}."
+                + (" The pooler is part of the head: no pretrained one serves it." if "pooler" in fresh else "")
+            )
+        return model.eval()
+
+
+def _on_meta(module: nn.Module) -> bool:
+    return any(parameter.is_meta for parameter in module.parameters())
+
+
+def _pretrained_pooler(backbone: PreTrainedModel) -> nn.Linear | None:
+    """Returns the linear map of a backbone's pooler if it is BERT's kind (linear map, then tanh)."""
+    pooler = getattr(backbone, "pooler", None)
+    dense = getattr(pooler, "dense", pooler)
+    size = backbone.config.hidden_size
+    fits = isinstance(dense, nn.Linear) and dense.weight.shape == (size, size) and dense.bias is not None
+    activation = getattr(pooler, "activation", getattr(backbone, "pooler_activation", None))
+    return dense if fits and (activation is torch.tanh or isinstance(activation, nn.Tanh)) else None

@@ -1,0 +1,145 @@
+"""What a command found, as `results.json` records it: every score from the predictions on disk."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .arguments import Arguments, CrossLingualTrainingArguments
+from .data import rows_are_aligned
+from .metrics import cross_lingual_metric, get_metric
+from .output import OutputDirectory
+from .predictions import Predictions, read_predictions
+from .summary import summarise_runs
+from .systems import Run
+from .task_data import TaskData
+from .tasks import Task
+
+PACKAGES = ("modeling_dlfa", "transformers", "torch", "datasets", "evaluate", "accelerate", "tokenizers", "numpy")
+
+
+def recipe(training: CrossLingualTrainingArguments, max_length: int) -> dict[str, Any]:
+    """Returns the training arguments that shape a result; the seeds stand with the runs."""
+    names = (
+        "learning_rate",
+        "num_train_epochs",
+        "max_steps",
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "lr_scheduler_type",
+        "warmup_steps",
+        "weight_decay",
+        "max_grad_norm",
+        "label_smoothing_factor",
+        "optim",
+        "bf16",
+        "fp16",
+        "metric_for_best_model",
+    )
+    values = {name: getattr(training, name) for name in names}
+    values = {name: getattr(value, "value", value) for name, value in values.items()}
+    return {
+        **values,
+        "batch_size": training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
+        "processes": training.world_size,
+        "max_length": max_length,
+        "group_by_length": training.groups_by_length,
+    }
+
+
+def _read(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> dict[str, Predictions]:
+    return {
+        split.language: read_predictions(output.predictions(run.name, split.language), task) for split in data.test
+    }
+
+
+def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> dict[str, Any]:
+    """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
+
+    Returns:
+        For each language the metric, the number of examples `n` and how often each label was predicted.
+    """
+    scorer = cross_lingual_metric(task.metric, task.source_language)
+    written = _read(task, output, run, data)
+    for language, entry in written.items():
+        scorer.add_batch(
+            predictions=entry.predictions, references=entry.references, languages=[language] * len(entry.predictions)
+        )
+    if not written:
+        return {}
+    scores = scorer.compute()["languages"]
+    return {
+        language: {**scores[language], "predictions": entry.distribution(task.labels)}
+        for language, entry in written.items()
+    }
+
+
+def collect_results(
+    task: Task,
+    arguments: Arguments,
+    runs: Sequence[Run],
+    data: TaskData,
+    output: OutputDirectory,
+    max_length: int,
+    seconds: float,
+) -> dict[str, Any]:
+    """Returns what `results.json` holds, from the records and predictions of the finished runs.
+
+    Args:
+        task: What was learnt.
+        arguments: Of the command.
+        runs: All runs of the command, each finished.
+        data: The examples.
+        output: Where the runs lie.
+        max_length: Longest input, in tokens.
+        seconds: Time that the command took.
+    """
+    records = [output.finished(run.name) for run in runs]
+    results: dict[str, Any] = {
+        "schema_version": 1,
+        "task": task.name,
+        "metric": task.metric,
+        "source_language": task.source_language,
+        "languages": [split.language for split in data.test],
+        "command": shlex.join(["python", *sys.argv]),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "hardware": {
+            "cpus": os.cpu_count(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "processes": arguments.training.world_size,
+            "torch_threads": torch.get_num_threads(),
+        },
+        "model_name_or_path": arguments.model.model_name_or_path,
+        "model_revision": arguments.model.model_revision,
+        "seeds": arguments.seeds,
+        "data": data.sources(),
+        "recipe": recipe(arguments.training, max_length),
+        "selection": f"best checkpoint by {task.source_language} validation {task.metric}",
+        "runs": records,
+    }
+    if data.test:
+        metric = get_metric(task.metric)
+        counts = {}
+        for run in runs:
+            written = _read(task, output, run, data)
+            counts[run.name] = {code: metric.counts(p.predictions, p.references) for code, p in written.items()}
+        aligned = rows_are_aligned(data.test, task)
+        results["summary"] = summarise_runs(results, counts, metric=metric, aligned=aligned)
+    return results
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

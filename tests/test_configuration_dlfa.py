@@ -1,0 +1,174 @@
+"""Every value is checked at construction, and a nested configuration cannot bring code along."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoConfig, BertConfig, GPT2Config, ModernBertConfig, T5Config, XLMRobertaConfig
+
+from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification
+
+BERT = {"model_type": "bert", "num_hidden_layers": 12, "hidden_size": 48, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [(8, [8]), (0, [0]), (-2, [11]), (-13, [0]), ([3, 6], [3, 6]), ([-2, 4], [11, 4]), (None, [8])],
+)
+def test_layers_are_numbered_as_in_hidden_states(given: Any, stored: list[int]) -> None:
+    assert DlfaConfig(BERT, fusion_layers=given).fusion_layers == stored
+
+
+def test_the_baseline_reads_no_lower_layer_and_the_scalar_mix_all() -> None:
+    assert DlfaConfig(BERT, fusion="last", fusion_layers=4).fusion_layers == []
+    assert DlfaConfig(BERT, fusion="scalar_mix").fusion_layers == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"fusion": "sum"}, "fusion='sum' does not exist; choose from aif, last, mean, concat, scalar_mix"),
+        ({"fusion_layers": 13}, "outside this 12-layer backbone"),
+        ({"fusion_layers": -14}, "outside this 12-layer backbone"),
+        ({"fusion_layers": 12}, "last layer"),
+        ({"fusion_layers": -1}, "last layer"),
+        ({"fusion_layers": []}, "empty"),
+        ({"fusion_layers": [4, -9]}, "twice"),
+        ({"fusion_layers": [4.0]}, "integers"),
+        ({"fusion_layers": True}, "integers"),
+        ({"gate": "add"}, "gate='add'"),
+        ({"reduction_ratio": 5}, "does not divide the backbone's hidden size 48"),
+        ({"reduction_ratio": 0}, "does not divide"),
+        ({"fusion_norm": "batch_norm"}, "fusion_norm"),
+        ({"fusion_activation": "swish"}, "fusion_activation"),
+        ({"stream_norm": "batch_norm"}, "stream_norm"),
+        ({"gate_init": 1.0}, "between 0 and 1"),
+        ({"pooling": "max"}, "pooling"),
+        ({"fusion_dropout": 1.5}, "fusion_dropout"),
+        ({"classifier_dropout": -0.1}, "classifier_dropout"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_would_be_right(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        DlfaConfig(BERT, **values)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (T5Config(), "encoder-decoder"),
+        (GPT2Config(), "no bidirectional text encoder"),
+        (BertConfig(is_decoder=True), "is_decoder=True"),
+        ({"model_type": "bert", "is_decoder": True}, "is_decoder=True"),
+        ({"model_type": "vit"}, "no bidirectional text encoder"),
+        ({"model_type": "dlfa"}, "part of the transformers library"),
+        ({"model_type": "nonsense"}, "part of the transformers library"),
+        ({"hidden_size": 4}, "part of the transformers library"),
+    ],
+)
+def test_backbones_that_are_no_library_encoder_are_refused(backbone: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DlfaConfig(backbone)
+
+
+def test_backbone_of_the_wrong_kind() -> None:
+    with pytest.raises(TypeError, match="str"):
+        DlfaConfig("bert-base")  # type: ignore[arg-type]
+
+
+def test_a_wrong_value_set_later_is_found_when_the_model_is_built() -> None:
+    config = DlfaConfig(BERT, fusion_layers=4)
+    config.fusion_layers = [40]
+    with pytest.raises(ValueError, match="outside"):
+        DlfaForSequenceClassification(config)
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+def test_a_nested_config_cannot_bring_code_along(as_object: bool) -> None:
+    poison = {
+        "auto_map": {"AutoModel": "evil.Model"},
+        "trust_remote_code": True,
+        "_attn_implementation_internal": "stranger/kernel",
+        "custom_pipelines": {"x": {"impl": "evil.Pipe"}},
+    }
+    backbone: Any = {**BERT, **poison, "attn_implementation": "stranger/kernel", "quantization_config": {"a": 1}}
+    if as_object:
+        backbone = BertConfig(num_hidden_layers=12, hidden_size=48)
+        for name in ("auto_map", "trust_remote_code", "custom_pipelines"):
+            setattr(backbone, name, poison[name])
+    nested = DlfaConfig(backbone).backbone_config.to_dict()
+    assert not set(poison) & set(nested) and "attn_implementation" not in nested
+    assert DlfaConfig(backbone).backbone_config._attn_implementation is None
+    assert "stranger" not in json.dumps(nested)
+
+
+def test_the_given_backbone_config_is_not_touched() -> None:
+    backbone = BertConfig(num_hidden_layers=12, hidden_size=48, dtype="float16")
+    before = copy.deepcopy(backbone.to_dict())
+    config = DlfaConfig(backbone)
+    config.vocab_size = 7
+    assert backbone.to_dict() == before and config.backbone_config.dtype is None
+
+
+def test_auto_map_names_all_classes_whatever_was_given(tmp_path: Path) -> None:
+    config = DlfaConfig(BERT, auto_map={"AutoModel": "other/repo--evil.Model"})
+    assert config.auto_map == {
+        "AutoConfig": "configuration_dlfa.DlfaConfig",
+        "AutoModel": "modeling_dlfa.DlfaModel",
+        "AutoModelForSequenceClassification": "modeling_dlfa.DlfaForSequenceClassification",
+        "AutoModelForTokenClassification": "modeling_dlfa.DlfaForTokenClassification",
+    }
+
+
+def test_saving_and_loading_keeps_everything(tmp_path: Path) -> None:
+    config = DlfaConfig(
+        XLMRobertaConfig(num_hidden_layers=4, hidden_size=24, num_attention_heads=2, type_vocab_size=1),
+        fusion_layers=[1, -2],
+        gate="excite",
+        reduction_ratio=2,
+        fusion_norm="rms_norm",
+        gate_init=0.9,
+        pooling="mean",
+        classifier_dropout=0.3,
+        num_labels=5,
+        problem_type="multi_label_classification",
+    )
+    config.save_pretrained(tmp_path)
+    again = AutoConfig.from_pretrained(tmp_path)
+    assert type(again) is DlfaConfig and type(again.backbone_config) is XLMRobertaConfig
+
+    def content(value: DlfaConfig) -> dict[str, Any]:
+        return {key: entry for key, entry in value.to_dict().items() if key != "_name_or_path"}
+
+    assert content(again) == content(config)
+    assert again.num_labels == 5 and again.hidden_size == 24 and again.pad_token_id == config.pad_token_id
+
+
+def test_a_plain_checkpoint_names_from_backbone(tmp_path: Path) -> None:
+    BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="from_backbone"):
+        DlfaConfig.from_pretrained(tmp_path)
+
+
+def test_pre_norm_encoders_get_commensurate_streams() -> None:
+    modern = ModernBertConfig(num_hidden_layers=4, hidden_size=24, num_attention_heads=2, intermediate_size=24)
+    assert DlfaConfig(modern).stream_norm == "layer_norm"
+    assert DlfaConfig(modern, stream_norm="none").stream_norm == "none"
+    assert DlfaConfig(BERT).stream_norm == "none"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "given", "expected"),
+    [
+        (BertConfig(hidden_dropout_prob=0.2), None, 0.2),
+        (BertConfig(hidden_dropout_prob=0.2, classifier_dropout=0.4), None, 0.4),
+        ({"model_type": "distilbert", "seq_classif_dropout": 0.25}, None, 0.25),
+        (BertConfig(hidden_dropout_prob=0.2), 0.0, 0.0),
+    ],
+)
+def test_classifier_dropout_is_the_backbones_unless_given(backbone: Any, given: float | None, expected: float) -> None:
+    assert DlfaConfig(backbone, classifier_dropout=given).classifier_dropout_prob == expected
