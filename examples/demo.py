@@ -1,7 +1,7 @@
 """The main job in a minute, offline: English labels, tests in 15 languages, DLFA beside its last-layer baseline.
 
-It trains on the mini corpus beside this file. Its encoder is a tiny BERT with random weights, so this is a smoke run: it
-shows that everything works and what comes out, not that anything transfers.
+It trains on the mini corpus beside this file. Its encoder is a tiny BERT with random weights, so this is a smoke run:
+it shows that everything works and what comes out, not that anything transfers.
 """
 
 from __future__ import annotations

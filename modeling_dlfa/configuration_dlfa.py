@@ -187,19 +187,13 @@ class DlfaConfig(PretrainedConfig):
         self._resolve_layers(self.fusion, self.fusion_layers)
         if self.fusion == "aif":
             self._check_ratio()
-        if (
-            isinstance(self.gate_init, bool)
-            or not isinstance(self.gate_init, (int, float))
-            or not 0 < self.gate_init < 1
-        ):
-            raise ValueError(
-                f"gate_init={self.gate_init!r} is no share; choose a number between 0 and 1, both excluded."
-            )
+        if not _is_number(self.gate_init) or not 0 < self.gate_init < 1:
+            raise ValueError(f"gate_init={self.gate_init!r} is no share; choose a number between 0 and 1.")
         for name in ("fusion_dropout", "classifier_dropout"):
             value = getattr(self, name)
             if value is None and name == "classifier_dropout":
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+            if not _is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name}={value!r} is no dropout probability; choose a number from 0 to below 1.")
 
     def _check_ratio(self) -> None:
@@ -270,6 +264,10 @@ class DlfaConfig(PretrainedConfig):
             if value is not None:
                 return value
         return 0.1
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] | None) -> PretrainedConfig:

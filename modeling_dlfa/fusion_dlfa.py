@@ -51,8 +51,8 @@ def take(stream: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
 class FusionLinear(nn.Linear):
     """A linear map that remembers how it starts.
 
-    Each module that has weights must know its own initialisation: transformers v5 skips, in custom code, modules that
-    hold weights only through their children.
+    Each module with weights knows its own initialisation: transformers v5 may skip modules that hold weights only
+    through their children.
 
     Args:
         in_features: Size of the input's last dimension.
@@ -140,6 +140,7 @@ class LastLayer(Fusion):
     def fuse(
         self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
     ) -> tuple[torch.Tensor, None]:
+        """Returns the primary stream."""
         return primary, None
 
 
@@ -149,6 +150,7 @@ class MeanFusion(Fusion):
     def fuse(
         self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
     ) -> tuple[torch.Tensor, None]:
+        """Returns the mean."""
         return sum(secondary, primary) / (1 + len(secondary)), None
 
 
@@ -169,8 +171,9 @@ class ConcatFusion(Fusion):
     def fuse(
         self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
     ) -> tuple[torch.Tensor, None]:
+        """Returns the sum of the mapped streams."""
         fused = self.primary(primary)
-        for block, stream in zip(self.secondary, secondary):
+        for block, stream in zip(self.secondary, secondary, strict=True):
             fused = fused + block(stream)
         return fused, None
 
@@ -186,9 +189,10 @@ class ScalarMix(Fusion):
     def fuse(
         self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
     ) -> tuple[torch.Tensor, None]:
+        """Returns the weighted sum of all streams."""
         shares = self.weights.softmax(dim=0).to(primary.dtype)
         fused = shares[-1] * primary
-        for share, stream in zip(shares, secondary):
+        for share, stream in zip(shares[:-1], secondary, strict=True):
             fused = fused + share * stream
         return self.scale.to(primary.dtype) * fused, None
 
@@ -235,6 +239,7 @@ class AIF(Fusion):
     def context(
         self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], mask: torch.Tensor | None
     ) -> torch.Tensor:
+        """Returns the global branch of the gate, before the sigmoid."""
         # The mean is linear: the sum W is never built over the whole sentence for its sake.
         means = [masked_mean(stream, mask) for stream in (primary, *secondary)]
         return self.global_branch(sum(means[1:], means[0]))
@@ -242,6 +247,7 @@ class AIF(Fusion):
     def fuse(
         self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Returns the gated streams and the gate."""
         total = sum(secondary[1:], primary + secondary[0])
         logits = self.local_branch(total) + context
         if self.gate == "excite":

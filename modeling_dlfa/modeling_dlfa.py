@@ -74,6 +74,7 @@ class DlfaPooler(nn.Module):
         self.activation = nn.Tanh()
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Maps B x E to B x E."""
         return self.activation(self.dense(pooled))
 
 
@@ -268,10 +269,17 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
         """Classifies sequences; the gate is computed only where the pooler reads.
 
         Args:
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds: As in `DlfaModel`.
+            input_ids: As in `DlfaModel`.
+            attention_mask: As there.
+            token_type_ids: As there.
+            position_ids: As there.
+            inputs_embeds: As there.
             labels: B class ids; B x num_labels of 0 and 1 (multi-label); B or B x num_labels numbers (regression).
                 The problem type follows from them as in every transformers model, if the config leaves it open.
-            output_attentions, output_hidden_states, output_fusion_weights, return_dict: As in `DlfaModel`.
+            output_attentions: As there.
+            output_hidden_states: As there.
+            output_fusion_weights: As there.
+            return_dict: Whether to return a `DlfaClassifierOutput` or a tuple.
             num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
             kwargs: Further arguments of the backbone.
         """
@@ -349,9 +357,16 @@ class DlfaForTokenClassification(DlfaPreTrainedModel):
         """Classifies tokens.
 
         Args:
-            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds: As in `DlfaModel`.
+            input_ids: As in `DlfaModel`.
+            attention_mask: As there.
+            token_type_ids: As there.
+            position_ids: As there.
+            inputs_embeds: As there.
             labels: B x T class ids, -100 where a token does not count.
-            output_attentions, output_hidden_states, output_fusion_weights, return_dict: As in `DlfaModel`.
+            output_attentions: As there.
+            output_hidden_states: As there.
+            output_fusion_weights: As there.
+            return_dict: Whether to return a `DlfaClassifierOutput` or a tuple.
             num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
             kwargs: Further arguments of the backbone.
         """

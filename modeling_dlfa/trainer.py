@@ -19,7 +19,8 @@ class LengthGroupedSampler(Sampler[int]):
 
     The examples are shuffled, cut into groups of 50 batches, sorted by length within a group, and the batches are
     shuffled; the first batch is the longest, so that a lack of memory shows at once. Unlike the sampler of
-    transformers, the order depends on nothing but the seed and the epoch: every process and a resumed run see the same.
+    transformers, the order depends on nothing but the seed and the epoch: every process and a resumed run see the
+    same.
 
     Args:
         lengths: Length of each example, in tokens.

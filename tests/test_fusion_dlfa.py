@@ -88,7 +88,7 @@ def test_mean_concat_and_scalar_mix(streams: list[torch.Tensor]) -> None:
     mix = build("scalar_mix", 4)
     shares = mix.weights.softmax(0)
     layers = [*rest, rest[0]]  # The primary stream is the last of all layers.
-    expected = mix.scale * (sum(s * layer for s, layer in zip(shares, layers)) + shares[-1] * x)
+    expected = mix.scale * (sum(s * layer for s, layer in zip(shares[:-1], layers, strict=True)) + shares[-1] * x)
     torch.testing.assert_close(mix(x, layers)[0], expected)
     assert build("last", 0)(x, [])[0] is x
 
