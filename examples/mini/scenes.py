@@ -103,7 +103,8 @@ _UNCLEAR = {
     ("eat", "drink"), ("eat", "read"), ("drink", "read"), ("run", "ball_game"),
     ("rest", "read"), ("rest", "eat"), ("rest", "drink"), ("rest", "instrument"),
     ("work", "read"), ("work", "instrument"), ("work", "shop"),
-    ("waterside", "park"), ("waterside", "garden"), ("waterside", "forest"), ("park", "garden"), ("house", "garden"),
+    ("waterside", "park"), ("waterside", "garden"), ("waterside", "forest"), ("waterside", "street"),
+    ("park", "garden"), ("house", "garden"),
 }  # fmt: skip
 _CLEAR = {"sleep", "clean", "tend_plants"}
 
