@@ -116,9 +116,8 @@ def _draw_premise(hypothesis: Scene, differing: tuple[int, ...], label: str, siz
     """A premise with ``size`` facts that repeats the hypothesis except in the slots that differ."""
     values = list(hypothesis)
     decisive = {"entailment": "entailed", "neutral": "open", "contradiction": "exclusive"}[label]
-    chosen = rng.choices(differing, [25 if label == "neutral" and slot in (PLACE, TIME) else 1 for slot in differing])[
-        0
-    ]
+    weights = [25 if label == "neutral" and slot in (PLACE, TIME) else 1 for slot in differing]
+    chosen = rng.choices(differing, weights)[0]
     for slot in differing:
         vague = label != "entailment" and rng.random() < _VAGUE
         wanted = decisive if slot == chosen else "open" if vague else "entailed"
