@@ -192,6 +192,8 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
         arguments = Arguments(*parser.parse_args_into_dataclasses(given))
     except ValueError as error:  # TrainingArguments checks combinations of its own.
         raise InputError(f"{str(error).rstrip('.')}. See --help.") from error
+    if str(arguments.training.resume_from_checkpoint).lower() in ("true", "last"):
+        arguments.training.resume_from_checkpoint = "last"
     _check(arguments)
     return arguments
 

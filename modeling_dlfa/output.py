@@ -31,6 +31,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     os.replace(draft, path)
 
 
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one, with keys such as `recipe.learning_rate`."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 class OutputDirectory:
     """Paths of a command's results, and the protection of an earlier command's.
 
@@ -93,11 +101,12 @@ class OutputDirectory:
         Raises:
             InputError: They differ; the message names where.
         """
-        before = json.loads((self.path / "arguments.json").read_text(encoding="utf-8"))
-        now = json.loads(json.dumps(dict(arguments)))
+        before = _flat(json.loads((self.path / "arguments.json").read_text(encoding="utf-8")))
+        now = _flat(json.loads(json.dumps(dict(arguments))))
         changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         if changed:
-            details = "; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in changed)
+            details = "; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in changed[:3])
+            details += f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise InputError(f"{self.path} was started with other arguments ({details}). Resume with the same ones.")
 
     def start(self, arguments: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -110,6 +119,15 @@ class OutputDirectory:
                 else:
                     entry.unlink(missing_ok=True)
         write_json(self.path / "arguments.json", arguments)
+
+    def remove_checkpoints(self, run: str) -> None:
+        """Deletes the checkpoints of a finished run, but not what logging integrations wrote beside them."""
+        folder = self.checkpoints(run)
+        for checkpoint in folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+        for empty in (folder, folder.parent):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
 
     def last_checkpoint(self, run: str) -> Path | None:
         """Returns the newest checkpoint of a run that was written to its end, else None."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -105,6 +104,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
         if data.test:
             write_report(results, output.path)
             print(text_table(results))
+        print(f"Results: {output.results}", flush=True)
     state.wait_for_everyone()
     return results
 
@@ -166,7 +166,7 @@ def _execute(
         record["test"] = score_run(task, output, run, data)
         write_json(output.record(run.name), record)
         if not arguments.run.keep_checkpoints:
-            shutil.rmtree(output.checkpoints(run.name), ignore_errors=True)
+            output.remove_checkpoints(run.name)
 
 
 def _compute_metrics(task: Task) -> Callable[[EvalPrediction], dict[str, float]]:
