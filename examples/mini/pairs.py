@@ -34,8 +34,15 @@ _DIFFERING = {
     **dict.fromkeys([(PLACE,), (TIME,), (SUBJECT, PLACE), (SUBJECT, TIME), (ACTION, PLACE), (ACTION, TIME)], 12),
     **dict.fromkeys([(PLACE, TIME), (SUBJECT, ACTION, PLACE), (SUBJECT, ACTION, TIME)], 10),
 }
-_VAGUE = 0.05  # How often a differing slot that does not decide the label is vaguer than the hypothesis.
-_UNEVEN = 0.15  # How often a triple that makes the premises tell more about their labels is kept nevertheless.
+# How readily each slot decides the label, and what the other differing slots do: a premise that contradicts mostly
+# does so in several ways, or a small model takes long to see which words clash.
+_DECIDES = {"entailment": (1, 1, 1, 1), "neutral": (1, 1, 25, 25), "contradiction": (3, 2, 1, 1)}
+_OTHERS = {
+    "entailment": {"entailed": 1.0},
+    "neutral": {"entailed": 0.95, "open": 0.05},
+    "contradiction": {"exclusive": 0.6, "entailed": 0.37, "open": 0.03},
+}
+_UNEVEN = 0.05  # How often a triple that makes the premises tell more about their labels is kept nevertheless.
 # What overlap can see of a premise: how many words, how many distinct ones, which the hypothesis has too.
 _Look = tuple[int, int, frozenset[str]]
 _DRAWS = 60
@@ -116,11 +123,10 @@ def _draw_premise(hypothesis: Scene, differing: tuple[int, ...], label: str, siz
     """A premise with ``size`` facts that repeats the hypothesis except in the slots that differ."""
     values = list(hypothesis)
     decisive = {"entailment": "entailed", "neutral": "open", "contradiction": "exclusive"}[label]
-    weights = [25 if label == "neutral" and slot in (PLACE, TIME) else 1 for slot in differing]
-    chosen = rng.choices(differing, weights)[0]
+    chosen = rng.choices(differing, [_DECIDES[label][slot] for slot in differing])[0]
     for slot in differing:
-        vague = label != "entailment" and rng.random() < _VAGUE
-        wanted = decisive if slot == chosen else "open" if vague else "entailed"
+        others = _OTHERS[label]
+        wanted = decisive if slot == chosen else rng.choices(list(others), list(others.values()))[0]
         value = hypothesis[slot]
         assert value is not None
         options = _options(slot, value, wanted)
