@@ -181,6 +181,8 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
                 notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    if results.get("data"):
+        notes.append(f"Data: {_data(results['data'])}.")
     sizes = {code: results["runs"][0]["test"][code]["n"] for code in results["languages"]}
     if len(set(sizes.values())) == 1:
         notes.append(f"Test examples: {next(iter(sizes.values())):,} in each language.")
@@ -195,6 +197,16 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
     else:
         notes.append("Collapsed runs (one label almost always): none.")
     return notes
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    """Name where the examples came from: the task's name alone does not say whose they are."""
+    splits = {"train": data.get("train"), "validation": data.get("validation")}
+    named = [f"{name} {entry['source']} ({entry['rows']:,} rows)" for name, entry in splits.items() if entry]
+    tested = sorted({entry["source"] for entry in data["test"].values()})
+    if tested:
+        named.append(f"test {tested[0]}" + (f" to {tested[-1]}" if len(tested) > 1 else ""))
+    return "; ".join(named)
 
 
 def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:

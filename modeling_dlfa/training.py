@@ -13,7 +13,7 @@ import numpy as np
 from accelerate import PartialState
 from transformers import DataCollatorWithPadding, EvalPrediction, PreTrainedTokenizerBase, Trainer
 
-from .arguments import Arguments, parse_arguments
+from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
 from .data import resolve_languages
 from .errors import InputError
 from .metrics import get_metric, is_collapsed
@@ -147,6 +147,7 @@ def _execute(
         "fusion": run.config.fusion,
         "fusion_layers": run.config.fusion_layers,
         "gate": run.config.gate if run.config.fusion == "aif" else None,
+        "config": {name: getattr(run.config, name) for name in FUSION_OPTIONS},
         "seed": run.seed,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),

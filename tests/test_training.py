@@ -76,6 +76,8 @@ def test_results_record_how_they_came_about(finished: Path, tiny_data: Path) -> 
     results = read(finished / "results.json")
     assert results["seeds"] == [1, 2] and results["command"].startswith("python ")
     assert results["data"]["train"]["rows"] == 96
+    assert f"train {tiny_data / 'train.tsv'} (96 rows)" in (finished / "results.md").read_text(encoding="utf-8")
+    assert results["runs"][0]["config"]["reduction_ratio"] == 4 and results["runs"][1]["config"]["fusion"] == "last"
     assert results["data"]["test"]["ar"]["bytes"] == (tiny_data / "test-ar.tsv").stat().st_size
     assert len(results["data"]["validation"]["sha256"]) == 64
     assert results["versions"]["torch"] == torch.__version__
