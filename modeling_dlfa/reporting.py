@@ -181,13 +181,7 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
                 notes.append(f"{name} shares no seed with the baseline, hence no difference.")
-    if results.get("data"):
-        notes.append(f"Data: {_data(results['data'])}.")
-    sizes = {code: results["runs"][0]["test"][code]["n"] for code in results["languages"]}
-    if len(set(sizes.values())) == 1:
-        notes.append(f"Test examples: {next(iter(sizes.values())):,} in each language.")
-    else:
-        notes.append(f"Test examples: {', '.join(f'{code} {size:,}' for code, size in sizes.items())}.")
+    notes += _data(results)
     families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
     notes.append(f"Languages by family: {', '.join(families)}.")
     notes.append(f"Selection: {results['selection']}.")
@@ -199,14 +193,22 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
     return notes
 
 
-def _data(data: Mapping[str, Any]) -> str:
-    """Name where the examples came from: the task's name alone does not say whose they are."""
-    splits = {"train": data.get("train"), "validation": data.get("validation")}
-    named = [f"{name} {entry['source']} ({entry['rows']:,} rows)" for name, entry in splits.items() if entry]
-    tested = sorted({entry["source"] for entry in data["test"].values()})
+def _data(results: Mapping[str, Any]) -> list[str]:
+    """Name where the examples came from, since the task's name does not say whose they are, and how many they are."""
+    data = results.get("data") or {}
+    named = [
+        f"{split} {data[split]['source']} ({data[split]['rows']:,} rows)"
+        for split in ("train", "validation")
+        if data.get(split)
+    ]
+    tested = sorted({entry["source"] for entry in data.get("test", {}).values()})
     if tested:
         named.append(f"test {tested[0]}" + (f" to {tested[-1]}" if len(tested) > 1 else ""))
-    return "; ".join(named)
+    notes = [f"Data: {'; '.join(named)}."] if named else []
+    sizes = {code: results["runs"][0]["test"][code]["n"] for code in results["languages"]}
+    if len(set(sizes.values())) == 1:
+        return [*notes, f"Test examples: {next(iter(sizes.values())):,} in each language."]
+    return [*notes, f"Test examples: {', '.join(f'{code} {size:,}' for code, size in sizes.items())}."]
 
 
 def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:
