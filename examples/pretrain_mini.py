@@ -72,6 +72,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--workers", type=int, default=0, help="processes that prepare batches")
     export = parser.add_argument_group("export")
     export.add_argument("--output_dir", type=Path)
+    export.add_argument("--shrink_to", type=Path, help="also, or only, write half-precision weights for --start_from")
     export.add_argument("--checkpoint", type=Path, help="default: the last one in work_dir")
     return parser.parse_args(argv)
 
@@ -202,13 +203,17 @@ def run_train(arguments: argparse.Namespace) -> None:
 def run_export(arguments: argparse.Namespace) -> None:
     """Writes the encoder in half precision, its configuration and tokenizer to `--output_dir`."""
     from checkpoints import last_checkpoint
-    from exporting import export
+    from exporting import export, shrink
 
-    if arguments.output_dir is None:
+    if arguments.output_dir is None and arguments.shrink_to is None:
         raise InputError("The stage export writes the encoder. Give a folder: --output_dir.")
     checkpoint = arguments.checkpoint or last_checkpoint(arguments.work_dir / "training")
     if checkpoint is None:
         raise InputError(f"{arguments.work_dir / 'training'} has no checkpoint. Run the stage train first.")
+    if arguments.shrink_to is not None:
+        shrink(checkpoint, arguments.shrink_to)
+    if arguments.output_dir is None:
+        return
     parameters = export(checkpoint, tokenizer_dir(arguments), arguments.output_dir)
     files = sorted(path for path in arguments.output_dir.iterdir() if path.is_file())
     for path in files:

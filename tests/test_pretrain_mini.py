@@ -479,6 +479,17 @@ class TestCommand:
         tokenizer = AutoTokenizer.from_pretrained(str(output))
         assert torch.isfinite(model(**tokenizer("我", "a tree", return_tensors="pt")).last_hidden_state).all()
 
+    def test_shrunk_weights_start_another_run(self, work: Path, tmp_path: Path) -> None:
+        command = ["train", "--packed", str(work / "packed.npz"), *TINY, "--max_steps", "1", "--precision", "no"]
+        main([*command, "--work_dir", str(tmp_path / "one")])
+        small = tmp_path / "small"
+        main(["export", "--work_dir", str(tmp_path / "one"), "--shrink_to", str(small)])
+        start = ["--start_from", str(small), "--learning_rate", "0"]
+        main([*command, *start, "--work_dir", str(tmp_path / "two")])
+        one, two = (last_checkpoint(tmp_path / name / "training") for name in ("one", "two"))
+        expected, found = load_parts(one, "model"), load_parts(two, "model")
+        assert all(torch.equal(found[name], tensor.half().float()) for name, tensor in expected.items())
+
     def test_a_finished_stage_is_skipped(self, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
         before = (work / "packed.npz").stat().st_mtime_ns
         main(["pack", "--work_dir", str(work), "--text_dir", str(work.parent)])
