@@ -1,0 +1,116 @@
+"""Checkpoints of pre-training: weights and optimizer moments as safetensors in parts that travel well."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from modeling_dlfa.errors import InputError
+
+PART_BYTES = 12_000_000
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def save_parts(tensors: Mapping[str, torch.Tensor], folder: Path, stem: str) -> None:
+    """Writes tensors to `{stem}-00.safetensors` and so on, each of at most 12 MB; long tensors are cut into rows."""
+    parts: list[dict[str, torch.Tensor]] = [{}]
+    room = PART_BYTES
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().to("cpu").contiguous()
+        row_bytes = max(1, tensor.nbytes // max(1, len(tensor)))
+        for index, piece in enumerate(tensor.split(max(1, PART_BYTES // row_bytes))):
+            if piece.nbytes > room and parts[-1]:
+                parts.append({})
+                room = PART_BYTES
+            parts[-1][f"{name}#{index}"] = piece.clone()
+            room -= piece.nbytes
+    for index, part in enumerate(parts):
+        save_file(part, str(folder / f"{stem}-{index:02d}.safetensors"), metadata={"format": "pt"})
+
+
+def load_parts(folder: Path, stem: str) -> dict[str, torch.Tensor]:
+    """Reads what `save_parts` wrote; empty if there is none."""
+    pieces: dict[str, dict[int, torch.Tensor]] = {}
+    for path in sorted(folder.glob(f"{stem}-*.safetensors")):
+        for key, piece in load_file(str(path)).items():
+            name, _, index = key.rpartition("#")
+            pieces.setdefault(name, {})[int(index)] = piece
+    return {name: torch.cat([rows[index] for index in sorted(rows)]) for name, rows in pieces.items()}
+
+
+def save_checkpoint(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]
+) -> None:
+    """Writes `checkpoint-{step}` in `folder`, whole or not at all, and removes older ones."""
+    target = folder / f"checkpoint-{state['step']:08d}"
+    partial = folder / "checkpoint.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_parts(dict(model.named_parameters()), partial, "model")
+    moments = {
+        f"{name}.{moment}": optimizer.state[parameter][moment]
+        for name, parameter in model.named_parameters()
+        if parameter in optimizer.state
+        for moment in MOMENTS
+    }
+    save_parts(moments, partial, "optimizer")
+    (partial / "state.json").write_text(json.dumps(dict(state), indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    for path in folder.glob("checkpoint-????????"):
+        if path != target:
+            shutil.rmtree(path)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The last checkpoint in a folder, if there is one."""
+    found = sorted(folder.glob("checkpoint-????????"))
+    return found[-1] if found else None
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    """The record of a checkpoint: `step`, `tokens`, `seconds`, `settings`, `config`."""
+    return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+
+
+def load_weights(checkpoint: Path, model: nn.Module) -> None:
+    """Loads the weights of a checkpoint.
+
+    Raises:
+        InputError: Its parameters are not the model's.
+    """
+    weights = load_parts(checkpoint, "model")
+    parameters = dict(model.named_parameters())
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if shapes != found:
+        differ = sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))
+        raise InputError(f"{checkpoint} holds another model: {differ[:3]} differ. Give the sizes it was trained with.")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+
+
+def load_moments(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Loads the moments of Adam.
+
+    Raises:
+        InputError: The checkpoint came without them.
+    """
+    moments = load_parts(checkpoint, "optimizer")
+    if not moments:
+        raise InputError(
+            f"{checkpoint} has no optimizer-*.safetensors. Start a run of its own from its weights: --start_from."
+        )
+    for name, parameter in model.named_parameters():
+        optimizer.state[parameter] = {
+            "step": torch.tensor(float(step)),
+            **{moment: moments[f"{name}.{moment}"].to(parameter.device) for moment in MOMENTS},
+        }

@@ -1,0 +1,317 @@
+"""Pre-trains a BERT from scratch by masked and translation language modelling, in stages that resume exactly."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from checkpoints import last_checkpoint, load_moments, load_state, load_weights, save_checkpoint
+from pretraining_batches import IGNORED, Batches, BatchSettings
+from pretraining_data import Packed
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+from transformers import BertConfig, BertForMaskedLM
+
+from modeling_dlfa.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Attributes:
+        max_steps: Steps of the whole run, over all its stages.
+        warmup_steps: Steps over which the learning rate rises from 0.
+        decay_steps: Last steps of `max_steps`, over which it falls to 0; in between it is constant, so that a run can
+            be prolonged until its decay has begun.
+        learning_rate: Highest learning rate.
+        weight_decay: Of matrices; vectors (biases, norms) have none.
+        adam_beta2: Adam's second decay rate.
+        max_grad_norm: Gradients are clipped to this norm.
+    """
+
+    max_steps: int
+    warmup_steps: int
+    decay_steps: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    adam_beta2: float = 0.98
+    max_grad_norm: float = 1.0
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        rise = (step + 1) / max(1, self.warmup_steps)
+        fall = (self.max_steps - step) / max(1, self.decay_steps)
+        return self.learning_rate * max(0.0, min(1.0, rise, fall))
+
+
+class MaskedLanguageModel(nn.Module):
+    """Loss of `BertForMaskedLM` computed at the masked positions alone, a fraction of the work.
+
+    Args:
+        config: Configuration of the encoder.
+        compiled: Compile the encoder with torch.compile, a graph for each length class.
+    """
+
+    def __init__(self, config: BertConfig, compiled: bool = False) -> None:
+        super().__init__()
+        self.model = BertForMaskedLM(config)
+        # Kept out of the module's own attributes, which would list its parameters twice.
+        self._encode = [torch.compile(self.model.bert, dynamic=False) if compiled else self.model.bert]
+
+    def forward(self, positions: torch.Tensor, labels: torch.Tensor, **inputs: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy over the masked pieces.
+
+        Args:
+            positions: Flat positions of masked pieces, M.
+            labels: What stood there, M; -100 for padding.
+            **inputs: `input_ids`, `attention_mask`, `token_type_ids`, `position_ids`, each B x T.
+
+        Returns:
+            The loss, a scalar.
+        """
+        hidden = self._encode[0](**inputs).last_hidden_state
+        scores = self.model.cls(hidden.flatten(0, 1)[positions])
+        return nn.functional.cross_entropy(scores.float(), labels, ignore_index=IGNORED)
+
+
+class Steps(torch.utils.data.Dataset):
+    """Batches by step, for a DataLoader whose workers prepare them ahead."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        """The batch of a step as tensors."""
+        return {name: torch.from_numpy(value) for name, value in self.batches[step].items()}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a stage of a run goes about its work; none of this changes what is learnt but for rounding.
+
+    Attributes:
+        max_minutes: End with a checkpoint after so many minutes.
+        save_minutes: Minutes between checkpoints.
+        logging_steps: Steps between lines of `loss.jsonl`.
+        precision: `bf16` or `no`: autocast on CPU and GPU.
+        compiled: Compile the encoder.
+        workers: Processes that prepare batches.
+    """
+
+    max_minutes: float | None = None
+    save_minutes: float = 10.0
+    logging_steps: int = 50
+    precision: str = "bf16"
+    compiled: bool = False
+    workers: int = 0
+
+
+class Training:
+    """A training run in a folder, begun or continued.
+
+    A batch depends on the seed and the step alone, and dropout draws from a generator set by both, so that a run in
+    stages ends with the weights of a run in one go on the same machine.
+
+    Args:
+        packed: Tokenised text.
+        config: Configuration of the encoder.
+        batch_settings: How to draw and mask.
+        settings: How to train.
+        run: How to go about it.
+        folder: Where checkpoints and `loss.jsonl` go.
+        embeddings: Word embeddings that a new run starts with, V x E; random ones if None.
+        start_from: Checkpoint whose weights a new run starts with, without its optimizer and step.
+
+    Raises:
+        InputError: `folder` holds a run with other settings.
+    """
+
+    def __init__(
+        self,
+        packed: Packed,
+        config: BertConfig,
+        batch_settings: BatchSettings,
+        settings: TrainingSettings,
+        run: RunSettings,
+        folder: Path,
+        *,
+        embeddings: np.ndarray | None = None,
+        start_from: Path | None = None,
+    ) -> None:
+        self.began = time.monotonic()
+        self.settings, self.run, self.folder, self.seed = settings, run, folder, batch_settings.seed
+        self.accelerator = Accelerator(mixed_precision=run.precision)
+        torch.manual_seed(self.seed)
+        network = MaskedLanguageModel(config, run.compiled)
+        self.model = network.model
+        self.dropout = bool(config.hidden_dropout_prob or config.attention_probs_dropout_prob)
+        shape = {name: value for name, value in config.to_diff_dict().items() if name != "transformers_version"}
+        self.agreed = {"config": shape, "batches": asdict(batch_settings), "packed": packed.record}
+        resume = last_checkpoint(folder)
+        state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0}
+        if resume is not None:
+            state = load_state(resume)
+            _check_same(state, self.agreed)
+            load_weights(resume, self.model)
+        elif start_from is not None:
+            load_weights(start_from, self.model)
+        elif embeddings is not None:
+            _start_embeddings(self.model, embeddings)
+        self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
+        network.to(self.accelerator.device)
+        self.optimizer = _optimizer(self.model, settings, self.accelerator.device)
+        if resume is not None:
+            load_moments(resume, self.model, self.optimizer, self.step)
+        self.network, self.stepper = self.accelerator.prepare(network, self.optimizer)
+        self.batches = Batches(packed, batch_settings, self.accelerator.process_index)
+        self.log = LossLog(folder / "loss.jsonl", self.step, self.accelerator.is_main_process)
+
+    def train(self) -> Path:
+        """Trains until `max_steps` or `max_minutes`.
+
+        Returns:
+            The last checkpoint.
+        """
+        main = self.accelerator.is_main_process
+        bar = tqdm(total=self.settings.max_steps, initial=self.step, desc="train", disable=not main)
+        losses: list[torch.Tensor] = []
+        saved = logged = self.began
+        kept, logged_tokens = -1, self.tokens
+        self.network.train()
+        for batch in self._loader():
+            losses.append(self._learn(batch))
+            bar.update()
+            if self.step % self.run.logging_steps == 0 or self.step == self.settings.max_steps:
+                loss = float(torch.stack(losses).mean())
+                losses.clear()
+                now = time.monotonic()
+                speed = (self.tokens - logged_tokens) / (now - logged)
+                rate = self.settings.rate(self.step - 1)
+                self.log.write(self.step, self.tokens, self.seconds + now - self.began, loss, rate, speed)
+                bar.set_postfix(loss=f"{loss:.3f}", tokens=f"{self.tokens / 1e6:.1f}M", per_second=f"{speed:,.0f}")
+                logged, logged_tokens = now, self.tokens
+            if self.run.max_minutes is not None and time.monotonic() - self.began >= 60 * self.run.max_minutes:
+                break
+            if time.monotonic() - saved >= 60 * self.run.save_minutes:
+                self._save()
+                kept, saved = self.step, time.monotonic()
+        bar.close()
+        if kept != self.step:
+            self._save()
+        self.accelerator.wait_for_everyone()
+        checkpoint = last_checkpoint(self.folder)
+        if checkpoint is None:
+            raise RuntimeError(f"No checkpoint was written to {self.folder}.")
+        return checkpoint
+
+    def _loader(self) -> DataLoader:
+        return DataLoader(
+            Steps(self.batches),
+            batch_size=None,
+            sampler=range(self.step, self.settings.max_steps),
+            num_workers=self.run.workers,
+            pin_memory=self.accelerator.device.type == "cuda",
+            prefetch_factor=8 if self.run.workers else None,
+        )
+
+    def _learn(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """One step of the optimizer; the loss stays on the device, so that nothing waits for it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate(self.step)
+        if self.dropout:
+            torch.manual_seed(self.seed * 1_000_003 + self.step * 8191 + self.accelerator.process_index)
+        device = self.accelerator.device
+        loss = self.network(**{name: value.to(device, non_blocking=True) for name, value in batch.items()})
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
+        self.stepper.step()
+        self.stepper.zero_grad()
+        self.tokens += int(batch["attention_mask"].sum()) * self.accelerator.num_processes
+        self.step += 1
+        return loss.detach()
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            progress = {
+                "step": self.step,
+                "tokens": self.tokens,
+                "seconds": round(self.seconds + time.monotonic() - self.began, 1),
+                "training": asdict(self.settings),
+                "device": str(self.accelerator.device),
+                "torch": torch.__version__,
+            }
+            save_checkpoint(self.folder, self.model, self.optimizer, progress | self.agreed)
+
+
+class LossLog:
+    """Writes the loss curve, a JSON object a line; lines after a resumed step are dropped.
+
+    Args:
+        path: The file.
+        step: Step at which training begins or goes on.
+        active: Whether this process writes.
+    """
+
+    def __init__(self, path: Path, step: int, active: bool) -> None:
+        self.path = path
+        self.active = active
+        if not active:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() and step else []
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+    def write(self, step: int, tokens: int, seconds: float, loss: float, rate: float, speed: float) -> None:
+        """Adds a line: the mean loss since the last one, and where training stands."""
+        if not self.active:
+            return
+        line = {
+            "step": step,
+            "tokens": tokens,
+            "seconds": round(seconds, 1),
+            "loss": round(loss, 4),
+            "learning_rate": rate,
+            "tokens_per_second": round(speed),
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _check_same(state: dict[str, Any], agreed: dict[str, Any]) -> None:
+    for name, value in json.loads(json.dumps(agreed)).items():
+        if state[name] != value:
+            raise InputError(
+                f"The run in this folder has another {name}. Give the arguments it was begun with, or another folder."
+            )
+
+
+def _start_embeddings(model: BertForMaskedLM, embeddings: np.ndarray) -> None:
+    weight = model.bert.embeddings.word_embeddings.weight
+    if tuple(weight.shape) != embeddings.shape:
+        raise InputError(
+            f"The embeddings are {embeddings.shape}, the model wants {tuple(weight.shape)}. Run init anew."
+        )
+    # Unit vectors of E features, brought to the spread of BERT's initialisation.
+    scale = model.config.initializer_range * embeddings.shape[1] ** 0.5
+    with torch.no_grad():
+        weight.copy_(torch.from_numpy(embeddings.astype(np.float32)) * scale)
+        weight[model.config.pad_token_id or 0] = 0.0
+
+
+def _optimizer(model: nn.Module, settings: TrainingSettings, device: torch.device) -> torch.optim.AdamW:
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    betas = (0.9, settings.adam_beta2)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=device.type == "cuda")

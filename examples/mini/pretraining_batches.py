@@ -1,0 +1,188 @@
+"""Batches for masked and translation language modelling, a function of the seed and the step alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from mini_tokenizer import shares
+from pretraining_data import Packed, pairs
+
+IGNORED = -100
+LENGTHS = (16, 24, 32, 48, 64, 96, 128, 160, 256, 512)
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How batches are drawn and masked.
+
+    Attributes:
+        tokens: Tokens of a batch with padding: rows times length.
+        max_length: Longest row, special tokens included.
+        alpha: Exponent of the share of a language, or a pair of languages.
+        tlm_share: Share of rows that hold a sentence and its translation.
+        mlm_probability: Share of words masked in single sentences.
+        tlm_probability: Share of words masked in sentence pairs.
+        reset_positions: Share of pairs whose second sentence counts its positions from 0 again (as in XLM, Conneau and
+            Lample 2019), which lines translations up; the others count on, as pairs in later tasks do.
+        whole_words: Mask whole words rather than pieces.
+        seed: Seed of everything drawn.
+    """
+
+    tokens: int
+    max_length: int = 128
+    alpha: float = 0.3
+    tlm_share: float = 0.5
+    mlm_probability: float = 0.2
+    tlm_probability: float = 0.3
+    reset_positions: float = 0.5
+    whole_words: bool = True
+    seed: int = 1
+
+
+class Batches:
+    """Draws batches of rows of similar length; `batches[step]` is the same whenever it is asked for.
+
+    A row is a window of a sentence, or two sentences of one meaning in two languages and random order. Rows are drawn
+    with replacement: single sentences by language, pairs by file and pair of languages, each stratum with its size to
+    the power of alpha. A batch takes rows of one length class; classes are drawn such that over many batches every row
+    comes as often as its weight says.
+
+    Args:
+        packed: The tokenised text.
+        settings: How to draw and mask.
+        process: Index of this process, so that several draw different batches.
+    """
+
+    def __init__(self, packed: Packed, settings: BatchSettings, process: int = 0) -> None:
+        self.settings = settings
+        self.process = process
+        self.ids = packed.ids
+        self.starts_word = packed.starts_word
+        self.special = packed.record["special"]
+        first, second, weights = _rows(packed, settings)
+        lengths = first[:, 1] + np.where(second[:, 1] > 0, second[:, 1] + 3, 2)
+        classes = [length for length in LENGTHS if length < settings.max_length] + [settings.max_length]
+        of_class = np.searchsorted(classes, lengths)
+        order = np.argsort(of_class, kind="stable")
+        self.first, self.second = first[order], second[order]
+        self.bounds = np.searchsorted(of_class[order], np.arange(len(classes) + 1))
+        self.cumulative = np.concatenate([[0.0], np.cumsum(weights[order])])
+        self.classes = classes
+        of_weight = np.diff(self.cumulative[self.bounds])
+        rows = np.array([max(1, settings.tokens // length) for length in classes])
+        self.rows = rows
+        self.class_shares = np.cumsum(of_weight / rows) / (of_weight / rows).sum()
+
+    def __len__(self) -> int:
+        return 2**31
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        """The batch of a step.
+
+        Returns:
+            `input_ids`, `attention_mask`, `token_type_ids`, `position_ids`: rows x length; `positions`: flat positions
+            of the masked pieces, padded to a multiple of 64 with 0; `labels`: their pieces, -100 for the padding.
+        """
+        rng = np.random.default_rng([self.settings.seed, self.process, step])
+        chosen = int(np.searchsorted(self.class_shares[:-1], rng.random(), side="right"))
+        low, high = self.cumulative[self.bounds[chosen]], self.cumulative[self.bounds[chosen + 1]]
+        drawn = np.searchsorted(self.cumulative, rng.uniform(low, high, self.rows[chosen]), side="right") - 1
+        drawn = np.clip(drawn, self.bounds[chosen], self.bounds[chosen + 1] - 1)
+        first, second = self.first[drawn], self.second[drawn]
+        swap = (second[:, 1] > 0) & (rng.random(len(drawn)) < 0.5)
+        first, second = np.where(swap[:, None], second, first), np.where(swap[:, None], first, second)
+        batch = self._assemble(first, second, self.classes[chosen], rng)
+        return batch | self._mask(batch, second[:, 1] > 0, rng)
+
+    def _assemble(
+        self, first: np.ndarray, second: np.ndarray, length: int, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Lays rows out as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`; `first` and `second` are starts and lengths."""
+        column = np.arange(length)[None, :]
+        end_first = first[:, 1:] + 1
+        paired = second[:, 1:] > 0
+        end = np.where(paired, end_first + second[:, 1:] + 1, end_first)
+        after = column > end_first
+        source = np.where(after, second[:, :1] + column - end_first - 1, first[:, :1] + column - 1)
+        input_ids = self.ids[np.clip(source, 0, len(self.ids) - 1)].astype(np.int64)
+        input_ids[:, 0] = self.special["[CLS]"]
+        input_ids[(column == end_first) | (column == end)] = self.special["[SEP]"]
+        input_ids[column > end] = self.special["[PAD]"]
+        kept = column <= end
+        types = (after & kept).astype(np.int64)
+        reset = paired & (rng.random((len(first), 1)) < self.settings.reset_positions)
+        positions = np.where(reset & (types > 0), column - end_first - 1, column) * kept
+        return {
+            "input_ids": input_ids,
+            "attention_mask": kept.astype(np.int64),
+            "token_type_ids": types,
+            "position_ids": positions,
+        }
+
+    def _mask(
+        self, batch: dict[str, np.ndarray], paired: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Masks in place: 80 % of the chosen pieces become [MASK], 10 % random, 10 % stay (Devlin et al. 2019)."""
+        settings, ids = self.settings, batch["input_ids"]
+        words = np.arange(ids.shape[1])[None, :].repeat(len(ids), axis=0)
+        if settings.whole_words:
+            words = np.cumsum(self.starts_word[ids], axis=1) - 1
+        chance = np.where(paired, settings.tlm_probability, settings.mlm_probability)[:, None]
+        chosen = np.take_along_axis(rng.random(ids.shape), words, axis=1) < chance
+        chosen &= ids >= len(self.special)
+        positions = np.flatnonzero(chosen)
+        labels = ids.ravel()[positions].copy()
+        action = rng.random(len(positions))
+        random = rng.integers(len(self.special), len(self.starts_word), len(positions))
+        replaced = np.where(action < 0.8, self.special["[MASK]"], np.where(action < 0.9, random, labels))
+        ids.ravel()[positions] = replaced
+        padding = -len(positions) % 64 if len(positions) else 64
+        return {
+            "positions": np.pad(positions, (0, padding)),
+            "labels": np.pad(labels, (0, padding), constant_values=IGNORED),
+        }
+
+
+def _rows(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All rows: start and length of the first and of the second text, each R x 2, and weights, R, that sum to 1."""
+    firsts, seconds, weights = [], [], []
+    windows, of_sentence = _windows(packed, settings.max_length - 2)
+    language = packed.languages[of_sentence]
+    pieces = np.bincount(language, weights=windows[:, 1])
+    counts = np.bincount(language)
+    has_pairs = len(packed.group_lengths) > 0 and settings.tlm_share > 0
+    single = 1.0 - settings.tlm_share if has_pairs else 1.0
+    firsts.append(windows)
+    seconds.append(np.zeros_like(windows))
+    weights.append(single * (shares(pieces.tolist(), settings.alpha) / np.maximum(counts, 1))[language])
+    if has_pairs:
+        starts, lengths = packed.starts, packed.lengths.astype(np.int64)
+        of_file = shares(list(packed.record["groups"].values()), settings.alpha)
+        for file, both in pairs(packed):
+            if not len(both):
+                raise ValueError(f"No group of file {file} has sentences of two languages.")
+            codes = np.sort(packed.languages[both].astype(np.int64), axis=1) @ np.array([256, 1])
+            _, stratum, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+            one, two = lengths[both[:, 0]], lengths[both[:, 1]]
+            # What is too long loses the same share at the end of either sentence.
+            room = settings.max_length - 3
+            long = one + two > room
+            short_one = np.where(long, np.clip(one * room // np.maximum(one + two, 1), 1, room - 1), one)
+            short_two = np.where(long, np.minimum(two, room - short_one), two)
+            firsts.append(np.stack([starts[both[:, 0]], short_one], axis=1))
+            seconds.append(np.stack([starts[both[:, 1]], short_two], axis=1))
+            share = settings.tlm_share * of_file[file]
+            weights.append(share * (shares(sizes.tolist(), settings.alpha) / sizes)[stratum.ravel()])
+    return np.concatenate(firsts), np.concatenate(seconds), np.concatenate(weights)
+
+
+def _windows(packed: Packed, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of at most `room` pieces, evenly cut from each sentence: start and length, and their sentence."""
+    lengths = packed.lengths.astype(np.int64)
+    counts = -(-lengths // room)
+    sentence = np.repeat(np.arange(len(lengths)), counts)
+    inside = np.arange(len(sentence)) - np.repeat(np.cumsum(counts) - counts, counts)
+    size, parts = lengths[sentence], counts[sentence]
+    begin, end = size * inside // parts, size * (inside + 1) // parts
+    return np.stack([packed.starts[sentence] + begin, end - begin], axis=1), sentence
