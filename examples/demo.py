@@ -79,9 +79,8 @@ def run() -> None:
 def show() -> None:
     """Prints the table of the last run and where its files lie."""
     print(text_table(json.loads((OUTPUT / "results.json").read_text(encoding="utf-8"))))
-    print(
-        f"A smoke run on random weights: only English can be learnt, and not with every seed. Results, figure and models: {OUTPUT}/"
-    )
+    print("A smoke run on random weights: only English can be learnt, and not with every seed.")
+    print(f"Results, figure and models: {OUTPUT}/")
 
 
 if __name__ == "__main__":
