@@ -204,14 +204,11 @@ def _arguments_of_file(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"Cannot read the file of arguments {path}: {error.strerror}.") from error
-    try:
-        if path.suffix == ".json":
-            values = json.loads(text)
-        else:
-            import yaml
+    import yaml
 
-            values = yaml.safe_load(text)
-    except Exception as error:
+    try:
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold a mapping from argument names to values.")

@@ -41,7 +41,7 @@ def build(output_dir: Path, seed: int) -> None:
     output_dir.mkdir(parents=True, exist_ok=True)
     for split, languages in LANGUAGES_OF_SPLIT.items():
         pairs = draw(split, seed)
-        print(f"{split}: {len(pairs)} pairs in {', '.join(languages)}", flush=True)  # noqa: T201
+        print(f"{split}: {len(pairs)} pairs in {', '.join(languages)}", flush=True)
         rows = [(facts(pair.premise), facts(pair.hypothesis), pair.label) for pair in pairs]
         write(output_dir / f"facts-{split}.tsv", ["premise\thypothesis\tlabel", *map("\t".join, rows)])
         for language in languages:
@@ -53,7 +53,7 @@ def build(output_dir: Path, seed: int) -> None:
         if split == "train":
             known = list(dict.fromkeys(scene for pair in pairs for scene in (pair.premise, pair.hypothesis)))
             scenes = Random(f"{seed} scenes").sample(known, UNLABELLED_SCENES)
-            print(f"scenes: {len(scenes)} sentences in each of {len(LANGUAGES)} languages", flush=True)  # noqa: T201
+            print(f"scenes: {len(scenes)} sentences in each of {len(LANGUAGES)} languages", flush=True)
             for language in LANGUAGES:
                 write(output_dir / f"scenes-{language}.txt", [tell(scene, language, seed) for scene in scenes])
 
