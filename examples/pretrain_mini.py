@@ -59,7 +59,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--decay_steps", type=int, help="default: the last fifth of max_steps")
     train.add_argument("--learning_rate", type=float, default=1e-3)
     train.add_argument("--weight_decay", type=float, default=0.01)
-    train.add_argument("--tlm_share", type=float, default=0.5, help="share of rows that hold a sentence pair")
+    train.add_argument("--tlm_share", type=float, default=0.4, help="share of draws: a sentence pair in a row")
+    train.add_argument("--contrast_share", type=float, default=0.2, help="share of draws: a sentence pair in two rows")
+    train.add_argument("--contrast_layer", type=int, default=4, help="where these two are to be alike")
+    train.add_argument("--contrast_weight", type=float, default=0.5, help="of that loss beside the masked words'")
     train.add_argument("--mlm_probability", type=float, default=0.2)
     train.add_argument("--tlm_probability", type=float, default=0.3)
     train.add_argument("--reset_positions", type=float, default=0.5, help="share of pairs aligned by position")
@@ -143,6 +146,10 @@ def run_train(arguments: argparse.Namespace) -> None:
     from pretraining_data import Packed
     from transformers import BertConfig
 
+    if not 0 <= arguments.contrast_layer <= arguments.layers:
+        raise InputError(f"--contrast_layer: the encoder has layers 0 to {arguments.layers}.")
+    if not 0 <= arguments.tlm_share + arguments.contrast_share <= 1:
+        raise InputError("--tlm_share and --contrast_share are shares of one whole: lower one of them.")
     if arguments.max_length > arguments.max_positions:
         raise InputError(f"--max_length {arguments.max_length} is more than the {arguments.max_positions} positions.")
     packed = Packed.load(packed_path(arguments))
@@ -162,6 +169,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         max_length=arguments.max_length,
         alpha=arguments.alpha,
         tlm_share=arguments.tlm_share,
+        contrast_share=arguments.contrast_share,
         mlm_probability=arguments.mlm_probability,
         tlm_probability=arguments.tlm_probability,
         reset_positions=arguments.reset_positions,
@@ -173,6 +181,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         warmup_steps=arguments.warmup_steps,
         decay_steps=arguments.max_steps // 5 if arguments.decay_steps is None else arguments.decay_steps,
         learning_rate=arguments.learning_rate,
+        contrast_layer=arguments.contrast_layer,
+        contrast_weight=arguments.contrast_weight,
         weight_decay=arguments.weight_decay,
     )
     embeddings = arguments.work_dir / "embeddings.npy"

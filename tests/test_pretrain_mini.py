@@ -19,15 +19,17 @@ from alignment import sentence_identity_vectors  # noqa: E402
 from checkpoints import last_checkpoint, load_parts, load_state, save_parts  # noqa: E402
 from mini_tokenizer import sample_lines, shares, starts_word  # noqa: E402
 from pretrain_mini import main  # noqa: E402
-from pretraining import MaskedLanguageModel, RunSettings, Training, TrainingSettings  # noqa: E402
-from pretraining_batches import IGNORED, Batches, BatchSettings  # noqa: E402
+from pretraining import PretrainingLoss, RunSettings, Training, TrainingSettings  # noqa: E402
+from pretraining_batches import Batches, BatchSettings  # noqa: E402
 from pretraining_data import Packed, pairs  # noqa: E402
+from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast  # noqa: E402
 from pretraining_text import LANGUAGES, read_text  # noqa: E402
 
 from modeling_dlfa.errors import InputError  # noqa: E402
 
 SCENES = EXAMPLES / "mini" / "corpus"
 TINY = "--hidden_size 32 --layers 2 --heads 2 --intermediate_size 64 --max_positions 64 --max_length 64".split()
+TINY += ["--contrast_layer", "1"]
 
 TOKENIZER = ["--vocab_size", "2500", "--min_character_count", "1"]
 
@@ -68,6 +70,10 @@ def config(packed: Packed, **changes: int | float) -> BertConfig:
 
 def batch_settings(**changes: int | float | bool) -> BatchSettings:
     return BatchSettings(**{"tokens": 1024, "max_length": 64} | changes)
+
+
+def training_settings(**changes: int | float) -> TrainingSettings:
+    return TrainingSettings(**{"contrast_layer": 1} | changes)
 
 
 def rows(batch: dict[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -250,7 +256,7 @@ class TestBatches:
         assert not np.array_equal(one[7]["labels"], Batches(packed, batch_settings(), process=1)[7]["labels"])
 
     def test_rows_are_sentences_or_pairs_of_two_languages(self, packed: Packed) -> None:
-        batches = Batches(packed, batch_settings(max_length=64))
+        batches = Batches(packed, batch_settings(max_length=64, tlm_share=0.5, contrast_share=0.0))
         known = self.sentences(packed)
         single, double, cut = 0, 0, 0
         for step in range(60):
@@ -264,8 +270,33 @@ class TestBatches:
         assert cut < 0.1 * (single + double)
         assert abs(double / (single + double) - 0.5) < 0.08
 
+    def test_sentences_apart_translate_each_other(self, packed: Packed) -> None:
+        batches = Batches(packed, batch_settings(contrast_share=0.3))
+        starts = packed.starts
+        group_of, seen, cut = {}, 0, 0
+        members = np.split(packed.members, np.cumsum(packed.group_lengths)[:-1])
+        for group, sentences in enumerate(members):
+            for sentence in sentences:
+                text = packed.ids[starts[sentence] : starts[sentence] + packed.lengths[sentence]]
+                group_of.setdefault(text.tobytes(), set()).add((group, int(packed.languages[sentence])))
+        draws = {True: 0, False: 0}
+        for step in range(100):
+            batch = batches[step]
+            texts = [first.astype(np.uint16).tobytes() for first, _ in rows(batch)]
+            draws[bool(batch["apart"])] += len(texts) // 2 if batch["apart"] else len(texts)
+            if not batch["apart"]:
+                continue
+            assert batch["input_ids"].size <= 1024 and len(texts) % 2 == 0 and not batch["token_type_ids"].any()
+            for one, two in zip(texts[: len(texts) // 2], texts[len(texts) // 2 :], strict=True):
+                pair = [(a, b) for a in group_of.get(one, ()) for b in group_of.get(two, ())]
+                assert not pair or any(a[0] == b[0] and a[1] != b[1] for a, b in pair)
+                cut += not pair
+                seen += bool(pair)
+        assert seen > 100 and cut < 0.1 * seen
+        assert abs(draws[True] / sum(draws.values()) - 0.3) < 0.08
+
     def test_small_languages_are_drawn(self, packed: Packed) -> None:
-        batches = Batches(packed, batch_settings(tlm_share=0.0))
+        batches = Batches(packed, batch_settings(tlm_share=0.0, contrast_share=0.0))
         known = self.sentences(packed)
         drawn = np.zeros(15)
         for step in range(60):
@@ -293,7 +324,7 @@ class TestBatches:
         assert seen == {(False, False), (True, False), (True, True)}
 
     def test_whole_words_are_masked(self, packed: Packed) -> None:
-        batches = Batches(packed, batch_settings(mlm_probability=0.2, tlm_probability=0.4))
+        batches = Batches(packed, batch_settings(mlm_probability=0.2, tlm_probability=0.4, contrast_share=0.0))
         chosen, total, masked, kept = np.zeros(2), np.zeros(2), 0, 0
         for step in range(80):
             batch = batches[step]
@@ -340,7 +371,7 @@ class TestAlignment:
 
 class TestTrain:
     def run(self, packed: Packed, folder: Path, steps: int, **run: float) -> Path:
-        settings = TrainingSettings(max_steps=steps, warmup_steps=2, decay_steps=4, learning_rate=3e-3)
+        settings = training_settings(max_steps=steps, warmup_steps=2, decay_steps=4, learning_rate=3e-3)
         return self.train(packed, config(packed), batch_settings(), settings, folder, **run)
 
     def train(
@@ -383,7 +414,7 @@ class TestTrain:
 
     def test_other_settings_are_refused(self, packed: Packed, tmp_path: Path) -> None:
         self.run(packed, tmp_path, 1)
-        settings = TrainingSettings(max_steps=2, warmup_steps=0, decay_steps=0)
+        settings = training_settings(max_steps=2, warmup_steps=0, decay_steps=0)
         with pytest.raises(InputError, match="another config"):
             self.train(packed, config(packed, num_hidden_layers=3), batch_settings(), settings, tmp_path)
         with pytest.raises(InputError, match="another batches"):
@@ -395,7 +426,7 @@ class TestTrain:
             path.unlink()
         with pytest.raises(InputError, match="--start_from"):
             self.run(packed, tmp_path / "one", 2)
-        settings = TrainingSettings(max_steps=1, warmup_steps=0, decay_steps=0, learning_rate=0.0)
+        settings = training_settings(max_steps=1, warmup_steps=0, decay_steps=0, learning_rate=0.0)
         again = self.train(packed, config(packed), batch_settings(), settings, tmp_path / "two", start_from=checkpoint)
         one, two = load_parts(checkpoint, "model"), load_parts(again, "model")
         assert all(torch.equal(one[name], two[name]) for name in one)
@@ -408,7 +439,7 @@ class TestTrain:
         few = replace(
             packed, lengths=packed.lengths[:10], languages=packed.languages[:10], group_lengths=none, group_files=none
         )
-        settings = TrainingSettings(max_steps=200, warmup_steps=10, decay_steps=50, learning_rate=5e-3)
+        settings = training_settings(max_steps=200, warmup_steps=10, decay_steps=50, learning_rate=5e-3)
         shape = config(packed, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
         self.train(few, shape, batch_settings(tokens=512), settings, tmp_path, logging_steps=20)
         losses = [json.loads(line)["loss"] for line in (tmp_path / "loss.jsonl").read_text().splitlines()]
@@ -417,24 +448,65 @@ class TestTrain:
 
     def test_embeddings_are_where_training_starts(self, packed: Packed, work: Path, tmp_path: Path) -> None:
         vectors = np.load(work / "embeddings.npy")
-        settings = TrainingSettings(max_steps=1, warmup_steps=0, decay_steps=0, learning_rate=0.0)
+        settings = training_settings(max_steps=1, warmup_steps=0, decay_steps=0, learning_rate=0.0)
         checkpoint = self.train(packed, config(packed), batch_settings(), settings, tmp_path, embeddings=vectors)
         weight = load_parts(checkpoint, "model")["bert.embeddings.word_embeddings.weight"].numpy()
         assert np.allclose(weight[1:], vectors[1:].astype(np.float32) * 0.02 * 32**0.5, atol=1e-6)
 
-    def test_loss_is_that_of_transformers(self, packed: Packed) -> None:
+    @pytest.mark.parametrize(("precision", "tolerance"), [(False, 1e-5), (True, 0.02)])
+    def test_loss_is_that_of_transformers(self, packed: Packed, precision: bool, tolerance: float) -> None:
         torch.manual_seed(0)
-        network = MaskedLanguageModel(config(packed)).eval()
+        network = PretrainingLoss(config(packed), contrast_layer=1, contrast_weight=0.0, attention="eager").eval()
         batch = {name: torch.from_numpy(value) for name, value in Batches(packed, batch_settings())[0].items()}
-        positions, labels = batch.pop("positions"), batch.pop("labels")
+        positions, labels, apart = batch.pop("positions"), batch.pop("labels"), batch.pop("apart")
         full = torch.full(batch["input_ids"].shape, IGNORED)
         full.view(-1)[positions[labels != IGNORED]] = labels[labels != IGNORED]
         with torch.no_grad():
             expected = network.model(**batch, labels=full).loss
-            assert torch.allclose(network(positions, labels, **batch), expected, atol=1e-5)
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision):
+                assert torch.allclose(network(positions, labels, apart, **batch)[0], expected, atol=tolerance)
+
+    def test_the_cross_entropy_of_a_cpu_and_its_gradients(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        shapes = ((1100, 16), (50, 16), (50,))
+        inputs = [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
+        labels = torch.randint(50, (1100,), generator=generator)
+        labels[::7] = IGNORED
+        expected = torch.nn.functional.cross_entropy(torch.nn.functional.linear(*inputs), labels)
+        found = linear_cross_entropy(*inputs, labels)
+        assert torch.allclose(found, expected, rtol=1e-5)
+        wanted = torch.autograd.grad(3 * expected, inputs)
+        for one, two in zip(torch.autograd.grad(3 * found, inputs), wanted, strict=True):
+            assert torch.allclose(one, two, atol=1e-6)
+        nothing = linear_cross_entropy(*inputs, torch.full((1100,), IGNORED))
+        assert nothing == 0 and not torch.autograd.grad(nothing, inputs[0])[0].any()
+
+    def test_the_contrast_is_low_where_translations_are_alike(self) -> None:
+        states = torch.eye(8)[:6, None].repeat(1, 3, 1)
+        mask = torch.tensor([[1, 1, 0]] * 3 + [[1, 1, 1]] * 3)
+        right = torch.cat([states[:3], states[:3]])
+        right[:3, 2] = 9.0
+        assert translation_contrast(right, mask) < 1e-6
+        wrong = torch.cat([states[:3], states[[1, 2, 0]]])
+        assert torch.allclose(translation_contrast(wrong, mask, temperature=0.5), torch.tensor(2.2395), atol=1e-3)
+        assert torch.allclose(translation_contrast(states, mask), torch.log(torch.tensor(3.0)))
+
+    def test_translations_come_to_be_alike(self, packed: Packed, tmp_path: Path) -> None:
+        lengths = packed.group_lengths[:40]
+        members, record = packed.members[: lengths.sum()], packed.record | {"groups": {"aligned15.tsv": 40}}
+        few = replace(
+            packed, group_lengths=lengths, group_files=packed.group_files[:40], members=members, record=record
+        )
+        settings = training_settings(
+            max_steps=150, warmup_steps=5, decay_steps=10, learning_rate=5e-3, contrast_weight=5.0
+        )
+        batches = batch_settings(tlm_share=0.0, contrast_share=1.0, max_length=32)
+        self.train(few, config(packed), batches, settings, tmp_path, logging_steps=10)
+        losses = [json.loads(line)["contrastive_loss"] for line in (tmp_path / "loss.jsonl").read_text().splitlines()]
+        assert losses[-1] < 0.85 * losses[0]
 
     def test_learning_rate(self) -> None:
-        settings = TrainingSettings(max_steps=100, warmup_steps=10, decay_steps=20, learning_rate=1.0)
+        settings = training_settings(max_steps=100, warmup_steps=10, decay_steps=20, learning_rate=1.0)
         assert [round(settings.rate(step), 3) for step in (0, 9, 50, 80, 90, 99)] == [0.1, 1.0, 1.0, 1.0, 0.5, 0.05]
 
     def test_long_tensors_are_cut(self, tmp_path: Path) -> None:
@@ -502,6 +574,8 @@ class TestCommand:
             (["tokenizer"], "--text_dir"),
             (["pack", "--text_dir", "."], "stage tokenizer"),
             (["train"], "stage pack"),
+            (["train", "--contrast_layer", "9"], "layers 0 to 6"),
+            (["train", "--tlm_share", "0.6", "--contrast_share", "0.6"], "--tlm_share"),
             (["export", "--output_dir", "x"], "stage train"),
         ],
     )

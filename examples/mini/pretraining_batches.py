@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from mini_tokenizer import shares
 from pretraining_data import Packed, pairs
+from pretraining_losses import IGNORED
 
-IGNORED = -100
 LENGTHS = (16, 24, 32, 48, 64, 96, 128, 160, 256, 512)
 
 
@@ -20,7 +20,8 @@ class BatchSettings:
         tokens: Tokens of a batch with padding: rows times length.
         max_length: Longest row, special tokens included.
         alpha: Exponent of the share of a language, or a pair of languages.
-        tlm_share: Share of rows that hold a sentence and its translation.
+        tlm_share: Share of draws that give a row of a sentence and its translation.
+        contrast_share: Share of draws that give a sentence and its translation as two rows, for the contrastive loss.
         mlm_probability: Share of words masked in single sentences.
         tlm_probability: Share of words masked in sentence pairs.
         reset_positions: Share of pairs whose second sentence counts its positions from 0 again (as in XLM, Conneau and
@@ -32,7 +33,8 @@ class BatchSettings:
     tokens: int
     max_length: int = 128
     alpha: float = 0.3
-    tlm_share: float = 0.5
+    tlm_share: float = 0.4
+    contrast_share: float = 0.2
     mlm_probability: float = 0.2
     tlm_probability: float = 0.3
     reset_positions: float = 0.5
@@ -43,10 +45,10 @@ class BatchSettings:
 class Batches:
     """Draws batches of rows of similar length; `batches[step]` is the same whenever it is asked for.
 
-    A row is a window of a sentence, or two sentences of one meaning in two languages and random order. Rows are drawn
-    with replacement: single sentences by language, pairs by file and pair of languages, each stratum with its size to
-    the power of alpha. A batch takes rows of one length class; classes are drawn such that over many batches every row
-    comes as often as its weight says.
+    A draw is a window of a sentence, or two sentences of one meaning in two languages and random order, joined in a
+    row or apart in two. Draws are made with replacement: single sentences by language, pairs by file and pair of
+    languages, each stratum with its size to the power of alpha. A batch takes draws of one length class, either all
+    apart or none; classes are drawn such that over many batches each draw comes as often as its weight says.
 
     Args:
         packed: The tokenised text.
@@ -60,19 +62,19 @@ class Batches:
         self.ids = packed.ids
         self.starts_word = packed.starts_word
         self.special = packed.record["special"]
-        first, second, weights = _rows(packed, settings)
-        lengths = first[:, 1] + np.where(second[:, 1] > 0, second[:, 1] + 3, 2)
-        classes = [length for length in LENGTHS if length < settings.max_length] + [settings.max_length]
-        of_class = np.searchsorted(classes, lengths)
+        first, second, apart, weights = _draws(packed, settings)
+        joined = first[:, 1] + np.where(second[:, 1] > 0, second[:, 1] + 3, 2)
+        lengths = np.where(apart, np.maximum(first[:, 1], second[:, 1]) + 2, joined)
+        self.lengths = [length for length in LENGTHS if length < settings.max_length] + [settings.max_length]
+        of_class = np.searchsorted(self.lengths, lengths) + apart * len(self.lengths)
         order = np.argsort(of_class, kind="stable")
         self.first, self.second = first[order], second[order]
-        self.bounds = np.searchsorted(of_class[order], np.arange(len(classes) + 1))
+        self.bounds = np.searchsorted(of_class[order], np.arange(2 * len(self.lengths) + 1))
         self.cumulative = np.concatenate([[0.0], np.cumsum(weights[order])])
-        self.classes = classes
         of_weight = np.diff(self.cumulative[self.bounds])
-        rows = np.array([max(1, settings.tokens // length) for length in classes])
-        self.rows = rows
-        self.class_shares = np.cumsum(of_weight / rows) / (of_weight / rows).sum()
+        fits = [settings.tokens // length for length in self.lengths]
+        self.draws = np.maximum(1, fits + [rows // 2 for rows in fits])
+        self.class_shares = np.cumsum(of_weight / self.draws) / (of_weight / self.draws).sum()
 
     def __len__(self) -> int:
         return 2**31
@@ -82,18 +84,22 @@ class Batches:
 
         Returns:
             `input_ids`, `attention_mask`, `token_type_ids`, `position_ids`: rows x length; `positions`: flat positions
-            of the masked pieces, padded to a multiple of 64 with 0; `labels`: their pieces, -100 for the padding.
+            of the masked pieces, padded to a multiple of 64 with 0; `labels`: their pieces, -100 for the padding;
+            `apart`: whether the second half of the rows translates the first.
         """
         rng = np.random.default_rng([self.settings.seed, self.process, step])
         chosen = int(np.searchsorted(self.class_shares[:-1], rng.random(), side="right"))
         low, high = self.cumulative[self.bounds[chosen]], self.cumulative[self.bounds[chosen + 1]]
-        drawn = np.searchsorted(self.cumulative, rng.uniform(low, high, self.rows[chosen]), side="right") - 1
+        drawn = np.searchsorted(self.cumulative, rng.uniform(low, high, self.draws[chosen]), side="right") - 1
         drawn = np.clip(drawn, self.bounds[chosen], self.bounds[chosen + 1] - 1)
         first, second = self.first[drawn], self.second[drawn]
         swap = (second[:, 1] > 0) & (rng.random(len(drawn)) < 0.5)
         first, second = np.where(swap[:, None], second, first), np.where(swap[:, None], first, second)
-        batch = self._assemble(first, second, self.classes[chosen], rng)
-        return batch | self._mask(batch, second[:, 1] > 0, rng)
+        apart = chosen >= len(self.lengths)
+        if apart:
+            first, second = np.concatenate([first, second]), np.zeros_like(np.concatenate([first, second]))
+        batch = self._assemble(first, second, self.lengths[chosen % len(self.lengths)], rng)
+        return batch | self._mask(batch, second[:, 1] > 0, rng) | {"apart": np.array(apart)}
 
     def _assemble(
         self, first: np.ndarray, second: np.ndarray, length: int, rng: np.random.Generator
@@ -144,37 +150,51 @@ class Batches:
         }
 
 
-def _rows(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All rows: start and length of the first and of the second text, each R x 2, and weights, R, that sum to 1."""
-    firsts, seconds, weights = [], [], []
+def _draws(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All that can be drawn.
+
+    Returns:
+        Start and length of the first and of the second text, each D x 2; whether they stand apart, D; weights, D, that
+        sum to 1.
+    """
+    firsts, seconds, aparts, weights = [], [], [], []
     windows, of_sentence = _windows(packed, settings.max_length - 2)
     language = packed.languages[of_sentence]
     pieces = np.bincount(language, weights=windows[:, 1])
     counts = np.bincount(language)
-    has_pairs = len(packed.group_lengths) > 0 and settings.tlm_share > 0
-    single = 1.0 - settings.tlm_share if has_pairs else 1.0
+    paired = {False: settings.tlm_share, True: settings.contrast_share}
+    paired = {apart: share for apart, share in paired.items() if share > 0 and len(packed.group_lengths)}
     firsts.append(windows)
     seconds.append(np.zeros_like(windows))
+    aparts.append(np.zeros(len(windows), dtype=bool))
+    single = 1.0 - sum(paired.values())
     weights.append(single * (shares(pieces.tolist(), settings.alpha) / np.maximum(counts, 1))[language])
-    if has_pairs:
-        starts, lengths = packed.starts, packed.lengths.astype(np.int64)
-        of_file = shares(list(packed.record["groups"].values()), settings.alpha)
-        for file, both in pairs(packed):
-            if not len(both):
-                raise ValueError(f"No group of file {file} has sentences of two languages.")
-            codes = np.sort(packed.languages[both].astype(np.int64), axis=1) @ np.array([256, 1])
-            _, stratum, sizes = np.unique(codes, return_inverse=True, return_counts=True)
-            one, two = lengths[both[:, 0]], lengths[both[:, 1]]
-            # What is too long loses the same share at the end of either sentence.
-            room = settings.max_length - 3
-            long = one + two > room
-            short_one = np.where(long, np.clip(one * room // np.maximum(one + two, 1), 1, room - 1), one)
-            short_two = np.where(long, np.minimum(two, room - short_one), two)
-            firsts.append(np.stack([starts[both[:, 0]], short_one], axis=1))
-            seconds.append(np.stack([starts[both[:, 1]], short_two], axis=1))
-            share = settings.tlm_share * of_file[file]
-            weights.append(share * (shares(sizes.tolist(), settings.alpha) / sizes)[stratum.ravel()])
-    return np.concatenate(firsts), np.concatenate(seconds), np.concatenate(weights)
+    starts, lengths = packed.starts, packed.lengths.astype(np.int64)
+    of_file = shares(list(packed.record["groups"].values()), settings.alpha)
+    for file, both in pairs(packed) if paired else ():
+        if not len(both):
+            raise ValueError(f"No group of file {file} has sentences of two languages.")
+        codes = np.sort(packed.languages[both].astype(np.int64), axis=1) @ np.array([256, 1])
+        _, stratum, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+        weight = of_file[file] * (shares(sizes.tolist(), settings.alpha) / sizes)[stratum.ravel()]
+        for apart, share in paired.items():
+            one, two = _shortened(*lengths[both].T, apart, settings.max_length)
+            firsts.append(np.stack([starts[both[:, 0]], one], axis=1))
+            seconds.append(np.stack([starts[both[:, 1]], two], axis=1))
+            aparts.append(np.full(len(both), apart))
+            weights.append(share * weight)
+    return np.concatenate(firsts), np.concatenate(seconds), np.concatenate(aparts), np.concatenate(weights)
+
+
+def _shortened(one: np.ndarray, two: np.ndarray, apart: bool, max_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths at which pairs fit: what is too long loses the same share at the end of either sentence."""
+    if apart:
+        most = np.maximum(np.maximum(one, two), max_length - 2)
+        return tuple(np.maximum(1, side * (max_length - 2) // most) for side in (one, two))
+    room = max_length - 3
+    long = one + two > room
+    short_one = np.where(long, np.clip(one * room // np.maximum(one + two, 1), 1, room - 1), one)
+    return short_one, np.where(long, np.minimum(two, room - short_one), two)
 
 
 def _windows(packed: Packed, room: int) -> tuple[np.ndarray, np.ndarray]:
