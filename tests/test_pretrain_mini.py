@@ -537,7 +537,7 @@ class TestCommand:
             + ["--output_dir", str(output)]
         )
         assert {path.name for path in output.iterdir()} == {
-            "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"
+            "config.json", "model.safetensors", "pretraining.json", "tokenizer.json", "tokenizer_config.json"
         }  # fmt: skip
         weights = load_file(str(output / "model.safetensors"))
         assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
@@ -558,6 +558,12 @@ class TestCommand:
         main(["export", "--work_dir", str(tmp_path / "one"), "--shrink_to", str(small)])
         start = ["--start_from", str(small), "--learning_rate", "0"]
         main([*command, *start, "--work_dir", str(tmp_path / "two")])
+        tokenizer = ["--tokenizer_dir", str(work / "tokenizer"), "--output_dir", str(tmp_path / "encoder")]
+        main(["export", "--work_dir", str(tmp_path / "two"), *tokenizer])
+        stages = json.loads((tmp_path / "encoder" / "pretraining.json").read_text(encoding="utf-8"))["stages"]
+        assert [stage["training"]["learning_rate"] for stage in stages] == [1e-3, 0.0]
+        assert [len(stage["curve"]) for stage in stages] == [0, 1] and stages[1]["curve"][0]["step"] == 1
+        assert all(stage["packed"]["files"][0]["sha256"] and stage["tokens"] > 0 for stage in stages)
         one, two = (last_checkpoint(tmp_path / name / "training") for name in ("one", "two"))
         expected, found = load_parts(one, "model"), load_parts(two, "model")
         assert all(torch.equal(found[name], tensor.half().float()) for name, tensor in expected.items())

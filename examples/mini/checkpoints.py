@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -76,8 +77,32 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
-    """The record of a checkpoint: `step`, `tokens`, `seconds`, `settings`, `config`."""
+    """The record of a checkpoint: `step`, `tokens`, `seconds`, `training`, `batches`, `config`, `packed`, `before`."""
     return json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+
+
+def load_curve(checkpoint: Path, points: int = 40) -> list[dict[str, Any]]:
+    """The loss curve up to a checkpoint, from the `loss.jsonl` beside it, as means over stretches of equal length.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
+        points: Stretches at most.
+
+    Returns:
+        For each stretch `step` and `tokens` at its end, and the mean `loss` and `contrastive_loss`; empty if the log
+        did not travel with the checkpoint.
+    """
+    log = checkpoint.parent / "loss.jsonl"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []
+    lines = [line for line in lines if line["step"] <= load_state(checkpoint)["step"]]
+    curve = []
+    for stretch in np.array_split(np.array(lines, dtype=object), min(points, len(lines))) if lines else []:
+        means = {}
+        for name in ("loss", "contrastive_loss"):
+            values = [line[name] for line in stretch if line[name] is not None]
+            means[name] = round(sum(values) / len(values), 3) if values else None
+        curve.append({"step": stretch[-1]["step"], "tokens": stretch[-1]["tokens"], **means})
+    return curve
 
 
 def load_weights(checkpoint: Path, model: nn.Module) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
-from checkpoints import load_parts, load_state, load_weights, save_parts
+from checkpoints import load_curve, load_parts, load_state, load_weights, save_parts
 from pretraining_data import sha256
 from transformers import BertConfig, BertForMaskedLM
 
@@ -16,6 +18,8 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 def export(checkpoint: Path, tokenizer: Path, output_dir: Path) -> int:
     """Writes the encoder (without the language-modelling head and pooler) in half precision, and its tokenizer.
+
+    `pretraining.json` beside it records the stages: settings, text files with checksums, steps, tokens, loss curve.
 
     Args:
         checkpoint: A checkpoint of `pretraining.Training`.
@@ -41,7 +45,15 @@ def export(checkpoint: Path, tokenizer: Path, output_dir: Path) -> int:
     encoder.save_pretrained(str(output_dir))
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, output_dir / name)
+    record = json.dumps({"stages": _stages(state | {"curve": load_curve(checkpoint)})}, indent=1) + "\n"
+    (output_dir / "pretraining.json").write_text(record, encoding="utf-8")
     return sum(parameter.numel() for parameter in encoder.parameters())
+
+
+def _stages(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """A checkpoint's run and, before it, the runs whose weights it began with."""
+    before = state.pop("before", None)
+    return [*(_stages(before) if before else ()), state]
 
 
 def shrink(checkpoint: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from checkpoints import last_checkpoint, load_moments, load_state, load_weights, save_checkpoint
+from checkpoints import last_checkpoint, load_curve, load_moments, load_state, load_weights, save_checkpoint
 from pretraining_batches import Batches, BatchSettings
 from pretraining_data import Packed
 from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast
@@ -187,16 +187,18 @@ class Training:
         shape = {name: value for name, value in config.to_diff_dict().items() if name != "transformers_version"}
         self.agreed = {"config": shape, "batches": asdict(batch_settings), "packed": packed.record}
         resume = last_checkpoint(folder)
-        state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0}
+        state: dict[str, Any] = {"step": 0, "tokens": 0, "seconds": 0.0, "before": None}
         if resume is not None:
             state = load_state(resume)
             _check_same(state, self.agreed)
             load_weights(resume, self.model)
         elif start_from is not None:
             load_weights(start_from, self.model)
+            state["before"] = load_state(start_from) | {"curve": load_curve(start_from)}
         elif embeddings is not None:
             _start_embeddings(self.model, embeddings)
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
+        self.before: dict[str, Any] | None = state["before"]
         network.to(self.accelerator.device)
         self.optimizer = _optimizer(self.model, settings)
         if resume is not None:
@@ -284,6 +286,7 @@ class Training:
                 "training": asdict(self.settings),
                 "device": str(self.accelerator.device),
                 "torch": torch.__version__,
+                "before": self.before,
             }
             save_checkpoint(self.folder, self.model, self.optimizer, progress | self.agreed)
 

@@ -178,7 +178,7 @@ def _draws(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndar
         _, stratum, sizes = np.unique(codes, return_inverse=True, return_counts=True)
         weight = of_file[file] * (shares(sizes.tolist(), settings.alpha) / sizes)[stratum.ravel()]
         for apart, share in paired.items():
-            one, two = _shortened(*lengths[both].T, apart, settings.max_length)
+            one, two = _shortened(lengths[both[:, 0]], lengths[both[:, 1]], apart, settings.max_length)
             firsts.append(np.stack([starts[both[:, 0]], one], axis=1))
             seconds.append(np.stack([starts[both[:, 1]], two], axis=1))
             aparts.append(np.full(len(both), apart))
