@@ -15,10 +15,10 @@ class SafePushCallback(TrainerCallback):
     """Lets `Trainer(push_to_hub=True)` push repositories that load at every commit, and no pickle.
 
     The Trainer pushes its output directory, into which it puts `training_args.bin`, and under some values of
-    `hub_strategy` optimiser states; all are pickles. And it puts the code there only in the end, so that what it pushes
-    before does not load. This callback writes the code there before training, and a `.gitignore`, which the Hub obeys:
-    files that it names are not taken into a commit. Resuming from the Hub needs the optimiser state and does not go
-    along with this; resuming from the directory does.
+    `hub_strategy` optimiser states; all are pickles. And it puts the code there only in the end, so that what it
+    pushed before does not load. This callback writes the code there before training, and a `.gitignore`, which the Hub
+    obeys: files that it names are not taken into a commit. Resuming from the directory goes on working; resuming from
+    the Hub would need the optimiser state.
 
     Example:
         >>> trainer = Trainer(model, TrainingArguments("out", push_to_hub=True), callbacks=[SafePushCallback()])

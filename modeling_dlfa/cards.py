@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 UNKNOWN_LICENSE = "unknown"
 PIPELINES = {"sequence": "text-classification", "token": "token-classification"}
 AUTO_CLASSES = {"sequence": "AutoModelForSequenceClassification", "token": "AutoModelForTokenClassification"}
@@ -76,7 +77,8 @@ def make_card(
         "name": name,
         "description": _description(results, record, task, config),
         "selection": selection or f"One of the command's {len(results['runs'])} runs, `{run}`.",
-        "pinned": revision is not None,
+        "revision": revision,
+        "pinned": COMMIT.fullmatch(revision or "") is not None,
         "load": f"{json.dumps(model_id)}{pin}, trust_remote_code=True",
         "texts": texts,
         "example": ", ".join(texts),
@@ -150,7 +152,7 @@ def _eval_result(results: Mapping[str, Any], record: Mapping[str, Any], task: Ta
 
 def _is_on_hub(source: Mapping[str, Any]) -> bool:
     # A commit is known of data sets of the Hub alone.
-    return re.fullmatch(r"[0-9a-f]{40}", source.get("revision") or "") is not None
+    return COMMIT.fullmatch(source.get("revision") or "") is not None
 
 
 def _origin(source: Mapping[str, Any]) -> str:
@@ -164,12 +166,11 @@ def _description(results: Mapping[str, Any], record: Mapping[str, Any], task: Ta
     numbers = ["the embeddings" if layer == 0 else f"layer {layer}" for layer in config.fusion_layers]
     fusion = FUSIONS[config.fusion].format(layers=" and ".join(numbers))
     commit = f" at commit `{results['model_commit']}`" if results.get("model_commit") else ""
-    count = len(results["languages"])
-    tested = "one language" if count == 1 else f"{count} languages"
+    source, count = get_language(results["source_language"]).name, len(results["languages"])
     return (
-        f"A `{config.backbone_config.model_type}` encoder of {config.num_hidden_layers} layers, {fusion}. Started from "
-        f"`{results['model_name_or_path']}`{commit}, fine-tuned on {get_language(results['source_language']).name} "
-        f"labels for {task.title}, tested in {tested}. {record['parameters']:,} parameters."
+        f"A `{config.backbone_config.model_type}` encoder of {config.num_hidden_layers} layers, {fusion}. Started "
+        f"from `{results['model_name_or_path']}`{commit}, fine-tuned on {source} labels for {task.title}, tested in "
+        f"{'one language' if count == 1 else f'{count} languages'}. {record['parameters']:,} parameters."
     )
 
 
@@ -237,7 +238,8 @@ def _limits(results: Mapping[str, Any], record: Mapping[str, Any], task: Task) -
         limits.append("One seed was trained; another may differ by more than the differences in the table.")
     limits.append(
         f"Training cut inputs at {results['recipe']['max_length']} tokens. What the encoder and the data bring along, "
-        "their biases included, is in the model; it was tested on this task alone and is not for decisions about people."
+        "their biases included, is in the model. It was tested on this task alone and is not for decisions about "
+        "people."
     )
     return limits
 

@@ -84,6 +84,9 @@ class HubRepository:
         self.check()
         api = HfApi(token=self.token)
         with _clear_errors(self.repo_id):
+            role = api.whoami().get("auth", {}).get("accessToken", {}).get("role")
+            if role == "read":  # For a repository that exists, create_repo would not say so.
+                raise InputError(f"The token may only read, and {self.repo_id} is to be written. Give one that may.")
             repo_id = api.create_repo(self.repo_id, private=self.private, exist_ok=True).repo_id
             if self.revision is not None and not self.revision.startswith("refs/"):
                 api.create_branch(repo_id, branch=self.revision, exist_ok=True)
@@ -168,26 +171,33 @@ def _clear_errors(repo_id: str, state: str = "") -> Iterator[None]:
     transport_error: type[Exception] = HfHubHTTPError.__bases__[0]
     try:
         yield
+    except InputError:
+        raise
     except OfflineModeIsEnabled as error:
         raise InputError(f"HF_HUB_OFFLINE is set, so {repo_id} cannot be published. Unset it.") from error
-    except HfHubHTTPError as error:
-        raise InputError(f"{state}{_explain(repo_id, error.response.status_code, error)}") from error
+    # An upload of a large file that fails is a RuntimeError there.
+    except (transport_error, OSError, RuntimeError) as error:
+        raise InputError(f"{state}{_explain(repo_id, error)}") from error
     except ValueError as error:
         raise InputError(f"{state}{repo_id} cannot be published: {_line(error)}.") from error
-    except (transport_error, OSError) as error:
-        raise InputError(f"{state}The Hub cannot be reached ({_line(error)}). Repeat the command.") from error
 
 
-def _explain(repo_id: str, status: int, error: Exception) -> str:
+def _explain(repo_id: str, error: Exception) -> str:
+    origin: BaseException = error
+    while isinstance(origin, RuntimeError) and origin.__cause__ is not None:
+        origin = origin.__cause__
+    status = getattr(getattr(origin, "response", None), "status_code", None)
+    if status is None:
+        return f"The connection to the Hub failed, and {repo_id} is not published: {_line(origin)}. Repeat the command."
     reasons = {
         401: f"The Hub does not accept the token for {repo_id}. Log in with `hf auth login`, or pass a valid token",
         403: f"The token may not write to {repo_id}. Give one with write permission there, or another repository",
         404: f"{repo_id} or the revision does not exist for this token. Check the names and the token's permissions",
-        429: f"The Hub limits the rate of requests; {repo_id} is as it was before. Repeat the command later",
+        429: f"The Hub limits the rate of requests, those about {repo_id} too. Repeat the command later",
     }
     reason = reasons.get(status, f"The Hub could not publish {repo_id} (HTTP {status}). Repeat the command later")
     return f"{reason}. ({_line(error)})"
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:300]
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()).rstrip(".")[:300] or type(error).__name__
