@@ -26,6 +26,8 @@ def make_encoder(folder: Path) -> None:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+    from modeling_dlfa.tokenizer_files import save_tokenizer
+
     normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
     splitter = pre_tokenizers.BertPreTokenizer()
     words: Counter[str] = Counter()
@@ -50,7 +52,7 @@ def make_encoder(folder: Path) -> None:
     tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     named = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **named).save_pretrained(folder)
+    save_tokenizer(PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **named), folder)
     torch.manual_seed(SEED)
     config = BertConfig(
         vocab_size=len(vocabulary),
@@ -80,7 +82,7 @@ def show() -> None:
     """Prints the table of the last run and where its files lie."""
     print(text_table(json.loads((OUTPUT / "results.json").read_text(encoding="utf-8"))))
     print("A smoke run on random weights: only English can be learnt, and not with every seed.")
-    print(f"Results, figure and models: {OUTPUT}/")
+    print(f"Results, figure and models, each with its card: {OUTPUT}/")
 
 
 if __name__ == "__main__":

@@ -188,7 +188,9 @@ def _explain(repo_id: str, error: Exception) -> str:
         origin = origin.__cause__
     status = getattr(getattr(origin, "response", None), "status_code", None)
     if status is None:
-        return f"The connection to the Hub failed, and {repo_id} is not published: {_line(origin)}. Repeat the command."
+        return (
+            f"The connection to the Hub failed, and {repo_id} is not published: {_line(origin)}. Repeat the command."
+        )
     reasons = {
         401: f"The Hub does not accept the token for {repo_id}. Log in with `hf auth login`, or pass a valid token",
         403: f"The token may not write to {repo_id}. Give one with write permission there, or another repository",

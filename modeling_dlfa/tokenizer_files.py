@@ -42,7 +42,8 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: str | os.PathLike
     tokenizer.save_pretrained(folder)
     if not isinstance(tokenizer, PreTrainedTokenizerFast) or getattr(tokenizer, "_auto_class", None):
         return
-    write_json(Path(folder) / CONFIG_FILE, _generic_config(tokenizer, _read(Path(folder) / CONFIG_FILE)))
+    config = _generic_config(tokenizer, _read(Path(folder) / CONFIG_FILE))
+    write_json(Path(folder) / CONFIG_FILE, dict(sorted(config.items())))
     # v4 writes them, and v5 no longer; where they lie, they count more than the configuration.
     for name in ("special_tokens_map.json", "added_tokens.json"):
         (Path(folder) / name).unlink(missing_ok=True)

@@ -24,22 +24,6 @@ from .conftest import ROOT, write_nli
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def finished(tiny_encoder: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Output of a whole command: two seeds, DLFA and its baseline, three languages."""
-    output = tmp_path_factory.mktemp("finished") / "out"
-    arguments = [
-        *("--model_name_or_path", str(tiny_encoder)),
-        *("--train_file", str(tiny_data / "train.tsv"), "--validation_file", str(tiny_data / "dev.tsv")),
-        *("--test_file", str(tiny_data / "test-{language}.tsv"), "--languages", "en", "de", "ar"),
-        *("--fusion_layers", "1", "--baseline", "--seeds", "1", "2", "--output_dir", str(output)),
-        *("--num_train_epochs", "4", "--learning_rate", "2e-2", "--per_device_train_batch_size", "8"),
-        *("--use_cpu", "True"),
-    ]
-    main("xnli", arguments)
-    return output
-
-
 def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -95,6 +79,9 @@ def test_report_and_models_are_there(finished: Path) -> None:
     for name, fusion in (("aif-layer1-seed1", "aif"), ("last-seed2", "last")):
         model = DlfaForSequenceClassification.from_pretrained(finished / "models" / name)
         assert model.config.fusion == fusion and model.config.id2label[2] == "contradiction"
+        tokenizer = read(finished / "models" / name / "tokenizer_config.json")
+        assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert (finished / "models" / name / "README.md").read_text(encoding="utf-8").startswith("---\n")
     assert not list(finished.rglob("*.bin")) and not list(finished.rglob("*.pt"))
     assert not (finished / "checkpoints" / "last-seed1").exists()
 
@@ -235,7 +222,13 @@ ERRORS = {
     "too long": (["--max_length", "4096"], "positions"),
     "two sources": (["--dataset_name", "facebook/xnli"], "two sources"),
     "no validation file": (["--validation_file", ""], "--validation_file"),
-    "publishing": (["--push_to_hub", "True"], "push_to_hub"),
+    "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
+    "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
+    "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),
+    "pushing offline": (
+        ["--push_to_hub", "True", "--hub_model_id", "org/name", "--hub_token", "hf_x"],
+        "HF_HUB_OFFLINE is set",
+    ),
 }
 
 
