@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -307,6 +308,21 @@ def test_no_network_and_no_files(tiny_encoder: Path, tmp_path: Path, run_python:
     ]
     process = run_python("examples/run_xnli.py", *arguments, check=False, PYTHONPATH=str(ROOT), HF_HOME=str(tmp_path))
     assert process.returncode == 2 and "--train_file" in process.stderr.splitlines()[-1]
+
+
+def test_the_commit_of_an_encoder_from_the_hub_is_recorded(
+    xnli_arguments: list[str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    commit, cached = "0123456789abcdef0123456789abcdef01234567", tmp_path / "cache" / "models--org--encoder"
+    shutil.copytree(tiny_encoder, cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    from_hub = ["--model_name_or_path", "org/encoder", "--cache_dir", str(tmp_path / "cache")]
+    main("xnli", [*xnli_arguments, "--max_steps", "1", *from_hub])
+    results = read(tmp_path / "out" / "results.json")
+    assert results["model_commit"] == commit
+    card = (tmp_path / "out" / "models" / results["runs"][0]["name"] / "README.md").read_text(encoding="utf-8")
+    assert "base_model: org/encoder" in card and commit in card
 
 
 def test_files_of_every_format_give_the_same_result(xnli_arguments: list[str], tmp_path: Path) -> None:
