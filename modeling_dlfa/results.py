@@ -19,7 +19,7 @@ from .metrics import cross_lingual_metric, get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .summary import summarise_runs
-from .systems import Run
+from .systems import Run, model_commit
 from .task_data import TaskData
 from .tasks import Task
 
@@ -121,7 +121,7 @@ def collect_results(
         },
         "model_name_or_path": arguments.model.model_name_or_path,
         "model_revision": arguments.model.model_revision,
-        "model_commit": _model_commit(runs[0]),
+        "model_commit": model_commit(arguments.model),
         "seeds": arguments.seeds,
         "data": data.sources(),
         "recipe": recipe(arguments.training, max_length),
@@ -148,12 +148,6 @@ def command_line(argv: Sequence[str]) -> str:
         shown.append("***" if hidden else f"{name}=***" if secret and equals else argument)
         hidden = secret and not equals
     return shlex.join(["python", *shown])
-
-
-def _model_commit(run: Run) -> str | None:
-    """Commit of the Hub from which the encoder or checkpoint came; None for a folder."""
-    config = run.config if run.from_checkpoint else run.config.backbone_config
-    return getattr(config, "_commit_hash", None)
 
 
 def _version(package: str) -> str | None:
