@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,15 +15,12 @@ from .arguments import Arguments
 from .cards import make_card
 from .errors import InputError
 from .output import OutputDirectory, write_text
+from .publication_checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer, read_json
 from .reporting import figure_file
 from .repository import CARD, HubRepository, check_repo_id
 from .tokenizer_files import save_tokenizer
 
-CONFIG = "config.json"
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-MODEL_FILES = (CONFIG, "*_dlfa.py", "*.safetensors", "*.safetensors.index.json")
-PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
-HUB_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
+MODEL_FILES = (CONFIG, "*_dlfa.py", "*.safetensors", INDEX)
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class Publication:
             InputError: The directory is not of a finished command that trained and tested, or has no such run.
         """
         output = OutputDirectory(run_dir)
-        results = _read_json(output.results)
+        results = read_json(output.results)
         if not results.get("summary"):
             raise InputError(f"{output.path} has no test scores, which a card needs. Train with --do_predict True.")
         trained = {record["name"]: record for record in results["runs"] if record.get("model")}
@@ -97,11 +92,11 @@ class Publication:
         Raises:
             InputError: The model's folder or the figure is incomplete, or something in it must not be published.
         """
-        _check_model(self.model)
+        check_model(self.model)
         for pattern in MODEL_FILES:
             for path in self.model.glob(pattern):
                 shutil.copyfile(path, folder / path.name)
-        save_tokenizer(_load_tokenizer(self.model), folder)
+        save_tokenizer(load_tokenizer(self.model), folder)
         figure = figure_file(self.results)
         (folder / figure).parent.mkdir(parents=True)
         for name in (figure, "results.json"):
@@ -110,7 +105,7 @@ class Publication:
             except OSError as error:
                 raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from error
         (folder / CARD).write_text(self.card(folder, repo_id, revision, license), encoding="utf-8", newline="\n")
-        _check_contents(folder)
+        check_contents(folder)
 
 
 def write_cards(results: Mapping[str, Any], output: OutputDirectory, license: str | None = None) -> None:
@@ -231,57 +226,3 @@ def _draft(parent: Path | None = None) -> Iterator[Path]:
         folder = Path(enclosing, "draft")  # The enclosing one is closed to other users; what is published is not.
         folder.mkdir()
         yield folder
-
-
-def _check_model(folder: Path) -> None:
-    """Checks that a model's folder is whole and holds no pickle."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in PICKLES)
-    if found:
-        raise InputError(f"{folder} holds {', '.join(found)}. Such files can run code when read: remove them.")
-    config, index = _read_json(folder / CONFIG), folder / INDEX
-    code = {f"{name.partition('.')[0]}.py" for name in config.get("auto_map", {}).values()}
-    weights = set(_read_json(index)["weight_map"].values()) if index.is_file() else {WEIGHTS}
-    missing = sorted(name for name in code | weights if not (folder / name).is_file())
-    if missing or not code:
-        raise InputError(f"{folder} lacks {', '.join(missing) or 'its code'}, without which the model does not load.")
-    for name in sorted(weights):
-        _check_weights(folder / name)
-
-
-def _check_weights(path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no whole safetensors file ({error}). Restore it, or train again.") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}). Give the output directory of a finished command."
-        ) from error
-    return content
-
-
-def _check_contents(folder: Path) -> None:
-    """Refuses a Hub token in what is published: a command line may have held one."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".json", ".md", ".py", ".txt", ".jinja") and HUB_TOKEN.search(path.read_bytes()):
-            raise InputError(
-                f"{path.relative_to(folder)} holds what looks like a Hub token. Revoke that token, and remove it from "
-                "the run's files before publishing them."
-            )
-
-
-def _load_tokenizer(folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no tokenizer that loads: {str(error).splitlines()[0]}") from error

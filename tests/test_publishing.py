@@ -185,7 +185,7 @@ def test_a_folder_with_content_is_left_alone(finished: Path, tmp_path: Path) -> 
 KILLED = """
 import os, signal, sys
 from modeling_dlfa import publishing
-publishing._check_contents = lambda folder: os.kill(os.getpid(), signal.SIGKILL)  # All files are written by then.
+publishing.check_contents = lambda folder: os.kill(os.getpid(), signal.SIGKILL)  # All files are written by then.
 publishing.dry_run(sys.argv[1], "org/name", sys.argv[2])
 """
 
