@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from transformers import HfArgumentParser, TrainingArguments
+from transformers.trainer_utils import HubStrategy
 
 from .errors import InputError
 from .tasks import Task
@@ -105,6 +106,9 @@ class RunArguments:
     keep_checkpoints: bool = field(
         default=False, metadata={"help": "Keep the checkpoints of finished runs, with their optimiser states."}
     )
+    license: str | None = field(
+        default=None, metadata={"help": "Licence that the model card states, as the Hub names it."}
+    )
 
 
 @dataclass
@@ -127,6 +131,9 @@ class CrossLingualTrainingArguments(TrainingArguments):
         default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory, for an accelerator."}
     )
     logging_steps: float = field(default=50, metadata={"help": "Steps between two logs of the training loss."})
+    hub_strategy: str = field(
+        default="end", metadata={"help": "end: with --push_to_hub the selected model is published once, in the end."}
+    )
     resume_from_checkpoint: str | None = field(
         default=None, metadata={"help": "last: go on with what the output directory holds; or a checkpoint's folder."}
     )
@@ -228,7 +235,7 @@ def _check(arguments: Arguments) -> None:
     if len(set(arguments.seeds)) < len(arguments.seeds):
         raise InputError(f"--seeds {' '.join(map(str, arguments.seeds))} names a seed twice. Give each seed once.")
     if training.push_to_hub:
-        raise InputError("This runner trains several models and does not publish. Remove --push_to_hub.")
+        _check_publishing(training)
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
     if run.baseline and arguments.model.fusion == "last":
@@ -253,3 +260,14 @@ def _check(arguments: Arguments) -> None:
         raise InputError(f"--dataset_name and {given[0]} name two sources of data. Give one of the two.")
     if not training.do_train and not training.do_predict and not training.do_eval:
         raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+
+
+def _check_publishing(training: CrossLingualTrainingArguments) -> None:
+    strategy = HubStrategy(training.hub_strategy)
+    if strategy != HubStrategy.END:
+        raise InputError(
+            f"--hub_strategy {strategy.value} would push the checkpoints of several runs into one repository. Remove "
+            "it: the selected model is published in the end."
+        )
+    if not training.do_train or not training.do_predict:
+        raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")

@@ -23,12 +23,17 @@ OWN_ENTRIES = (
 )
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file that appears whole or not at all."""
+def write_text(path: Path, content: str) -> None:
+    """Writes a file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".tmp")
-    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.write_text(content, encoding="utf-8", newline="\n")
     os.replace(draft, path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file that appears whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

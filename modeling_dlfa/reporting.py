@@ -13,9 +13,10 @@ from .bootstrap import Interval
 from .errors import InputError
 from .figures import plot_accuracy_by_language
 from .languages import by_family, get_language
+from .metrics import summarise
 from .tasks import TASKS
 
-__all__ = ["markdown_table", "plot_accuracy_by_language", "text_table", "write_report"]
+__all__ = ["figure_file", "markdown_table", "plot_accuracy_by_language", "text_table", "write_report"]
 
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
@@ -24,7 +25,12 @@ _FEW_SEEDS = 5
 _AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
 
-def markdown_table(results: Mapping[str, Any]) -> str:
+def figure_file(results: Mapping[str, Any]) -> str:
+    """Where in an output directory the figure lies."""
+    return f"figures/{results['metric']}_by_language.png"
+
+
+def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
     """Lay out the table that a paper would print, in Markdown, with notes that say how it came about.
 
     A row per system and per difference to the baseline; a column per language (by family, source language first) and
@@ -32,6 +38,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
 
     Args:
         results: What `results.json` holds, `"summary"` included.
+        run: Name of a run that gets a row of its own, "this model".
 
     Raises:
         InputError: If `results` has no `"summary"`.
@@ -39,6 +46,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     summary = _summary(results)
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
+    own = _run_scores(results, run) if run is not None else None
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
     blocks = [block.tolist() for block in np.array_split(np.array(languages), pieces)]
     columns = [blocks[0] + averages] if pieces == 1 else [averages, *blocks]
@@ -51,6 +59,8 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         for name, difference in summary["differences"].items():
             label = f"{name} minus {difference['baseline']}"
             lines.append([label, *(_difference(_value(difference, key), mark="**") for key in keys)])
+        if own is not None:
+            lines.append([f"**this model**, {run}", *(_score(_value(own, key)) for key in keys)])
         escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
         tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
     notes = "\n".join(f"- {note}" for note in _notes(results, marked="Bold"))
@@ -132,6 +142,21 @@ def _layout(labels: list[str], columns: list[list[str]], n_averages: int) -> str
 def _value(entry: Mapping[str, Any], key: str) -> Mapping[str, float] | None:
     value: Mapping[str, float] | None = entry[key] if key in _AVERAGES else entry["languages"][key]
     return value
+
+
+def _run_scores(results: Mapping[str, Any], run: str) -> dict[str, Any]:
+    """One run's scores, in the form of a system's."""
+    [record] = [record for record in results["runs"] if record["name"] == run]
+    scores = {code: record["test"][code][results["metric"]] for code in results["languages"]}
+    averages = summarise(scores, results["source_language"])
+
+    def entry(value: float | None) -> dict[str, Any] | None:
+        return None if value is None else {"mean": value, "std": None}
+
+    return {
+        "languages": {code: entry(score) for code, score in scores.items()},
+        **{name: entry(getattr(averages, name)) for name in _AVERAGES},
+    }
 
 
 def _score(value: Mapping[str, Any] | None) -> str:
@@ -234,14 +259,14 @@ def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
     """
     _summary(results)
     output_dir = Path(output_dir)
-    figure = Path("figures") / f"{results['metric']}_by_language.png"
+    figure = figure_file(results)
     plot_accuracy_by_language(results, output_dir / figure)
     metric, known = results["metric"], TASKS.get(results["task"])
     report = [
         f"# {known.title if known else results['task']}: {metric} by language",
         f"Encoder: `{results['model_name_or_path']}`. Trained on {results['source_language']}.",
         markdown_table(results).rstrip(),
-        f"![{metric.capitalize()} by language]({figure.as_posix()})",
+        f"![{metric.capitalize()} by language]({figure})",
         "Means over seeds with their 95% bootstrap intervals; ticks are single runs, crosses collapsed ones. "
         "Differences are filled where the interval excludes 0.",
     ]

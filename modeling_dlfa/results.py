@@ -19,7 +19,7 @@ from .metrics import cross_lingual_metric, get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .summary import summarise_runs
-from .systems import Run
+from .systems import Run, model_commit
 from .task_data import TaskData
 from .tasks import Task
 
@@ -109,7 +109,7 @@ def collect_results(
         "metric": task.metric,
         "source_language": task.source_language,
         "languages": [split.language for split in data.test],
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
@@ -121,6 +121,7 @@ def collect_results(
         },
         "model_name_or_path": arguments.model.model_name_or_path,
         "model_revision": arguments.model.model_revision,
+        "model_commit": model_commit(arguments.model),
         "seeds": arguments.seeds,
         "data": data.sources(),
         "recipe": recipe(arguments.training, max_length),
@@ -136,6 +137,17 @@ def collect_results(
         aligned = rows_are_aligned(data.test, task)
         results["summary"] = summarise_runs(results, counts, metric=metric, aligned=aligned)
     return results
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """Returns the command as one would type it, tokens left out: results are published."""
+    shown, hidden = [], False
+    for argument in argv:
+        name, equals, _ = argument.partition("=")
+        secret = name.startswith("--") and name.endswith("token")
+        shown.append("***" if hidden else f"{name}=***" if secret and equals else argument)
+        hidden = secret and not equals
+    return shlex.join(["python", *shown])
 
 
 def _version(package: str) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, set_seed
 
 from .arguments import FUSION_OPTIONS, Arguments, ModelArguments
@@ -139,6 +141,14 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
 def hub_arguments(model: ModelArguments) -> dict[str, Any]:
     """Returns where and how to load the model from."""
     return {"revision": model.model_revision, "cache_dir": model.cache_dir, "token": model.token}
+
+
+def model_commit(model: ModelArguments) -> str | None:
+    """Returns the commit of the Hub that the encoder or checkpoint was loaded from; None for a folder."""
+    if Path(model.model_name_or_path).exists():
+        return None
+    found = try_to_load_from_cache(model.model_name_or_path, "config.json", model.cache_dir, model.model_revision)
+    return Path(found).parent.name if isinstance(found, str) else None
 
 
 def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokenizerBase:

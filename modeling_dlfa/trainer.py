@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from .arguments import CrossLingualTrainingArguments
+from .tokenizer_files import save_tokenizer
 
 MEGABATCHES = 50
 
@@ -61,7 +63,8 @@ class LengthGroupedSampler(Sampler[int]):
 class CrossLingualTrainer(Trainer):
     """`Trainer` that groups training examples by length reproducibly and evaluates in the order of the data set.
 
-    `train_dataset` needs a column `length`.
+    `train_dataset` needs a column `length`. Models are saved without the pickle of the arguments, and with a tokenizer
+    that transformers v4 and v5 both load.
     """
 
     args: CrossLingualTrainingArguments
@@ -75,6 +78,20 @@ class CrossLingualTrainer(Trainer):
         # Of `train_dataset` the Trainer has removed what the model does not read.
         dataset: Any = self.train_dataset
         return LengthGroupedSampler(dataset["length"][:], batch_size, seed)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Saves weights, code and tokenizer.
+
+        Args:
+            output_dir: Folder; `args.output_dir` if None.
+            _internal_call: The Trainer's own mark.
+        """
+        super().save_model(output_dir, _internal_call)
+        if self.args.should_save:
+            folder = Path(output_dir or str(self.args.output_dir))
+            if isinstance(self.processing_class, PreTrainedTokenizerBase):
+                save_tokenizer(self.processing_class, folder)
+            (folder / "training_args.bin").unlink(missing_ok=True)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # The Trainer of v5 would shuffle here, and a prediction could not be traced to its row.

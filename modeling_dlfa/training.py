@@ -6,7 +6,7 @@ import copy
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,9 @@ from .errors import InputError
 from .metrics import get_metric, is_collapsed
 from .output import OutputDirectory, write_json
 from .predictions import write_predictions
+from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
+from .repository import HubRepository
 from .results import collect_results, recipe, score_run
 from .systems import Run, load_model, load_tokenizer, plan_runs
 from .task_data import TaskData, load_task_data
@@ -88,7 +90,10 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     }
     if resume:
         output.check_same(started_with)
+    repository = hub_repository(arguments)
     state.wait_for_everyone()
+    if state.is_main_process and repository is not None:
+        repository = repository.prepare()
     if state.is_main_process and not resume:
         output.start(started_with, overwrite=arguments.run.overwrite)
     state.wait_for_everyone()
@@ -100,13 +105,23 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
         state.wait_for_everyone()
     results = collect_results(task, arguments, runs, data, output, max_length, time.time() - started)
     if state.is_main_process:
-        write_json(output.results, results)
-        if data.test:
-            write_report(results, output.path)
-            print(text_table(results))
-        print(f"Results: {output.results}", flush=True)
+        _report(results, arguments, output, repository)
     state.wait_for_everyone()
     return results
+
+
+def _report(
+    results: Mapping[str, Any], arguments: Arguments, output: OutputDirectory, repository: HubRepository | None
+) -> None:
+    """Writes everything that is made of the results, and publishes the selected model if wished."""
+    write_json(output.results, results)
+    if "summary" in results:
+        write_report(results, output.path)
+        write_cards(results, output, arguments.run.license)
+        print(text_table(results))
+    print(f"Results: {output.results}", flush=True)
+    if repository is not None:
+        print(f"Published: {publish(output.path, repository, license=arguments.run.license)}", flush=True)
 
 
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, run: Run) -> int:
@@ -130,6 +145,7 @@ def _execute(
     training = copy.copy(arguments.training)
     training.output_dir = str(output.checkpoints(run.name))
     training.seed, training.run_name = run.seed, run.name
+    training.push_to_hub = False  # One model of the command is published, in the end.
     model = load_model(task, arguments, run)
     trainer = CrossLingualTrainer(
         model=model,
@@ -162,8 +178,6 @@ def _execute(
     if "test" in data.encoded:
         _predict(task, trainer, run, data, output)
     if trainer.is_world_process_zero():
-        # A pickle, which the Trainer saves beside the weights.
-        (output.model(run.name) / "training_args.bin").unlink(missing_ok=True)
         record["test"] = score_run(task, output, run, data)
         write_json(output.record(run.name), record)
         if not arguments.run.keep_checkpoints:

@@ -100,6 +100,24 @@ def xnli_arguments(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> list[
     ]
 
 
+@pytest.fixture(scope="session")
+def finished(tiny_encoder: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Output of a whole command: two seeds, DLFA and its baseline, three languages. Tests that write copy it."""
+    from modeling_dlfa.training import main
+
+    output = tmp_path_factory.mktemp("finished") / "out"
+    arguments = [
+        *("--model_name_or_path", str(tiny_encoder)),
+        *("--train_file", str(tiny_data / "train.tsv"), "--validation_file", str(tiny_data / "dev.tsv")),
+        *("--test_file", str(tiny_data / "test-{language}.tsv"), "--languages", "en", "de", "ar"),
+        *("--fusion_layers", "1", "--baseline", "--seeds", "1", "2", "--output_dir", str(output)),
+        *("--num_train_epochs", "4", "--learning_rate", "2e-2", "--per_device_train_batch_size", "8"),
+        *("--use_cpu", "True"),
+    ]
+    main("xnli", arguments)
+    return output
+
+
 def python(*arguments: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs Python in a fresh process from the repository's root, one thread, and returns what it printed."""
     process = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,22 +23,6 @@ from modeling_dlfa.training import main
 from .conftest import ROOT, write_nli
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def finished(tiny_encoder: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Output of a whole command: two seeds, DLFA and its baseline, three languages."""
-    output = tmp_path_factory.mktemp("finished") / "out"
-    arguments = [
-        *("--model_name_or_path", str(tiny_encoder)),
-        *("--train_file", str(tiny_data / "train.tsv"), "--validation_file", str(tiny_data / "dev.tsv")),
-        *("--test_file", str(tiny_data / "test-{language}.tsv"), "--languages", "en", "de", "ar"),
-        *("--fusion_layers", "1", "--baseline", "--seeds", "1", "2", "--output_dir", str(output)),
-        *("--num_train_epochs", "4", "--learning_rate", "2e-2", "--per_device_train_batch_size", "8"),
-        *("--use_cpu", "True"),
-    ]
-    main("xnli", arguments)
-    return output
 
 
 def read(path: Path) -> dict:
@@ -95,6 +80,9 @@ def test_report_and_models_are_there(finished: Path) -> None:
     for name, fusion in (("aif-layer1-seed1", "aif"), ("last-seed2", "last")):
         model = DlfaForSequenceClassification.from_pretrained(finished / "models" / name)
         assert model.config.fusion == fusion and model.config.id2label[2] == "contradiction"
+        tokenizer = read(finished / "models" / name / "tokenizer_config.json")
+        assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert (finished / "models" / name / "README.md").read_text(encoding="utf-8").startswith("---\n")
     assert not list(finished.rglob("*.bin")) and not list(finished.rglob("*.pt"))
     assert not (finished / "checkpoints" / "last-seed1").exists()
 
@@ -235,7 +223,13 @@ ERRORS = {
     "too long": (["--max_length", "4096"], "positions"),
     "two sources": (["--dataset_name", "facebook/xnli"], "two sources"),
     "no validation file": (["--validation_file", ""], "--validation_file"),
-    "publishing": (["--push_to_hub", "True"], "push_to_hub"),
+    "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
+    "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
+    "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),
+    "pushing offline": (
+        ["--push_to_hub", "True", "--hub_model_id", "org/name", "--hub_token", "hf_x"],
+        "HF_HUB_OFFLINE is set",
+    ),
 }
 
 
@@ -314,6 +308,21 @@ def test_no_network_and_no_files(tiny_encoder: Path, tmp_path: Path, run_python:
     ]
     process = run_python("examples/run_xnli.py", *arguments, check=False, PYTHONPATH=str(ROOT), HF_HOME=str(tmp_path))
     assert process.returncode == 2 and "--train_file" in process.stderr.splitlines()[-1]
+
+
+def test_the_commit_of_an_encoder_from_the_hub_is_recorded(
+    xnli_arguments: list[str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    commit, cached = "0123456789abcdef0123456789abcdef01234567", tmp_path / "cache" / "models--org--encoder"
+    shutil.copytree(tiny_encoder, cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    from_hub = ["--model_name_or_path", "org/encoder", "--cache_dir", str(tmp_path / "cache")]
+    main("xnli", [*xnli_arguments, "--max_steps", "1", *from_hub])
+    results = read(tmp_path / "out" / "results.json")
+    assert results["model_commit"] == commit
+    card = (tmp_path / "out" / "models" / results["runs"][0]["name"] / "README.md").read_text(encoding="utf-8")
+    assert "base_model: org/encoder" in card and commit in card
 
 
 def test_files_of_every_format_give_the_same_result(xnli_arguments: list[str], tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modeling_dlfa.tokenizer_files import CONFIG_FILE, GENERIC_CLASS
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -193,17 +195,16 @@ def starts_word(vocabulary: Sequence[str]) -> np.ndarray:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, model_max_length: int) -> None:
     """Writes `tokenizer.json` and a `tokenizer_config.json` that transformers v4 and v5 both load.
 
-    v5 would name its class `TokenizersBackend`, which v4 does not know; `PreTrainedTokenizerFast` is known to both,
-    and unlike a named model's class it takes the rules for text from the file.
+    As `modeling_dlfa.tokenizer_files.save_tokenizer` does for tokenizers of transformers, and says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
+        "tokenizer_class": GENERIC_CLASS,
         "model_max_length": model_max_length,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         "clean_up_tokenization_spaces": False,
         **{f"{token[1:-1].lower()}_token": token for token in SPECIAL},
     }
     text = json.dumps(settings, ensure_ascii=False, indent=2) + "\n"
-    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8", newline="\n")
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8", newline="\n")
