@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .data_files import PLACEHOLDER, Table, expand_files, quoted, read_table, table_from_dataset
+from .data_conll import CONLL_EXTENSIONS, read_sentences
+from .data_files import PLACEHOLDER, Table, expand_files, languages_on_disk, quoted, read_table, table_from_dataset
 from .errors import InputError
-from .tasks import SplitName, Task
+from .tasks import HubSource, SplitName, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SourceInfo",
     "Split",
+    "check_max_length",
     "encode",
     "expand_files",
     "length_sorted",
@@ -44,7 +46,7 @@ class SourceInfo:
         sha256: Checksum of the file as on disk; `None` for the Hub.
         bytes: Size of the file as on disk; `None` for the Hub.
         revision: Commit of the Hub data set where it is known, otherwise the revision that was asked for.
-        config: Configuration of the Hub data set.
+        config: Configuration of the Hub data set, or several with `+` between.
         split: Split of the Hub data set.
     """
 
@@ -67,35 +69,45 @@ class Split:
 
     Attributes:
         language: Language code.
-        texts: One list of N texts for each of the task's text columns.
-        labels: N class ids, each an index into the task's labels.
+        texts: One list of N texts for each of the task's text columns; of a token task one list of N lists of words.
+        labels: N class ids, each an index into the task's labels; of a token task N lists, an id for each word.
         source: Where the examples came from.
     """
 
     language: str
-    texts: tuple[list[str], ...]
-    labels: list[int]
+    texts: tuple[list[Any], ...]
+    labels: list[Any]
     source: SourceInfo
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-def resolve_languages(spec: Sequence[str], task: Task) -> list[str]:
+def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = None) -> list[str]:
     """Turn the languages that the user asked for into codes.
 
     Args:
-        spec: Language codes, or `["all"]` for all languages of the task.
+        spec: Language codes, or `["all"]` for all languages of the task; where the test data are files whose name has
+            `{language}` in it, all that have a file.
         task: The task.
+        test_file: The name of the test files, if they are files.
 
     Returns:
         The codes, in the order given.
 
     Raises:
-        InputError: If a code is unknown to the task or given twice, or none is given.
+        InputError: If a code is unknown to the task or given twice, or none is given, or no language has a file.
     """
     if list(spec) == ["all"]:
-        return list(task.languages)
+        if test_file is None or PLACEHOLDER not in test_file:
+            return list(task.languages)
+        on_disk = set(languages_on_disk(test_file))
+        if not on_disk.intersection(task.languages):
+            raise InputError(
+                f"{test_file}: there is no file for any language of {task.title} ({' '.join(task.languages)}). "
+                "Check the path."
+            )
+        return [code for code in task.languages if code in on_disk]
     exist = f"{task.title} has: {' '.join(task.languages)} (or 'all' alone)."
     if not spec:
         raise InputError(f"No language is given. {exist}")
@@ -109,9 +121,11 @@ def resolve_languages(spec: Sequence[str], task: Task) -> list[str]:
 
 
 def load_file(path: str | Path, task: Task, language: str, max_samples: int | None = None) -> Split:
-    """Load one language's examples from a TSV, CSV, JSON-lines or Parquet file (formats: `data_files.read_table`).
+    """Load one language's examples from a file.
 
-    Labels may be the task's label names or class ids. A label name goes first, so that names which are digits work.
+    A file of sequences is TSV, CSV, JSON lines or Parquet (formats: `data_files.read_table`); one of tagged words has a
+    word a line (`data_conll.read_sentences`), or it is JSON lines or Parquet with a list of words and one of labels in
+    each row. Labels may be the task's label names or class ids. A label name goes first, so that names which are digits work.
     A Parquet file's `ClassLabel` names are used where the file has them, as their order may differ from the task's.
 
     Args:
@@ -124,15 +138,23 @@ def load_file(path: str | Path, task: Task, language: str, max_samples: int | No
         The examples.
 
     Raises:
-        InputError: If the file cannot be read (see `data_files.read_table`), or a row has no label, an unknown label
-            or a text that is not a string; the message names the file and the line.
+        InputError: If the file cannot be read (see there), or a row has no label, an unknown label or a text that is
+            not a string; the message names the file and the line.
     """
-    _check_request(task, max_samples)
+    _check_request(max_samples)
     if PLACEHOLDER in str(path):
         raise InputError(f"{path}: {PLACEHOLDER} is replaced in test files only. Give the name of one file.")
-    table = read_table(path, [*task.text_columns, task.label_column], max_samples)
-    source = SourceInfo(table.source, len(table.places), sha256=table.sha256, bytes=table.bytes)
-    return _to_split(table, task, language, source)
+    suffix = Path(path).suffix.lower()
+    if task.kind == "token" and suffix in CONLL_EXTENSIONS:
+        table = read_sentences(str(path), language, max_samples)
+    elif task.kind == "token" and suffix == ".csv":
+        raise InputError(
+            f"{path}: {task.title} labels words, for which CSV has no layout. Use one of "
+            f"{', '.join(CONLL_EXTENSIONS)}, with a word and its tag a line, or JSON lines or Parquet."
+        )
+    else:
+        table = read_table(path, [*task.text_columns, task.label_column], max_samples)
+    return _to_split(table, task, language, SourceInfo(table.source, 0, sha256=table.sha256, bytes=table.bytes))
 
 
 def load_hub(
@@ -163,14 +185,42 @@ def load_hub(
         InputError: If the data set cannot be reached or lacks the configuration, the split or a column, or a row has
             no label or an unknown one.
     """
-    _check_request(task, max_samples)
+    _check_request(max_samples)
+    hub = task.hub or HubSource(dataset_name or "")
+    if not hub.dataset:
+        raise InputError(f"{task.title} has no data on the Hub. {OFFLINE_REMEDY.partition(', or set')[0]}.")
+    name = dataset_name or hub.dataset
+    if dataset_name is None:
+        revision = revision or hub.revision
+    configs, split_name = hub.locate(split, language)
+    parts: list[Split] = []
+    for config in configs:
+        limit = None if max_samples is None else max_samples - sum(map(len, parts))
+        if limit == 0:
+            break
+        parts.append(_load_config(task, language, name, config, split_name, revision, limit, cache_dir))
+    sources = [part.source for part in parts]
+    return Split(
+        language,
+        tuple([text for part in parts for text in part.texts[index]] for index in range(len(task.text_columns))),
+        [label for part in parts for label in part.labels],
+        replace(sources[0], rows=sum(map(len, parts)), config="+".join(str(source.config) for source in sources)),
+    )
+
+
+def _load_config(
+    task: Task,
+    language: str,
+    name: str,
+    config: str,
+    split_name: str,
+    revision: str | None,
+    max_samples: int | None,
+    cache_dir: str | None,
+) -> Split:
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 
-    name = dataset_name or task.hub.dataset
-    if dataset_name is None:
-        revision = revision or task.hub.revision
-    config, split_name = task.hub.locate(split, language)
     try:
         dataset = load_dataset(name, config, split=split_name, revision=revision, cache_dir=cache_dir)
     except (OSError, ValueError, DatasetsError) as error:
@@ -180,9 +230,7 @@ def load_hub(
         ) from error
     where = f"{name} (configuration '{config}', split '{split_name}')"
     table = table_from_dataset(dataset, where, [*task.text_columns, task.label_column], max_samples)
-    source = SourceInfo(
-        name, len(table.places), revision=_commit(dataset) or revision, config=config, split=split_name
-    )
+    source = SourceInfo(name, 0, revision=_commit(dataset) or revision, config=config, split=split_name)
     return _to_split(table, task, language, source)
 
 
@@ -225,18 +273,7 @@ def encode(
     """
     from datasets import Dataset
 
-    max_length = task.max_length if max_length is None else max_length
-    special_tokens = tokenizer.num_special_tokens_to_add(pair=len(task.text_columns) > 1)
-    if max_length <= special_tokens:
-        raise InputError(
-            f"A maximum length of {max_length} tokens leaves no room for text: the tokenizer adds {special_tokens} "
-            "special tokens. Raise --max_length."
-        )
-    if max_length > tokenizer.model_max_length:
-        raise InputError(
-            f"A maximum length of {max_length} tokens is more than the {tokenizer.model_max_length} that the "
-            "tokenizer allows. Lower --max_length."
-        )
+    max_length = check_max_length(tokenizer, task, max_length)
     columns: dict[str, list[Any]] = {
         f"text_{index}": [text for split in splits for text in split.texts[index]]
         for index in range(len(task.text_columns))
@@ -262,6 +299,27 @@ def encode(
     )
 
 
+def check_max_length(tokenizer: PreTrainedTokenizerBase, task: Task, max_length: int | None) -> int:
+    """Return the longest input in tokens, the task's if none is given, after checking that it fits.
+
+    Raises:
+        InputError: If it leaves no room for text or is more than the tokenizer's limit.
+    """
+    max_length = task.max_length if max_length is None else max_length
+    special_tokens = tokenizer.num_special_tokens_to_add(pair=len(task.text_columns) > 1)
+    if max_length <= special_tokens:
+        raise InputError(
+            f"A maximum length of {max_length} tokens leaves no room for text: the tokenizer adds {special_tokens} "
+            "special tokens. Raise --max_length."
+        )
+    if max_length > tokenizer.model_max_length:
+        raise InputError(
+            f"A maximum length of {max_length} tokens is more than the {tokenizer.model_max_length} that the "
+            "tokenizer allows. Lower --max_length."
+        )
+    return max_length
+
+
 def length_sorted(dataset: Dataset) -> Dataset:
     """Sort examples by their length, longest first, so that batches pad little and a lack of memory shows at once.
 
@@ -277,30 +335,58 @@ def length_sorted(dataset: Dataset) -> Dataset:
     return dataset.select(np.argsort(-lengths, kind="stable"), keep_in_memory=True)
 
 
-def _check_request(task: Task, max_samples: int | None) -> None:
-    if task.kind != "sequence":
-        raise InputError(f"Task '{task.name}' labels tokens; this loader reads tasks that label a whole example.")
+def _check_request(max_samples: int | None) -> None:
     if max_samples is not None and max_samples < 1:
         raise InputError(f"The number of samples is {max_samples}. Give 1 or more, or leave it out to take all.")
 
 
 def _to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Split:
+    """Check the texts, turn the labels into class ids, and count the rows."""
     *texts, labels = table.columns
-    for name, column in zip(task.text_columns, texts, strict=True):
-        for index, text in enumerate(column):
-            if not isinstance(text, str):
-                raise InputError(f"{table.where(index)}: column '{name}' is {text!r}, not text. Give a string.")
-    ids = {name: index for index, name in enumerate(task.labels)}
     names = table.class_names.get(task.label_column)
-    return Split(
-        language,
-        tuple(texts),
-        [_label_id(table, index, value, ids, names) for index, value in enumerate(labels)],
-        source,
-    )
+    if task.kind == "token":
+        split = _token_split(table, task, language, source, names)
+    else:
+        for name, column in zip(task.text_columns, texts, strict=True):
+            for index, text in enumerate(column):
+                if not isinstance(text, str):
+                    raise InputError(f"{table.where(index)}: column '{name}' is {text!r}, not text. Give a string.")
+        ids = {name: index for index, name in enumerate(task.labels)}
+        class_ids = [_label_id(table, index, None, value, ids, names) for index, value in enumerate(labels)]
+        split = Split(language, tuple(texts), class_ids, source)
+    return replace(split, source=replace(source, rows=len(split)))
 
 
-def _label_id(table: Table, index: int, value: object, ids: dict[str, int], names: list[str] | None) -> int:
+def _token_split(table: Table, task: Task, language: str, source: SourceInfo, names: list[str] | None) -> Split:
+    """The sentences that have a word, without the words that are not annotated."""
+    ids = {name: index for index, name in enumerate(task.labels)}
+    split = Split(language, ([],), [], source)
+    for index, (words, tags) in enumerate(zip(*table.columns, strict=True)):
+        if not isinstance(words, list) or not isinstance(tags, list) or len(words) != len(tags):
+            raise InputError(
+                f"{table.where(index)}: columns '{task.text_columns[0]}' and '{task.label_column}' must be lists of the "
+                "same length, a label for each word."
+            )
+        kept: list[str] = []
+        labels: list[int] = []
+        for position, (word, tag) in enumerate(zip(words, tags, strict=True)):
+            if not isinstance(word, str):
+                raise InputError(f"{table.where(index, position)}: the word is {word!r}, not text. Give a string.")
+            name = names[tag] if names is not None and type(tag) is int and 0 <= tag < len(names) else tag
+            if name not in task.unlabelled:
+                kept.append(word)
+                labels.append(_label_id(table, index, position, name, ids, None))
+        if kept:
+            split.texts[0].append(kept)
+            split.labels.append(labels)
+    if not split.labels:
+        raise InputError(f"{table.source}: no word has a label. Give data with at least one.")
+    return split
+
+
+def _label_id(
+    table: Table, index: int, word: int | None, value: object, ids: dict[str, int], names: list[str] | None
+) -> int:
     """Class id of a label that is a name or an integer; `names` are those of the source's own integers."""
     label = value.strip() if isinstance(value, str) else value
     if names is not None and type(label) is int and 0 <= label < len(names):
@@ -310,10 +396,13 @@ def _label_id(table: Table, index: int, value: object, ids: dict[str, int], name
     if isinstance(label, str) and re.fullmatch(r"-?[0-9]+", label):
         label = int(label)
     if label is None or label == "" or label == -1:
-        raise InputError(f"{table.where(index)}: no label. Remove the row, or give one of: {quoted(list(ids))}.")
+        item = "row" if word is None else "word"
+        raise InputError(
+            f"{table.where(index, word)}: no label. Remove the {item}, or give one of: {quoted(list(ids))}."
+        )
     if type(label) is not int or not 0 <= label < len(ids):
         raise InputError(
-            f"{table.where(index)}: unknown label '{label}'. Known: {quoted(list(ids))}, or 0 to {len(ids) - 1}."
+            f"{table.where(index, word)}: unknown label '{label}'. Known: {quoted(list(ids))}, or 0 to {len(ids) - 1}."
         )
     return label
 

@@ -15,7 +15,8 @@ import torch
 
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .data import rows_are_aligned
-from .metrics import cross_lingual_metric, get_metric
+from .evaluation import score
+from .metrics import get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .summary import summarise_runs
@@ -23,7 +24,17 @@ from .systems import Run
 from .task_data import TaskData
 from .tasks import Task
 
-PACKAGES = ("modeling_dlfa", "transformers", "torch", "datasets", "evaluate", "accelerate", "tokenizers", "numpy")
+PACKAGES = (
+    "modeling_dlfa",
+    "transformers",
+    "torch",
+    "datasets",
+    "evaluate",
+    "accelerate",
+    "seqeval",
+    "tokenizers",
+    "numpy",
+)
 
 
 def recipe(training: CrossLingualTrainingArguments, max_length: int) -> dict[str, Any]:
@@ -65,20 +76,15 @@ def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> 
     """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
 
     Returns:
-        For each language the metric, the number of examples `n` and how often each label was predicted.
+        For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often each
+        label was predicted.
     """
-    scorer = cross_lingual_metric(task.metric, task.source_language)
-    written = _read(task, output, run, data)
-    for language, entry in written.items():
-        scorer.add_batch(
-            predictions=entry.predictions, references=entry.references, languages=[language] * len(entry.predictions)
-        )
-    if not written:
-        return {}
-    scores = scorer.compute()["languages"]
     return {
-        language: {**scores[language], "predictions": entry.distribution(task.labels)}
-        for language, entry in written.items()
+        language: {
+            **score(task, entry.predictions, entry.references),
+            "predictions": entry.distribution(task.labels),
+        }
+        for language, entry in _read(task, output, run, data).items()
     }
 
 
@@ -106,9 +112,12 @@ def collect_results(
     results: dict[str, Any] = {
         "schema_version": 1,
         "task": task.name,
+        "title": task.title,
+        "labels": list(task.labels),
         "metric": task.metric,
         "source_language": task.source_language,
         "languages": [split.language for split in data.test],
+        "languages_without_file": _left_out(task, arguments, data),
         "command": shlex.join(["python", *sys.argv]),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
@@ -132,10 +141,20 @@ def collect_results(
         counts = {}
         for run in runs:
             written = _read(task, output, run, data)
-            counts[run.name] = {code: metric.counts(p.predictions, p.references) for code, p in written.items()}
+            counts[run.name] = {
+                code: metric.counts(entry.predictions, entry.references, task.labels)
+                for code, entry in written.items()
+            }
         aligned = rows_are_aligned(data.test, task)
         results["summary"] = summarise_runs(results, counts, metric=metric, aligned=aligned)
     return results
+
+
+def _left_out(task: Task, arguments: Arguments, data: TaskData) -> list[str]:
+    """Languages of the task that `--languages all` meant and that have no test file."""
+    tested = {split.language for split in data.test}
+    wanted = task.languages if tested and arguments.data.languages == ["all"] else ()
+    return [code for code in wanted if code not in tested]
 
 
 def _version(package: str) -> str | None:
