@@ -30,12 +30,12 @@ _RANKING = {
 def read_sentences(path: str, language: str, max_sentences: int | None = None) -> Table:
     """Read sentences of tagged words; blank lines part the sentences, and several count as one.
 
-    - `.tsv`, `.txt`, `.conll`, `.bio`, `.iob2`: a word a line, its columns parted by tabs where the line has any, else by
-      spaces; the first is the word, the last its tag. There is no header, and `#` is a word like any other. Lines of
-      `-DOCSTART-` (CoNLL-2003) are left out.
-    - `.conllu`: the form and its UPOS. A multiword token (`1-2`) is one word, its fused form, as in running text and in
-      XTREME; its tag is that of the part that governs the others or, where parts are equally high in the tree, the one
-      that XTREME ranks first. Empty nodes (`1.1`) are no words and are left out.
+    - `.tsv`, `.txt`, `.conll`, `.bio`, `.iob2`: a word a line, its columns parted by tabs where the line has any, else
+      by spaces; the first is the word, the last its tag. There is no header, and `#` is a word like any other. Lines
+      of `-DOCSTART-` (CoNLL-2003) are left out.
+    - `.conllu`: the form and its UPOS. A multiword token (`1-2`) is one word, its fused form, as in running text and
+      in XTREME; its tag is that of the part that governs the others or, where parts are equally high in the tree, the
+      one that XTREME ranks first. Empty nodes (`1.1`) are no words and are left out.
 
     Text is UTF-8; a byte order mark and CRLF line ends are fine. Unusual white space in a word is kept.
 

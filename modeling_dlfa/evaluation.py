@@ -74,9 +74,11 @@ def compute_metrics(
     """Returns the function by which the Trainer scores the validation data; None without any."""
     if split is None or dataset is None:
         return None
+    metric = get_metric(task.metric)
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:
         (answer,) = answers(task, [split], dataset, prediction)
-        return score(task, class_ids(task, answer), split.labels)
+        report = score(task, class_ids(task, answer), split.labels)
+        return {name: report[name] for name in (metric.name, *metric.beside)}
 
     return compute

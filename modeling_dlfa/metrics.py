@@ -1,8 +1,8 @@
 """Scores per language and their averages. Nothing here needs the network.
 
 Every score is computed from *counts*: a few integers an example, whose sums over examples determine the score (for
-accuracy: correct, total; for the F1 of tagged sentences: spans and words). Resampling examples, as `bootstrap` does, is
-then a matrix product and exact for every metric.
+accuracy: correct, total; for the F1 of tagged sentences: spans and words). Resampling examples, as `bootstrap` does,
+is then a matrix product and exact for every metric.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ _COLLAPSED_MIN_PREDICTIONS_PER_LABEL = 10
 
 
 class Counts(Protocol):
-    """The counts of N examples, from class ids; `labels` are the names of the classes, where a metric needs them."""
+    """How a metric counts."""
 
-    def __call__(self, predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]: ...
+    def __call__(self, predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+        """Return (N, K) counts from the class ids of N examples; some metrics need the names of the classes."""
 
 
 Score = Callable[["NDArray[Any]"], "NDArray[np.float64]"]
@@ -41,7 +42,7 @@ class Metric:
 
     Attributes:
         name: The name in results files, as `evaluate` spells it.
-        title: The name in tables and figures.
+        title: The name in running text; `str.capitalize` makes it one for headings.
         kind: `"sequence"` (a class id an example) or `"token"` (an example is a sentence, with a class id a word).
         counts: `(predictions, references, labels) -> (N, K)` int64 counts of N examples.
         score: `(..., K)` summed counts `-> (...)` scores between 0 and 1.
@@ -95,7 +96,7 @@ def _f1_score(counts: NDArray[Any]) -> NDArray[np.float64]:
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("accuracy", "Accuracy", "sequence", _accuracy_counts, _accuracy_score),
+    "accuracy": Metric("accuracy", "accuracy", "sequence", _accuracy_counts, _accuracy_score),
     # The last two counts are right words and words.
     "f1": Metric("f1", "F1", "token", _f1_counts, _f1_score, {"accuracy": _accuracy_score}, words=4),
 }
@@ -168,11 +169,11 @@ def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike 
     """Whether a model predicts one label (almost) always, which is how a failed fine-tuning run usually looks.
 
     The rule is ours; that runs differ this much between seeds is documented in Keung et al. (arXiv 2004.15001) and
-    Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. That is meant for
-    data in which no label does. Where one may (most words are no part of a name), give the references: the labels
+    Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. That is meant
+    for data in which no label does. Where one may (most words are no part of a name), give the references: the labels
     other than the most frequently predicted one are then predicted at most 5 % as often as they are annotated. With
-    fewer than ten predictions a label, with fewer than two labels, or where only one is annotated, nothing can be said,
-    and the answer is `False`.
+    fewer than ten predictions a label, with fewer than two labels, or where only that one is annotated, nothing can be
+    said, and the answer is `False`.
 
     Args:
         predictions: (N,) predicted class ids, best those on the source language's validation data.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .data import Split
 from .tasks import Task
 
-# What would break a row apart, and the backslash itself, as two characters: the files stay as easy to read as to split.
+# What would break a row apart, and the backslash itself, as two characters: any program can split the files.
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 
@@ -34,16 +34,16 @@ class Predictions:
 
     def distribution(self, labels: Sequence[str]) -> dict[str, int]:
         """Returns how often each label was predicted."""
-        counts = Counter(np.hstack(self.predictions).tolist())
+        counts = Counter(np.hstack(list(self.predictions)).tolist())
         return {label: counts[index] for index, label in enumerate(labels)}
 
 
 def write_predictions(path: Path, task: Task, split: Split, answer: Any) -> None:
     r"""Writes one language's predictions, tab-separated, without quoting.
 
-    A sequence task has a row an example: row (from 0), label, prediction and a probability for each label. A token task
-    has a row a word: sentence (from 0), word, label, prediction; a tab, line feed, carriage return or backslash in a
-    word is written as `\t`, `\n`, `\r` or `\\`. The file appears whole or not at all.
+    A sequence task has a row an example: row (from 0), label, prediction and a probability for each label. A token
+    task has a row a word: sentence (from 0), word, label, prediction; a tab, line feed, carriage return or backslash
+    in a word is written as `\t`, `\n`, `\r` or `\\`. The file appears whole or not at all.
 
     Args:
         path: The file; its folder is made.

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .arguments import Arguments, CrossLingualTrainingArguments
-from .data import rows_are_aligned
+from .data import languages_without_file, rows_are_aligned
 from .evaluation import score
 from .metrics import get_metric
 from .output import OutputDirectory
@@ -76,8 +76,8 @@ def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> 
     """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
 
     Returns:
-        For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often each
-        label was predicted.
+        For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often
+        each label was predicted.
     """
     return {
         language: {
@@ -108,6 +108,7 @@ def collect_results(
         max_length: Longest input, in tokens.
         seconds: Time that the command took.
     """
+    tested = [split.language for split in data.test]
     records = [output.finished(run.name) for run in runs]
     results: dict[str, Any] = {
         "schema_version": 1,
@@ -116,8 +117,8 @@ def collect_results(
         "labels": list(task.labels),
         "metric": task.metric,
         "source_language": task.source_language,
-        "languages": [split.language for split in data.test],
-        "languages_without_file": _left_out(task, arguments, data),
+        "languages": tested,
+        "languages_without_file": languages_without_file(arguments.data.languages, task, tested) if tested else [],
         "command": shlex.join(["python", *sys.argv]),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
@@ -133,7 +134,7 @@ def collect_results(
         "seeds": arguments.seeds,
         "data": data.sources(),
         "recipe": recipe(arguments.training, max_length),
-        "selection": f"best checkpoint by {task.source_language} validation {task.metric}",
+        "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}",
         "runs": records,
     }
     if data.test:
@@ -148,13 +149,6 @@ def collect_results(
         aligned = rows_are_aligned(data.test, task)
         results["summary"] = summarise_runs(results, counts, metric=metric, aligned=aligned)
     return results
-
-
-def _left_out(task: Task, arguments: Arguments, data: TaskData) -> list[str]:
-    """Languages of the task that `--languages all` meant and that have no test file."""
-    tested = {split.language for split in data.test}
-    wanted = task.languages if tested and arguments.data.languages == ["all"] else ()
-    return [code for code in wanted if code not in tested]
 
 
 def _version(package: str) -> str | None:

@@ -17,11 +17,11 @@ def span_counts(
 ) -> NDArray[np.int64]:
     """Count spans as `seqeval.metrics.f1_score` does by default, with its own rules of where a span starts and ends.
 
-    seqeval (the default mode, which follows conlleval) puts all sentences one after the other with an O after each and
-    compares the spans that it finds; here each is counted for the sentence in which it ends. The sums over all sentences
-    are seqeval's, also in its odd cases. Of tags without a prefix such as UPOS, which XTREME scores with seqeval too, it
-    takes the first letter for the prefix and the rest for the type: a run of equal tags is one span; CCONJ and SCONJ are
-    of one type; X, of the same empty type as O, is no span of its own at a sentence's end.
+    In its default mode, which follows conlleval, seqeval puts all sentences one after the other with an O after each
+    and compares the spans that it finds; here each is counted for the sentence in which it ends. The sums over all
+    sentences are seqeval's, also in its odd cases. Of tags without a prefix such as UPOS, which XTREME scores with
+    seqeval too, it takes the first letter for the prefix and the rest for the type: a run of equal tags is one span;
+    CCONJ and SCONJ are of one type; X, of the same empty type as O, is no span of its own at a sentence's end.
 
     Args:
         predictions: N arrays of class ids, one for each word.
@@ -55,7 +55,7 @@ def _spans(
 
 @lru_cache
 def _rules(labels: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
-    """seqeval's rules for every pair of labels: (L+2, L+2) starts and ends, and the (L+2,) number of each type.
+    """The rules of seqeval for every pair of labels: (L+2, L+2) starts and ends, and the (L+2,) number of each type.
 
     The last two are the O between sentences and the state before the first word.
     """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import InputError
+from .metrics import get_metric
 from .treebanks import ENGLISH_TREEBANKS, TEST_TREEBANKS
 
 SplitName = Literal["train", "validation", "test"]
@@ -88,7 +89,7 @@ class Task:
         labels: Label names; the position of a name is its class id.
         languages: Codes of the languages with test data.
         metric: Name of the metric in `metrics.METRICS`.
-        aligned_rows: Whether row i is the same example, translated, in every language.
+        aligned_rows: Whether row i is the same example, translated, in every language of the published data.
         hub: Where the data lies on the Hub; None: only files, or the data set that the user names.
         max_length: Longest input of the published recipe, in tokens.
         num_train_epochs: Passes over the training data of the published recipe.
@@ -97,6 +98,9 @@ class Task:
         references: Published results.
         source_language: Code of the language of the training data.
         unlabelled: Tags that mean "not annotated": words that have one are left out.
+
+    Raises:
+        InputError: If the metric is unknown or of another kind, or a token task has several text columns.
     """
 
     name: str
@@ -116,6 +120,14 @@ class Task:
     references: tuple[Reference, ...] = ()
     source_language: str = "en"
     unlabelled: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if get_metric(self.metric).kind != self.kind:
+            raise InputError(
+                f"Task '{self.name}': {self.metric} does not score {self.kind} tasks. Choose another metric."
+            )
+        if self.kind == "token" and len(self.text_columns) != 1:
+            raise InputError(f"Task '{self.name}' labels words, so it has one text column, of the words.")
 
 
 # Labels and their order: the ClassLabel of facebook/xnli. Recipe: google-research/xtreme, scripts/train_xnli.sh
@@ -151,9 +163,9 @@ XNLI = Task(
     ),
 )
 
-# Labels: the ClassLabel of google-research-datasets/paws-x. Recipe: google-research/xtreme, scripts/train_pawsx.sh. The
-# languages' files were translated one by one, and equal labels would not prove that row i is the same pair everywhere:
-# rows are not taken for aligned.
+# Labels: the ClassLabel of google-research-datasets/paws-x. Recipe: google-research/xtreme, scripts/train_pawsx.sh.
+# Rows are translations of each other with labels of their own: in the development files 82 to 99 % of the numbers in
+# row i of English are in row i of a language, under 1 % in row i + 1, and 98.4 to 99.9 % of the labels agree.
 PAWSX = Task(
     name="pawsx",
     title="PAWS-X",
@@ -163,6 +175,7 @@ PAWSX = Task(
     labels=("0", "1"),
     languages=("de", "en", "es", "fr", "ja", "ko", "zh"),
     metric="accuracy",
+    aligned_rows=True,
     hub=HubSource(dataset="google-research-datasets/paws-x"),
 )
 
@@ -176,16 +189,16 @@ PANX = Task(
     label_column="ner_tags",
     labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
     languages=tuple(
-        "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr ur vi "
-        "yo zh".split()
+        "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr "
+        "ur vi yo zh".split()
     ),
     metric="f1",
     hub=HubSource(dataset="unimelb-nlp/wikiann"),
     num_train_epochs=10,
 )
 
-# Labels: UPOS, of which `_` stands for a multiword token whose words follow. Recipe and languages: google-research/xtreme,
-# scripts/train_udpos.sh.
+# Labels: UPOS; `_` stands for a multiword token whose words follow. Recipe and languages: google-research/xtreme,
+# scripts/train_udpos.sh. The Hub's data have syntactic words, XTREME's have fused forms (see `data_conll`).
 UDPOS = Task(
     name="udpos",
     title="UD-POS",

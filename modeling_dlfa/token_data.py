@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,10 @@ def encode_words(
 ) -> Dataset:
     """Tokenise sentences of words into one data set, in memory.
 
-    The first piece of a word carries its label; further pieces, special tokens and padding do not count. A word that the
-    tokenizer makes nothing of (a zero-width character, white space) is read as the unknown token. A sentence that is
-    longer than the encoder reads becomes several overlapping windows, each half of which the next repeats; a word is
-    labelled, in training as in testing, in the one window that gives it the most context on its poorer side.
+    The first piece of a word carries its label; further pieces, special tokens and padding do not count. A word that
+    the tokenizer makes nothing of (a zero-width character, white space) is read as the unknown token. A sentence that
+    is longer than the encoder reads becomes several windows, each overlapping the next by half; a word is labelled, in
+    training as in testing, in the one window that gives it the most context on its poorer side.
 
     Args:
         splits: The sentences.
@@ -37,10 +38,10 @@ def encode_words(
         max_length: Longest input in tokens, special tokens included; `None` is the task's.
 
     Returns:
-        The splits' windows one after the other, with the columns that the tokenizer gives, `labels` (a class id or -100
-        for each token), `length` (tokens), `language` (index into `splits`), `row` (the sentence, from 0, within the
-        split) and `words` (which of the sentence's words are labelled here, in order). A window without such a word,
-        which lies in the middle of a very long one, is left out.
+        The splits' windows one after the other, with the columns that the tokenizer gives, `labels` (a class id or
+        -100 for each token), `length` (tokens), `language` (index into `splits`), `row` (the sentence, from 0, within
+        the split) and `words` (which of the sentence's words are labelled here, in order). A window without such a
+        word, which lies in the middle of a very long one, is left out.
 
     Raises:
         InputError: If the tokenizer is not fast or has no unknown token where one is needed, or as `encode`.
@@ -50,8 +51,8 @@ def encode_words(
     max_length = check_max_length(tokenizer, task, max_length)
     if not tokenizer.is_fast:
         raise InputError(
-            f"{type(tokenizer).__name__} cannot tell which token belongs to which word. Use a fast tokenizer (one with "
-            "a tokenizer.json), with --tokenizer_name if the model's own has none."
+            f"{type(tokenizer).__name__} cannot tell which token belongs to which word. Use a fast tokenizer (one "
+            "with a tokenizer.json), with --tokenizer_name if the model's own has none."
         )
     frame = _Frame.of(tokenizer)
     room = max_length - len(frame.before) - len(frame.after)
@@ -87,14 +88,23 @@ def encode_words(
 def split_words(sentences: Sequence[list[str]], tokenizer: PreTrainedTokenizerBase) -> list[list[list[int]]]:
     """Return the token ids of every word of every sentence, at least one each.
 
+    They are those of the words with a space between: a tokenizer that sees the space as the beginning of a word
+    (GPT-2's and RoBERTa's byte-level one, unless `add_prefix_space` is set) is given it with every word but the first.
+
     Raises:
         InputError: If a word becomes nothing and the tokenizer has no unknown token.
     """
-    encoding = tokenizer(list(sentences), is_split_into_words=True, add_special_tokens=False, verbose=False)
+    space = " " if _needs_spaces(tokenizer) else ""
+    spaced = [[word if index == 0 else space + word for index, word in enumerate(words)] for words in sentences]
+    backend: Any = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
     result = []
-    for index, words in enumerate(sentences):
+    for words, encoding in zip(
+        sentences, backend.encode_batch(spaced, is_pretokenized=True, add_special_tokens=False), strict=True
+    ):
         pieces: list[list[int]] = [[] for _ in words]
-        for piece, owner in zip(encoding["input_ids"][index], encoding.word_ids(index), strict=True):
+        for piece, owner in zip(encoding.ids, encoding.word_ids, strict=True):
             pieces[owner].append(piece)
         for position, word in enumerate(words):
             if pieces[position]:
@@ -107,6 +117,20 @@ def split_words(sentences: Sequence[list[str]], tokenizer: PreTrainedTokenizerBa
             pieces[position] = [tokenizer.unk_token_id]
         result.append(pieces)
     return result
+
+
+def _needs_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the tokenizer marks the beginning of a word, but leaves it to the text to have a space there."""
+    state = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
+    parts = state.get("pretokenizers", [state])
+    return any(
+        part["type"] == "ByteLevel"
+        and not part["add_prefix_space"]
+        or part["type"] == "Metaspace"
+        and part.get("prepend_scheme") == "never"
+        for part in parts
+        if part
+    )
 
 
 def join_words(

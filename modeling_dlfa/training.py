@@ -14,7 +14,7 @@ from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase, Trainer
 
 from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
-from .data import resolve_languages
+from .data import languages_without_file, resolve_languages
 from .errors import InputError
 from .evaluation import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
 from .metrics import is_collapsed
@@ -66,7 +66,8 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     resume = training.resume_from_checkpoint is not None
     output = OutputDirectory(str(training.output_dir))
     output.check_free(resume=resume, overwrite=arguments.run.overwrite)
-    languages = resolve_languages(arguments.data.languages, task, arguments.data.test_file)
+    wished = arguments.data.languages
+    languages = resolve_languages(wished, task, arguments.data.test_file if training.do_predict else None)
     runs = plan_runs(task, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
@@ -86,6 +87,9 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     }
     if resume:
         output.check_same(started_with)
+    left_out = languages_without_file(wished, task, languages)
+    if left_out and state.is_main_process:
+        print(f"Testing {len(languages)} languages; there is no test file for {' '.join(left_out)}.", flush=True)
     state.wait_for_everyone()
     if state.is_main_process and not resume:
         output.start(started_with, overwrite=arguments.run.overwrite)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# XTREME puts all treebanks of a language in UD 2.7 together (google-research/xtreme, scripts/download_data.sh) and drops
-# those without their text (ar_nyuad, en_esl, en_gumreddit, fr_ftb, ja_bccwj). The names are the Hub's configurations.
+# XTREME puts all treebanks of a language in UD 2.7 together (google-research/xtreme, scripts/download_data.sh) and
+# drops those without their text (ar_nyuad, en_esl, en_gumreddit, fr_ftb, ja_bccwj). Names: the Hub's configurations.
 TEST_TREEBANKS: dict[str, tuple[str, ...]] = {
     language: tuple(f"{language}_{name}" for name in names.split())
     for language, names in {

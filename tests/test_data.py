@@ -301,10 +301,6 @@ class TestLoadFile:
         with pytest.raises(InputError, match="no rows"):
             load_file(path, TASK, "en")
 
-    def test_token_tasks_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="labels tokens"):
-            load_file(write(tmp_path / "a.tsv", tsv()), replace(TASK, kind="token"), "en")
-
 
 def make_hub_folder(folder: Path, names: Sequence[str], test_labels: list[int]) -> None:
     """A data set repository laid out as `facebook/xnli`: a configuration a language, Parquet, features in the card."""

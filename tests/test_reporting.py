@@ -12,7 +12,7 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES, by_family
-from modeling_dlfa.reporting import markdown_table, plot_accuracy_by_language, text_table, write_report
+from modeling_dlfa.reporting import markdown_table, plot_scores_by_language, text_table, write_report
 from modeling_dlfa.summary import summarise_runs
 
 from .test_summary import make_runs
@@ -165,7 +165,7 @@ def test_figure_is_a_readable_png(results: dict[str, Any], tmp_path: Path) -> No
     from matplotlib.image import imread
 
     path = tmp_path / "figures" / "accuracy.png"
-    plot_accuracy_by_language(results, path)
+    plot_scores_by_language(results, path)
     height, width = imread(path).shape[:2]
     assert 800 <= width <= 2000
     assert 300 <= height <= 6000
@@ -178,7 +178,7 @@ def test_figure_draws_every_score_and_interval(monkeypatch: pytest.MonkeyPatch, 
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure))
     results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    plot_accuracy_by_language(results, tmp_path / "unused.png")
+    plot_scores_by_language(results, tmp_path / "unused.png")
     scores, differences = drawn[0].axes
     for axis, entries in ((scores, results["summary"]["systems"]), (differences, results["summary"]["differences"])):
         expected = {
@@ -202,7 +202,7 @@ def test_figure_leaves_matplotlib_alone(tmp_path: Path) -> None:
 
     before = dict(matplotlib.rcParams)
     backend = matplotlib.rcParams._get("backend")  # type: ignore[attr-defined]
-    plot_accuracy_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "figure.png")
+    plot_scores_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "figure.png")
     assert matplotlib.rcParams._get("backend") is backend  # type: ignore[attr-defined]
     assert dict(matplotlib.rcParams) == before
 

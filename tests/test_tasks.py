@@ -15,8 +15,8 @@ def test_xnli() -> None:
     assert len(task.languages) == 15
     assert (task.learning_rate, task.batch_size, task.max_length, task.num_train_epochs) == (2e-5, 32, 128, 5)
     assert task.hub.dataset == "facebook/xnli"
-    assert task.hub.locate("train", "en") == ("en", "train")
-    assert task.hub.locate("test", "sw") == ("sw", "test")
+    assert task.hub.locate("train", "en") == (("en",), "train")
+    assert task.hub.locate("test", "sw") == (("sw",), "test")
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -44,5 +44,5 @@ def test_unknown_task_lists_what_exists() -> None:
 
 def test_hub_source_with_its_own_names() -> None:
     hub = HubSource("some/treebanks", train_config="en_ewt", test_config="{language}_pud", validation_split="dev")
-    assert hub.locate("validation", "en") == ("en_ewt", "dev")
-    assert hub.locate("test", "de") == ("de_pud", "test")
+    assert hub.locate("validation", "en") == (("en_ewt",), "dev")
+    assert hub.locate("test", "de") == (("de_pud",), "test")
