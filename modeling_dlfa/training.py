@@ -66,8 +66,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     resume = training.resume_from_checkpoint is not None
     output = OutputDirectory(str(training.output_dir))
     output.check_free(resume=resume, overwrite=arguments.run.overwrite)
-    wished = arguments.data.languages
-    languages = resolve_languages(wished, task, arguments.data.test_file if training.do_predict else None)
+    languages = _languages(task, arguments, tell=state.is_main_process)
     runs = plan_runs(task, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
@@ -87,9 +86,6 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     }
     if resume:
         output.check_same(started_with)
-    left_out = languages_without_file(wished, task, languages)
-    if left_out and state.is_main_process:
-        print(f"Testing {len(languages)} languages; there is no test file for {' '.join(left_out)}.", flush=True)
     state.wait_for_everyone()
     if state.is_main_process and not resume:
         output.start(started_with, overwrite=arguments.run.overwrite)
@@ -109,6 +105,16 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
         print(f"Results: {output.results}", flush=True)
     state.wait_for_everyone()
     return results
+
+
+def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
+    """Returns the languages to test and, on the main process, tells which of "all" have no file."""
+    wished = arguments.data.languages
+    languages = resolve_languages(wished, task, arguments.data.test_file if arguments.training.do_predict else None)
+    missing = languages_without_file(wished, task, languages)
+    if tell and missing:
+        print(f"Not tested, for want of a file: {' '.join(missing)}.", flush=True)
+    return languages
 
 
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, run: Run) -> int:
