@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .data_conll import CONLL_EXTENSIONS, read_sentences
-from .data_files import PLACEHOLDER, Table, expand_files, languages_on_disk, quoted, read_table, table_from_dataset
+from .data_files import PLACEHOLDER, expand_files, languages_on_disk, quoted, read_table, table_from_dataset
 from .errors import InputError
+from .splits import SourceInfo, Split, to_split
 from .tasks import HubSource, SplitName, Task
 
 if TYPE_CHECKING:
@@ -35,53 +36,6 @@ OFFLINE_REMEDY = (
     "Pass --train_file, --validation_file and --test_file to use files of your own, "
     "or set HF_HUB_OFFLINE=1 where the data set lies in the cache already."
 )
-
-
-@dataclass(frozen=True)
-class SourceInfo:
-    """Where a split came from, as `results.json` records it.
-
-    Attributes:
-        source: Path or Hub repository, as the user gave it.
-        rows: Number of examples taken.
-        sha256: Checksum of the file as on disk; `None` for the Hub.
-        bytes: Size of the file as on disk; `None` for the Hub.
-        revision: Commit of the Hub data set where it is known, otherwise the revision that was asked for.
-        config: Configuration of the Hub data set, or several with `+` between.
-        split: Split of the Hub data set.
-    """
-
-    source: str
-    rows: int
-    sha256: str | None = None
-    bytes: int | None = None
-    revision: str | None = None
-    config: str | None = None
-    split: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a dictionary that JSON can hold."""
-        return asdict(self)
-
-
-@dataclass
-class Split:
-    """The examples of one language, in the order of their source.
-
-    Attributes:
-        language: Language code.
-        texts: One list of N texts for each of the task's text columns; of a token task one list of N lists of words.
-        labels: N class ids, each an index into the task's labels; of a token task N lists, an id for each word.
-        source: Where the examples came from.
-    """
-
-    language: str
-    texts: tuple[list[Any], ...]
-    labels: list[Any]
-    source: SourceInfo
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = None) -> list[str]:
@@ -161,7 +115,7 @@ def load_file(path: str | Path, task: Task, language: str, max_samples: int | No
         )
     else:
         table = read_table(path, [*task.text_columns, task.label_column], max_samples)
-    return _to_split(table, task, language, SourceInfo(table.source, 0, sha256=table.sha256, bytes=table.bytes))
+    return to_split(table, task, language, SourceInfo(table.source, 0, sha256=table.sha256, bytes=table.bytes))
 
 
 def load_hub(
@@ -238,7 +192,7 @@ def _load_config(
     where = f"{name} (configuration '{config}', split '{split_name}')"
     table = table_from_dataset(dataset, where, [*task.text_columns, task.label_column], max_samples)
     source = SourceInfo(name, 0, revision=_commit(dataset) or revision, config=config, split=split_name)
-    return _to_split(table, task, language, source)
+    return to_split(table, task, language, source)
 
 
 def rows_are_aligned(splits: Sequence[Split], task: Task) -> bool:
@@ -357,73 +311,6 @@ def length_sorted(dataset: Dataset) -> Dataset:
 def _check_request(max_samples: int | None) -> None:
     if max_samples is not None and max_samples < 1:
         raise InputError(f"The number of samples is {max_samples}. Give 1 or more, or leave it out to take all.")
-
-
-def _to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Split:
-    """Check the texts, turn the labels into class ids, and count the rows."""
-    *texts, labels = table.columns
-    names = table.class_names.get(task.label_column)
-    if task.kind == "token":
-        split = _token_split(table, task, language, source, names)
-    else:
-        for name, column in zip(task.text_columns, texts, strict=True):
-            for index, text in enumerate(column):
-                if not isinstance(text, str):
-                    raise InputError(f"{table.where(index)}: column '{name}' is {text!r}, not text. Give a string.")
-        ids = {name: index for index, name in enumerate(task.labels)}
-        class_ids = [_label_id(table, index, None, value, ids, names) for index, value in enumerate(labels)]
-        split = Split(language, tuple(texts), class_ids, source)
-    return replace(split, source=replace(source, rows=len(split)))
-
-
-def _token_split(table: Table, task: Task, language: str, source: SourceInfo, names: list[str] | None) -> Split:
-    """The sentences that have a word, without the words that are not annotated."""
-    ids = {name: index for index, name in enumerate(task.labels)}
-    split = Split(language, ([],), [], source)
-    for index, (words, tags) in enumerate(zip(*table.columns, strict=True)):
-        if not isinstance(words, list) or not isinstance(tags, list) or len(words) != len(tags):
-            raise InputError(
-                f"{table.where(index)}: columns '{task.text_columns[0]}' and '{task.label_column}' must be lists of "
-                "the same length, a label for each word."
-            )
-        kept: list[str] = []
-        labels: list[int] = []
-        for position, (word, tag) in enumerate(zip(words, tags, strict=True)):
-            if not isinstance(word, str):
-                raise InputError(f"{table.where(index, position)}: the word is {word!r}, not text. Give a string.")
-            name = names[tag] if names is not None and type(tag) is int and 0 <= tag < len(names) else tag
-            if name not in task.unlabelled:
-                kept.append(word)
-                labels.append(_label_id(table, index, position, name, ids, None))
-        if kept:
-            split.texts[0].append(kept)
-            split.labels.append(labels)
-    if not split.labels:
-        raise InputError(f"{table.source}: no word has a label. Give data with at least one.")
-    return split
-
-
-def _label_id(
-    table: Table, index: int, word: int | None, value: object, ids: dict[str, int], names: list[str] | None
-) -> int:
-    """Class id of a label that is a name or an integer; `names` are those of the source's own integers."""
-    label = value.strip() if isinstance(value, str) else value
-    if names is not None and type(label) is int and 0 <= label < len(names):
-        label = names[label]
-    if isinstance(label, str) and label in ids:
-        return ids[label]
-    if isinstance(label, str) and re.fullmatch(r"-?[0-9]+", label):
-        label = int(label)
-    if label is None or label == "" or label == -1:
-        item = "row" if word is None else "word"
-        raise InputError(
-            f"{table.where(index, word)}: no label. Remove the {item}, or give one of: {quoted(list(ids))}."
-        )
-    if type(label) is not int or not 0 <= label < len(ids):
-        raise InputError(
-            f"{table.where(index, word)}: unknown label '{label}'. Known: {quoted(list(ids))}, or 0 to {len(ids) - 1}."
-        )
-    return label
 
 
 def _commit(dataset: Dataset) -> str | None:

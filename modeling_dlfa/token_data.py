@@ -215,7 +215,7 @@ class _Frame:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> _Frame:
-        encoding = tokenizer(["a"], is_split_into_words=True)
+        encoding = tokenizer("a")
         is_piece = [owner is not None for owner in encoding.word_ids()]
         if not any(is_piece):
             raise InputError(f"{type(tokenizer).__name__} makes nothing of the letter a. Use another tokenizer.")

