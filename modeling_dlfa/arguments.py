@@ -73,7 +73,7 @@ class DataArguments:
     """Where the examples come from: files, else the Hub."""
 
     train_file: str | None = field(
-        default=None, metadata={"help": "English training data: TSV, CSV, JSON or Parquet."}
+        default=None, metadata={"help": "English training data: TSV, CSV, CoNLL, JSON or Parquet."}
     )
     validation_file: str | None = field(
         default=None, metadata={"help": "English data on which checkpoints are chosen."}
@@ -84,7 +84,8 @@ class DataArguments:
     dataset_name: str | None = field(default=None, metadata={"help": "Another data set of the Hub, same layout."})
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the data set."})
     languages: list[str] = field(
-        default_factory=lambda: ["all"], metadata={"help": "Languages to test, such as ar bg de, or all."}
+        default_factory=lambda: ["all"],
+        metadata={"help": "Languages to test, such as ar bg de, or all (that have a file)."},
     )
     max_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; the task's recipe."})
     max_train_samples: int | None = field(default=None, metadata={"help": "Take only the first rows for training."})

@@ -32,7 +32,8 @@ class Table:
         source: Path or repository id, for messages.
         unit: What `places` counts: `"line"` of a text file or `"row"` of a table.
         places: The N numbers of the lines or rows, from 1.
-        class_names: For a column of type `ClassLabel`: the names of its class ids.
+        class_names: For a column of type `ClassLabel`, or of lists of it: the names of its class ids.
+        word_places: Of a table of sentences whose words stand a line each: the lines of every row's words.
         sha256: Checksum of the file as on disk.
         bytes: Size of the file as on disk.
     """
@@ -44,10 +45,15 @@ class Table:
     class_names: Mapping[str, list[str]] = field(default_factory=dict)
     sha256: str | None = None
     bytes: int | None = None
+    word_places: Sequence[Sequence[int]] | None = None
 
-    def where(self, index: int) -> str:
-        """Say where the row with this index (from 0) stands, as in `train.tsv, line 7`."""
-        return f"{self.source}, {self.unit} {self.places[index]}"
+    def where(self, index: int, word: int | None = None) -> str:
+        """Say where a row (index from 0), or a word of it, stands, as in `train.tsv, line 7` or `row 7, word 2`."""
+        if word is None:
+            return f"{self.source}, {self.unit} {self.places[index]}"
+        if self.word_places is not None:
+            return f"{self.source}, {self.unit} {self.word_places[index][word]}"
+        return f"{self.source}, {self.unit} {self.places[index]}, word {word + 1}"
 
 
 # Where a row begins (its line number) and the values of its wanted columns; no values for a blank line.
@@ -81,7 +87,7 @@ def expand_files(pattern: str, languages: Sequence[str]) -> dict[str, Path]:
     files = {language: Path(template.replace(PLACEHOLDER, language)) for language in languages}
     missing = [language for language, path in files.items() if not path.is_file()]
     if missing and PLACEHOLDER in template:
-        found = _languages_on_disk(template)
+        found = languages_on_disk(template)
         there = f"There are files for: {' '.join(found)}" if found else "No file matches the name"
         raise InputError(
             f"{pattern}: no file for {quoted(missing)} ({files[missing[0]]}). "
@@ -115,23 +121,17 @@ def read_table(path: str | Path, columns: Sequence[str], max_rows: int | None = 
         InputError: If the file is missing, unreadable, of unknown extension, not UTF-8, empty or malformed, or lacks a
             wanted column; the message names the file, and the line where there is one.
     """
-    source, file = str(path), Path(path).expanduser()
-    suffix = file.suffix.lower()
+    source, suffix = str(path), Path(path).suffix.lower()
     if suffix not in (".parquet", *_TEXT_READERS):
         raise InputError(
             f"{source}: cannot tell the format from the extension '{suffix}'. "
             f"Use one of {', '.join(_TEXT_READERS)}, .parquet."
         )
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{source}: there is no such file. Check the path.") from None
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror}).") from error
+    content = read_content(source)
     if suffix == ".parquet":
         table = table_from_dataset(_open_parquet(content, source), source, columns, max_rows)
     else:
-        rows = _TEXT_READERS[suffix](_decode(content, source), source, columns)
+        rows = _TEXT_READERS[suffix](decode(content, source), source, columns)
         table = _collect(rows, source, max_rows)
     return replace(table, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
@@ -160,9 +160,9 @@ def table_from_dataset(dataset: Dataset, source: str, columns: Sequence[str], ma
     if max_rows is not None:
         taken = taken.select(range(min(max_rows, len(dataset))))
     values = taken.with_format(None)[:]
-    class_names = {
-        name: list(dataset.features[name].names) for name in columns if isinstance(dataset.features[name], ClassLabel)
-    }
+    # The element of a list of class labels is its `feature`.
+    features = {name: getattr(dataset.features[name], "feature", dataset.features[name]) for name in columns}
+    class_names = {name: list(kind.names) for name, kind in features.items() if isinstance(kind, ClassLabel)}
     return Table([list(values[name]) for name in columns], source, "row", range(1, len(taken) + 1), class_names)
 
 
@@ -177,7 +177,26 @@ def _open_parquet(content: bytes, source: str) -> Dataset:
         raise InputError(f"{source}: not a Parquet file that can be read ({error}).") from error
 
 
-def _decode(content: bytes, source: str) -> str:
+def read_content(source: str) -> bytes:
+    """Read a file as it is; a leading `~` is expanded.
+
+    Raises:
+        InputError: If it is missing or cannot be read.
+    """
+    try:
+        return Path(source).expanduser().read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{source}: there is no such file. Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}).") from error
+
+
+def decode(content: bytes, source: str) -> str:
+    """Decode UTF-8, without a byte order mark.
+
+    Raises:
+        InputError: If it is not UTF-8; the message names the line.
+    """
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode("utf-8")
@@ -269,7 +288,9 @@ def _check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, 
         raise InputError(f"{source}: more than one column {quoted(repeated)}. Rename or remove one.")
 
 
-def _languages_on_disk(template: str) -> list[str]:
+def languages_on_disk(pattern: str) -> list[str]:
+    """Return the codes that stand in place of `{language}` in the names of existing files."""
+    template = str(Path(pattern).expanduser())
     first, *rest = (re.escape(part) for part in template.split(PLACEHOLDER))
     name = re.compile(first + r"(?P<code>[^/\\]+)" + "(?P=code)".join(rest))
     matches = (name.fullmatch(path) for path in glob(escape(template).replace(PLACEHOLDER, "*")))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bootstrap import Interval
 from .languages import by_family, get_language
-from .tasks import TASKS
+from .metrics import get_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +23,11 @@ _FAMILY_GAP = 0.45  # in rows
 _DPI = 150
 
 
-def plot_accuracy_by_language(results: Mapping[str, Any], path: str | Path) -> None:
+def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> None:
     """Draw the scores of every language and system, and the differences to the baseline, as a PNG.
 
     Left: the mean over seeds, its 95 % bootstrap interval, and every single run as a small mark (a cross if it
-    collapsed), with a line at the accuracy of a uniform guess where the task's labels are known. Right, if there is a
+    collapsed), and for an accuracy a line at that of a uniform guess over the recorded labels. Right, if there is a
     baseline: the paired differences with their intervals, filled where the interval excludes zero. Languages are
     grouped by family, the source language first, the averages below. matplotlib's global state, its backend included,
     is left alone.
@@ -129,11 +129,10 @@ def _plot_scores(
                 scores = [100 * run["test"][language][metric] for language in results["languages"]]
                 heights = [rows[language] + offset for language in results["languages"]]
                 ax.plot(scores, heights, single, color=colour, markersize=4.5, alpha=0.6, zorder=2, linestyle="none")
-    task = TASKS.get(results["task"])
-    if task is not None and metric == "accuracy":
-        chance = 100 / len(task.labels)
+    if metric == "accuracy" and results.get("labels"):
+        chance = 100 / len(results["labels"])
         ax.axvline(chance, color="black", linestyle=":", linewidth=1, zorder=2, label=f"uniform guess ({chance:.1f})")
-    ax.set_xlabel(f"{task.title if task else results['task']} {metric} (%), 95% intervals")
+    ax.set_xlabel(f"{results.get('title', results['task'])} {get_metric(metric).title} (%), 95% intervals")
 
 
 def _plot_differences(

@@ -1,28 +1,39 @@
 """Scores per language and their averages. Nothing here needs the network.
 
 Every score is computed from *counts*: a few integers an example, whose sums over examples determine the score (for
-accuracy: correct, total; an F1 needs three). Resampling examples, as `bootstrap` does, is then a matrix product and
-exact for every metric.
+accuracy: correct, total; for the F1 of tagged sentences: spans and words). Resampling examples, as `bootstrap` does,
+is then a matrix product and exact for every metric.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from .errors import InputError
+from .spans import span_counts
 
 if TYPE_CHECKING:
     import evaluate
     from numpy.typing import ArrayLike, NDArray
 
 AVERAGES = ("macro_all", "macro_target", "transfer_gap")
-_COLLAPSED_SHARE = 0.95
+_COLLAPSED_REST = 0.05
 _COLLAPSED_MIN_PREDICTIONS_PER_LABEL = 10
+
+
+class Counts(Protocol):
+    """How a metric counts."""
+
+    def __call__(self, predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+        """Return (N, K) counts from the class ids of N examples; some metrics need the names of the classes."""
+
+
+Score = Callable[["NDArray[Any]"], "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +42,30 @@ class Metric:
 
     Attributes:
         name: The name in results files, as `evaluate` spells it.
-        counts: `(predictions, references) -> (N, K)` int64 counts of N examples.
+        title: The name in running text; `str.capitalize` makes it one for headings.
+        kind: `"sequence"` (a class id an example) or `"token"` (an example is a sentence, with a class id a word).
+        counts: `(predictions, references, labels) -> (N, K)` int64 counts of N examples.
         score: `(..., K)` summed counts `-> (...)` scores between 0 and 1.
+        beside: Further scores of the same counts, to report beside this one.
+        words: Of a token metric: which of the K counts is the number of words.
     """
 
     name: str
-    counts: Callable[[ArrayLike, ArrayLike], NDArray[np.int64]]
-    score: Callable[[NDArray[Any]], NDArray[np.float64]]
+    title: str
+    kind: Literal["sequence", "token"]
+    counts: Counts
+    score: Score
+    beside: Mapping[str, Score] = field(default_factory=dict)
+    words: int | None = None
+
+    def report(self, counts: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the scores of (N, K) counts, N as `"n"` and the number of words, ready for JSON."""
+        sums = counts.sum(axis=0)
+        scores = {name: float(score(sums)) for name, score in {self.name: self.score, **self.beside}.items()}
+        return {**scores, "n": len(counts), **({} if self.words is None else {"words": int(sums[self.words])})}
 
 
-def _accuracy_counts(predictions: ArrayLike, references: ArrayLike) -> NDArray[np.int64]:
+def _accuracy_counts(predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
     predicted, expected = np.asarray(predictions), np.asarray(references)
     if predicted.shape != expected.shape or predicted.ndim != 1 or not predicted.size:
         raise InputError(
@@ -51,10 +76,30 @@ def _accuracy_counts(predictions: ArrayLike, references: ArrayLike) -> NDArray[n
 
 
 def _accuracy_score(counts: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(counts[..., 0] / counts[..., 1], dtype=np.float64)
+    return np.asarray(counts[..., -2] / counts[..., -1], dtype=np.float64)
 
 
-METRICS: dict[str, Metric] = {"accuracy": Metric("accuracy", _accuracy_counts, _accuracy_score)}
+def _f1_counts(predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+    if not labels:
+        raise InputError("F1 needs the names of the classes, which say where an entity begins; pass labels.")
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(predictions, references, strict=True)]
+    if not pairs or any(a.shape != b.shape or a.ndim != 1 or not a.size for a, b in pairs):
+        raise InputError("F1 needs sentences of at least one word, with one predicted and one reference label a word.")
+    words = [(np.count_nonzero(a == b), len(b)) for a, b in pairs]
+    predicted, expected = zip(*pairs, strict=True)
+    return np.concatenate([span_counts(predicted, expected, labels), np.array(words, dtype=np.int64)], axis=1)
+
+
+def _f1_score(counts: NDArray[Any]) -> NDArray[np.float64]:
+    right, spans = 2 * counts[..., 0], counts[..., 1] + counts[..., 2]
+    return np.asarray(np.divide(right, spans, out=np.zeros(np.shape(spans)), where=spans > 0), dtype=np.float64)
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", "accuracy", "sequence", _accuracy_counts, _accuracy_score),
+    # The last two counts are right words and words.
+    "f1": Metric("f1", "F1", "token", _f1_counts, _f1_score, {"accuracy": _accuracy_score}, words=4),
+}
 
 
 def get_metric(name: str) -> Metric:
@@ -120,25 +165,32 @@ def average_weights(languages: Sequence[str], source_language: str) -> dict[str,
     return weights
 
 
-def is_collapsed(predictions: ArrayLike, num_labels: int) -> bool:
+def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike | None = None) -> bool:
     """Whether a model predicts one label (almost) always, which is how a failed fine-tuning run usually looks.
 
     The rule is ours; that runs differ this much between seeds is documented in Keung et al. (arXiv 2004.15001) and
-    Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. It is meant for
-    data in which no label does. With fewer than ten predictions a label, or with fewer than two labels, nothing can
-    be said, and the answer is `False`.
+    Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. That is meant
+    for data in which no label does. Where one may (most words are no part of a name), give the references: the labels
+    other than the most frequently predicted one are then predicted at most 5 % as often as they are annotated. With
+    fewer than ten predictions a label, with fewer than two labels, or where only that one is annotated, nothing can be
+    said, and the answer is `False`.
 
     Args:
         predictions: (N,) predicted class ids, best those on the source language's validation data.
         num_labels: Number of classes of the task.
+        references: (N,) annotated class ids.
     """
     predicted = np.asarray(predictions)
     if num_labels < 2 or predicted.size < _COLLAPSED_MIN_PREDICTIONS_PER_LABEL * num_labels:
         return False
-    return bool(np.unique(predicted, return_counts=True)[1].max() >= _COLLAPSED_SHARE * predicted.size)
+    values, frequencies = np.unique(predicted, return_counts=True)
+    others = predicted.size if references is None else np.count_nonzero(references != values[frequencies.argmax()])
+    return bool(others and predicted.size - frequencies.max() <= _COLLAPSED_REST * others)
 
 
-def cross_lingual_metric(metric: str = "accuracy", source_language: str = "en") -> evaluate.Metric:
+def cross_lingual_metric(
+    metric: str = "accuracy", source_language: str = "en", labels: Sequence[str] = ()
+) -> evaluate.Metric:
     """Build an `evaluate` metric that scores several languages at once, rather than load one from the Hub.
 
     It keeps its examples in memory: no network, no file, no lock, so any number of processes may use one each, on the
@@ -151,8 +203,9 @@ def cross_lingual_metric(metric: str = "accuracy", source_language: str = "en") 
          'macro_all': 0.5, 'macro_target': 0.0, 'transfer_gap': 1.0}
 
     Args:
-        metric: A name in `METRICS`; one label an example.
+        metric: A name in `METRICS`. `"accuracy"` takes a class id an example, `"f1"` a list of them, an id a word.
         source_language: The language of the training labels; `Summary` says what follows when it was not tested.
+        labels: Names of the classes, which `"f1"` needs.
 
     Returns:
         An `evaluate.Metric` whose `compute(predictions=, references=, languages=)` takes three equally long sequences
@@ -174,15 +227,12 @@ def cross_lingual_metric(metric: str = "accuracy", source_language: str = "en") 
             return tempfile.gettempdir()
 
         def _info(self) -> evaluate.MetricInfo:
+            ids = datasets.Value("int64") if chosen.kind == "sequence" else datasets.Sequence(datasets.Value("int64"))
             return evaluate.MetricInfo(
                 description=f"{chosen.name} per language, macro averages and transfer gap from {source_language}.",
                 citation="",
                 inputs_description="predictions, references: class ids; languages: a language code per example.",
-                features=datasets.Features(
-                    predictions=datasets.Value("int64"),
-                    references=datasets.Value("int64"),
-                    languages=datasets.Value("string"),
-                ),
+                features=datasets.Features(predictions=ids, references=ids, languages=datasets.Value("string")),
             )
 
         def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
@@ -203,17 +253,22 @@ def cross_lingual_metric(metric: str = "accuracy", source_language: str = "en") 
                 "references": references,
                 "languages": kwargs.pop("languages", None),
             }
-            _check_batch(columns)
+            _check_batch(columns, chosen.kind)
             super().add_batch(**columns, **kwargs)
 
-        def _compute(self, predictions: list[int], references: list[int], languages: list[str]) -> dict[str, Any]:
-            codes = np.asarray(languages)
-            counts = chosen.counts(predictions, references)
-            sums = {code: counts[codes == code] for code in dict.fromkeys(languages)}
-            scores = {code: float(chosen.score(rows.sum(axis=0))) for code, rows in sums.items()}
-            averages = summarise(scores, source_language)
+        def _compute(self, predictions: list[Any], references: list[Any], languages: list[str]) -> dict[str, Any]:
+            rows: dict[str, list[int]] = {}
+            for row, code in enumerate(languages):
+                rows.setdefault(code, []).append(row)
+            reports = {
+                code: chosen.report(
+                    chosen.counts([predictions[row] for row in own], [references[row] for row in own], labels)
+                )
+                for code, own in rows.items()
+            }
+            averages = summarise({code: report[chosen.name] for code, report in reports.items()}, source_language)
             return {
-                "languages": {code: {chosen.name: score, "n": len(sums[code])} for code, score in scores.items()},
+                "languages": reports,
                 "macro_all": averages.macro_all,
                 "macro_target": averages.macro_target,
                 "transfer_gap": averages.transfer_gap,
@@ -222,12 +277,14 @@ def cross_lingual_metric(metric: str = "accuracy", source_language: str = "en") 
     return CrossLingualMetric(keep_in_memory=True)
 
 
-def _check_batch(columns: Mapping[str, Any]) -> None:
+def _check_batch(columns: Mapping[str, Any], kind: Literal["sequence", "token"]) -> None:
     """Refuse what `evaluate` would cast in silence: it truncates 0.9 to class 0."""
     sizes = {name: 0 if column is None else len(column) for name, column in columns.items()}
     if len(set(sizes.values())) > 1 or not all(sizes.values()):
         raise InputError(f"The metric needs equally many predictions, references and languages, but got {sizes}.")
     for name in ("predictions", "references"):
-        array = np.asarray(columns[name])
-        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-            raise InputError(f"{name} must be one class id per example, but has shape {array.shape} of {array.dtype}.")
+        for array in [columns[name]] if kind == "sequence" else columns[name]:
+            ids = np.asarray(array)
+            if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+                unit = "example" if kind == "sequence" else "word, a list per sentence"
+                raise InputError(f"{name} must be one class id per {unit}, but has shape {ids.shape} of {ids.dtype}.")

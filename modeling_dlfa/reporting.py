@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +12,11 @@ import numpy as np
 
 from .bootstrap import Interval
 from .errors import InputError
-from .figures import plot_accuracy_by_language
+from .figures import plot_scores_by_language
 from .languages import by_family, get_language
-from .metrics import summarise
-from .tasks import TASKS
+from .metrics import Metric, get_metric, summarise
 
-__all__ = ["figure_file", "markdown_table", "plot_accuracy_by_language", "text_table", "write_report"]
+__all__ = ["figure_file", "markdown_table", "plot_scores_by_language", "text_table", "write_report"]
 
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
@@ -183,7 +183,8 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
     seeds = {name: system["seeds"] for name, system in systems.items()}
     fewest = min(len(values) for values in seeds.values())
     spread = "mean ± standard deviation over" if max(map(len, seeds.values())) > 1 else "of"
-    notes = [f"{results['metric'].capitalize()} in percent, {spread} {_per_system(seeds)}."]
+    metric = get_metric(results["metric"])
+    notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
     if fewest == 1:
         notes.append("One seed: intervals hold for the models trained here and say nothing of other seeds.")
     elif fewest < _FEW_SEEDS:
@@ -192,20 +193,21 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
         notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
     if differences:
         baseline = next(iter(differences.values()))["baseline"]
-        resampled = (
-            "examples" if all(len(entry["seeds"]) == 1 for entry in differences.values()) else "seeds and examples"
-        )
+        one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
+        if any(len(entry["seeds"]) > 1 for entry in differences.values()):
+            several = f"seeds and {several}"
         drawn = ", the same examples in every language" if bootstrap["aligned"] else ""
         notes.append(
             f"Difference to {baseline}, in points, with its {bootstrap['confidence']:.0%} bootstrap interval, paired "
-            f"by seed ({_per_system({name: entry['seeds'] for name, entry in differences.items()})}) and example: "
-            f"{bootstrap['n_resamples']:,} resamples of {resampled}{drawn}. {marked}: the interval excludes 0; not "
+            f"by seed ({_per_system({name: entry['seeds'] for name, entry in differences.items()})}) and {one}: "
+            f"{bootstrap['n_resamples']:,} resamples of {several}{drawn}. {marked}: the interval excludes 0; not "
             f"corrected for the number of comparisons."
         )
     if any(system["baseline"] for system in systems.values()):
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
                 notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    notes += _beside(results, metric)
     notes += _data(results)
     families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
     notes.append(f"Languages by family: {', '.join(families)}.")
@@ -220,9 +222,10 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
 
 def _data(results: Mapping[str, Any]) -> list[str]:
     """Name where the examples came from, since the task's name does not say whose they are, and how many they are."""
-    data = results.get("data") or {}
+    metric = get_metric(results["metric"])
+    data, unit = results.get("data") or {}, "rows" if metric.kind == "sequence" else "sentences"
     named = [
-        f"{split} {data[split]['source']} ({data[split]['rows']:,} rows)"
+        f"{split} {data[split]['source']} ({data[split]['rows']:,} {unit})"
         for split in ("train", "validation")
         if data.get(split)
     ]
@@ -230,10 +233,37 @@ def _data(results: Mapping[str, Any]) -> list[str]:
     if tested:
         named.append(f"test {tested[0]}" + (f" to {tested[-1]}" if len(tested) > 1 else ""))
     notes = [f"Data: {'; '.join(named)}."] if named else []
-    sizes = {code: results["runs"][0]["test"][code]["n"] for code in results["languages"]}
+    notes.append(f"{_sizes(results, 'n', 'Test examples' if metric.words is None else 'Test sentences')}.")
+    if metric.words is not None:
+        notes.append(f"{_sizes(results, 'words', 'Test words')}.")
+    if results.get("languages_without_file"):
+        notes.append(f"Not tested, for want of a file: {', '.join(results['languages_without_file'])}.")
+    return notes
+
+
+def _sizes(results: Mapping[str, Any], key: str, what: str) -> str:
+    sizes = {code: results["runs"][0]["test"][code][key] for code in results["languages"]}
     if len(set(sizes.values())) == 1:
-        return [*notes, f"Test examples: {next(iter(sizes.values())):,} in each language."]
-    return [*notes, f"Test examples: {', '.join(f'{code} {size:,}' for code, size in sizes.items())}."]
+        return f"{what}: {next(iter(sizes.values())):,} in each language"
+    return f"{what}: {', '.join(f'{code} {size:,}' for code, size in sizes.items())}"
+
+
+def _beside(results: Mapping[str, Any], metric: Metric) -> list[str]:
+    """Give the averages of the scores that stand beside the metric; the languages' are in `results.json`."""
+    notes = []
+    for name in metric.beside:
+        means = {
+            system: statistics.fmean(
+                run["test"][code][name]
+                for run in results["runs"]
+                if run["system"] == system
+                for code in results["languages"]
+            )
+            for system in results["summary"]["systems"]
+        }
+        listed = ", ".join(f"{system} {100 * mean:.1f}" for system, mean in means.items())
+        notes.append(f"Beside it, {name} of words in percent, average over languages and seeds: {listed}.")
+    return notes
 
 
 def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:
@@ -248,7 +278,7 @@ def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:
 
 
 def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
-    """Write `results.md` and `figures/accuracy_by_language.png` into `output_dir`.
+    """Write `results.md` and the figure, such as `figures/accuracy_by_language.png`, into `output_dir`.
 
     Args:
         results: What `results.json` holds, `"summary"` included.
@@ -260,13 +290,13 @@ def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
     _summary(results)
     output_dir = Path(output_dir)
     figure = figure_file(results)
-    plot_accuracy_by_language(results, output_dir / figure)
-    metric, known = results["metric"], TASKS.get(results["task"])
+    plot_scores_by_language(results, output_dir / figure)
+    title = get_metric(results["metric"]).title
     report = [
-        f"# {known.title if known else results['task']}: {metric} by language",
+        f"# {results.get('title', results['task'])}: {title} by language",
         f"Encoder: `{results['model_name_or_path']}`. Trained on {results['source_language']}.",
         markdown_table(results).rstrip(),
-        f"![{metric.capitalize()} by language]({figure})",
+        f"![{title.capitalize()} by language]({figure})",
         "Means over seeds with their 95% bootstrap intervals; ticks are single runs, crosses collapsed ones. "
         "Differences are filled where the interval excludes 0.",
     ]

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from .arguments import Arguments, CrossLingualTrainingArguments
-from .data import rows_are_aligned
-from .metrics import cross_lingual_metric, get_metric
+from .data import languages_without_file, rows_are_aligned
+from .evaluation import score
+from .metrics import get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .summary import summarise_runs
@@ -23,7 +24,17 @@ from .systems import Run, model_commit
 from .task_data import TaskData
 from .tasks import Task
 
-PACKAGES = ("modeling_dlfa", "transformers", "torch", "datasets", "evaluate", "accelerate", "tokenizers", "numpy")
+PACKAGES = (
+    "modeling_dlfa",
+    "transformers",
+    "torch",
+    "datasets",
+    "evaluate",
+    "accelerate",
+    "seqeval",
+    "tokenizers",
+    "numpy",
+)
 
 
 def recipe(training: CrossLingualTrainingArguments, max_length: int) -> dict[str, Any]:
@@ -65,20 +76,15 @@ def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> 
     """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
 
     Returns:
-        For each language the metric, the number of examples `n` and how often each label was predicted.
+        For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often
+        each label was predicted.
     """
-    scorer = cross_lingual_metric(task.metric, task.source_language)
-    written = _read(task, output, run, data)
-    for language, entry in written.items():
-        scorer.add_batch(
-            predictions=entry.predictions, references=entry.references, languages=[language] * len(entry.predictions)
-        )
-    if not written:
-        return {}
-    scores = scorer.compute()["languages"]
     return {
-        language: {**scores[language], "predictions": entry.distribution(task.labels)}
-        for language, entry in written.items()
+        language: {
+            **score(task, entry.predictions, entry.references),
+            "predictions": entry.distribution(task.labels),
+        }
+        for language, entry in _read(task, output, run, data).items()
     }
 
 
@@ -102,13 +108,19 @@ def collect_results(
         max_length: Longest input, in tokens.
         seconds: Time that the command took.
     """
+    tested = [split.language for split in data.test]
     records = [output.finished(run.name) for run in runs]
     results: dict[str, Any] = {
         "schema_version": 1,
         "task": task.name,
+        "title": task.title,
+        "kind": task.kind,
+        "text_columns": list(task.text_columns),
+        "labels": list(task.labels),
         "metric": task.metric,
         "source_language": task.source_language,
-        "languages": [split.language for split in data.test],
+        "languages": tested,
+        "languages_without_file": languages_without_file(arguments.data.languages, task, tested) if tested else [],
         "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
@@ -125,7 +137,7 @@ def collect_results(
         "seeds": arguments.seeds,
         "data": data.sources(),
         "recipe": recipe(arguments.training, max_length),
-        "selection": f"best checkpoint by {task.source_language} validation {task.metric}",
+        "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}",
         "runs": records,
     }
     if data.test:
@@ -133,7 +145,10 @@ def collect_results(
         counts = {}
         for run in runs:
             written = _read(task, output, run, data)
-            counts[run.name] = {code: metric.counts(p.predictions, p.references) for code, p in written.items()}
+            counts[run.name] = {
+                code: metric.counts(entry.predictions, entry.references, task.labels)
+                for code, entry in written.items()
+            }
         aligned = rows_are_aligned(data.test, task)
         results["summary"] = summarise_runs(results, counts, metric=metric, aligned=aligned)
     return results

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from .arguments import Arguments
 from .data import Split, encode, expand_files, length_sorted, load_file, load_hub
 from .tasks import SplitName, Task
+from .token_data import encode_words
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -81,8 +82,9 @@ def load_task_data(
     test = []
     if training.do_predict:
         test = [load("test", test_files.get(code), code, data.max_test_samples) for code in languages]
+    tokenise = encode_words if task.kind == "token" else encode
     encoded = {
-        name: encode(splits, tokenizer, task, max_length)
+        name: tokenise(splits, tokenizer, task, max_length)
         for name, splits in (("train", _listed(train)), ("validation", _listed(validation)), ("test", test))
         if splits
     }

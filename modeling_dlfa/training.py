@@ -6,17 +6,18 @@ import copy
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from accelerate import PartialState
-from transformers import DataCollatorWithPadding, EvalPrediction, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
-from .data import resolve_languages
+from .data import languages_without_file, resolve_languages
 from .errors import InputError
-from .metrics import get_metric, is_collapsed
+from .evaluation import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
+from .metrics import is_collapsed
 from .output import OutputDirectory, write_json
 from .predictions import write_predictions
 from .publishing import hub_repository, publish, write_cards
@@ -28,22 +29,19 @@ from .task_data import TaskData, load_task_data
 from .tasks import Task, get_task
 from .trainer import CrossLingualTrainer
 
-if TYPE_CHECKING:
-    from datasets import Dataset
 
-
-def main(task_name: str, argv: Sequence[str] | None = None) -> None:
+def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
     """Entry point of the example scripts: wrong input ends with one message and exit status 2.
 
     Args:
-        task_name: A key of `tasks.TASKS`.
+        task: A task of one's own, or a key of `tasks.TASKS`.
         argv: Arguments without the program's name; the process's own if None.
 
     Raises:
         SystemExit: Status 2 on wrong input.
     """
     try:
-        task = get_task(task_name)
+        task = get_task(task) if isinstance(task, str) else task
         run_task(task, parse_arguments(task, argv))
     except InputError as error:
         if int(os.environ.get("RANK", "0")) == 0:
@@ -70,7 +68,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     resume = training.resume_from_checkpoint is not None
     output = OutputDirectory(str(training.output_dir))
     output.check_free(resume=resume, overwrite=arguments.run.overwrite)
-    languages = resolve_languages(arguments.data.languages, task)
+    languages = _languages(task, arguments, tell=state.is_main_process)
     runs = plan_runs(task, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
@@ -124,6 +122,16 @@ def _report(
         print(f"Published: {publish(output.path, repository, license=arguments.run.license)}", flush=True)
 
 
+def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
+    """Returns the languages to test and, on the main process, tells which of "all" have no file."""
+    wished = arguments.data.languages
+    languages = resolve_languages(wished, task, arguments.data.test_file if arguments.training.do_predict else None)
+    missing = languages_without_file(wished, task, languages)
+    if tell and missing:
+        print(f"Not tested, for want of a file: {' '.join(missing)}.", flush=True)
+    return languages
+
+
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, run: Run) -> int:
     positions = getattr(run.config.backbone_config, "max_position_embeddings", None) or sys.maxsize
     longest = min(positions, tokenizer.model_max_length)
@@ -152,9 +160,10 @@ def _execute(
         args=training,
         train_dataset=data.encoded.get("train"),
         eval_dataset=data.encoded.get("validation"),
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if training.fp16 else None),
+        data_collator=data_collator(task, tokenizer, pad_to_multiple_of=8 if training.fp16 else None),
         processing_class=tokenizer,
-        compute_metrics=_compute_metrics(task),
+        compute_metrics=compute_metrics(task, data.validation, data.encoded.get("validation")),
+        preprocess_logits_for_metrics=keep_class_ids if task.kind == "token" else None,
     )
     record: dict[str, Any] = {
         "name": run.name,
@@ -174,7 +183,7 @@ def _execute(
         record["model"] = str(output.model(run.name).relative_to(output.path))
         trainer.save_model(str(output.model(run.name)))
     if "validation" in data.encoded:
-        record |= _validate(task, trainer, data.encoded["validation"])
+        record |= _validate(task, trainer, data)
     if "test" in data.encoded:
         _predict(task, trainer, run, data, output)
     if trainer.is_world_process_zero():
@@ -182,16 +191,6 @@ def _execute(
         write_json(output.record(run.name), record)
         if not arguments.run.keep_checkpoints:
             output.remove_checkpoints(run.name)
-
-
-def _compute_metrics(task: Task) -> Callable[[EvalPrediction], dict[str, float]]:
-    metric = get_metric(task.metric)
-
-    def compute(prediction: EvalPrediction) -> dict[str, float]:
-        counts = metric.counts(np.asarray(prediction.predictions).argmax(axis=-1), prediction.label_ids)
-        return {metric.name: float(metric.score(counts.sum(axis=0)))}
-
-    return compute
 
 
 def _train(trainer: Trainer, output: OutputDirectory, run: Run, arguments: Arguments) -> dict[str, Any]:
@@ -208,36 +207,36 @@ def _train(trainer: Trainer, output: OutputDirectory, run: Run, arguments: Argum
     }
 
 
-def _validate(task: Task, trainer: Trainer, dataset: Dataset) -> dict[str, Any]:
+def _validate(task: Task, trainer: Trainer, data: TaskData) -> dict[str, Any]:
     """Scores the selected checkpoint on the source language and tells how it was selected."""
-    outcome = trainer.predict(dataset, metric_key_prefix="eval")
+    assert data.validation is not None
+    outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
     history = [
         {"step": entry["step"], "epoch": entry["epoch"], task.metric: entry[f"eval_{task.metric}"]}
         for entry in trainer.state.log_history
         if f"eval_{task.metric}" in entry and "step" in entry
     ]
     best = trainer.state.best_model_checkpoint
+    (answer,) = answers(task, [data.validation], data.encoded["validation"], outcome)
+    predicted, references = class_ids(task, answer), data.validation.labels
+    if task.kind == "token":
+        collapsed = is_collapsed(np.concatenate(predicted), len(task.labels), np.concatenate(references))
+    else:
+        collapsed = is_collapsed(predicted, len(task.labels))
     validation = {
-        task.metric: (outcome.metrics or {})[f"eval_{task.metric}"],
-        "n": len(dataset),
+        **score(task, predicted, references),
         "best_step": int(best.rpartition("-")[2]) if best else None,
         "history": history,
     }
-    return {
-        "validation": validation,
-        "collapsed": is_collapsed(np.asarray(outcome.predictions).argmax(axis=-1), len(task.labels)),
-    }
+    return {"validation": validation, "collapsed": collapsed}
 
 
 def _predict(task: Task, trainer: Trainer, run: Run, data: TaskData, output: OutputDirectory) -> None:
     """Predicts all languages in one pass, longest example first, and writes a file for each."""
+    trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
     dataset = data.encoded["test"]
-    logits = trainer.predict(dataset, metric_key_prefix="test").predictions
+    outcome = trainer.predict(dataset, metric_key_prefix="test")
     if not trainer.is_world_process_zero():
         return
-    columns = dataset.with_format("numpy")
-    language, row = columns["language"][:], columns["row"][:]
-    for index, split in enumerate(data.test):
-        chosen = language == index
-        ordered = logits[chosen][row[chosen].argsort()]
-        write_predictions(output.predictions(run.name, split.language), task, split.labels, ordered)
+    for split, answer in zip(data.test, answers(task, data.test, dataset, outcome), strict=True):
+        write_predictions(output.predictions(run.name, split.language), task, split, answer)

@@ -87,6 +87,35 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def write_tags(path: Path, language: str, sentences: int, seed: int, tags: tuple[str, ...]) -> None:
+    """Writes sentences of tagged words, a word a line; its place in the list is a word's tag, which a model can learn.
+
+    Some sentences are longer than the encoder reads, some words have several pieces, one is nothing to a tokenizer.
+    """
+    rng, words = random.Random(seed), WORDS[language]
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(sentences):
+            for _ in range(rng.randint(100, 150) if number % 12 == 5 else rng.randint(1, 9)):
+                index = rng.randrange(len(words))
+                word = words[index] + rng.choice(["", "", "", ".x"])
+                file.write(f"{word}\t{tags[index % len(tags)]}\n")
+            if number == 3:
+                file.write(f"\u200b\t{tags[0]}\n")
+            file.write("\n")
+
+
+@pytest.fixture(scope="session")
+def tiny_tags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with {ner,pos}-{train,dev}.tsv and {ner,pos}-test-{en,de,ar}.tsv, of 72, 24 and 25 sentences."""
+    folder = tmp_path_factory.mktemp("tags")
+    for kind, tags in (("ner", ("O", "B-PER", "I-PER")), ("pos", ("NOUN", "VERB", "X"))):
+        write_tags(folder / f"{kind}-train.tsv", "en", 72, 1, tags)
+        write_tags(folder / f"{kind}-dev.tsv", "en", 24, 2, tags)
+        for language in WORDS:
+            write_tags(folder / f"{kind}-test-{language}.tsv", language, 25, 3, tags)
+    return folder
+
+
 @pytest.fixture
 def xnli_arguments(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> list[str]:
     """Arguments of a whole small command, which a test may extend."""

@@ -9,7 +9,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.metrics import METRICS, Metric, summarise
 
 ACCURACY = METRICS["accuracy"]
-F1 = Metric("f1", lambda p, r: np.zeros((1, 3), np.int64), lambda c: 2 * c[..., 0] / (c[..., 1] + c[..., 2]))
+F1 = METRICS["f1"]  # Its score reads the first three counts.
 
 
 def as_counts(correct: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from modeling_dlfa.data import (
     Split,
     encode,
     expand_files,
+    languages_without_file,
     length_sorted,
     load_file,
     load_hub,
@@ -30,7 +31,7 @@ from modeling_dlfa.data import (
     rows_are_aligned,
 )
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.tasks import get_task
+from modeling_dlfa.tasks import HubSource, get_task
 
 TASK = get_task("xnli")
 ROOT = Path(__file__).resolve().parents[1]
@@ -301,10 +302,6 @@ class TestLoadFile:
         with pytest.raises(InputError, match="no rows"):
             load_file(path, TASK, "en")
 
-    def test_token_tasks_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="labels tokens"):
-            load_file(write(tmp_path / "a.tsv", tsv()), replace(TASK, kind="token"), "en")
-
 
 def make_hub_folder(folder: Path, names: Sequence[str], test_labels: list[int]) -> None:
     """A data set repository laid out as `facebook/xnli`: a configuration a language, Parquet, features in the card."""
@@ -514,9 +511,143 @@ class TestOrder:
     def test_rows_are_aligned(self) -> None:
         english, german = split_of(ROWS, "en"), split_of(ROWS, "de")
         assert rows_are_aligned([english, german], TASK)
+        assert rows_are_aligned([english], TASK)
         assert not rows_are_aligned([english, split_of(ROWS[:3], "de")], TASK)
         assert not rows_are_aligned([english, split_of(ROWS[::-1], "de")], TASK)
         assert not rows_are_aligned([english, german], replace(TASK, aligned_rows=False))
+
+    @pytest.mark.parametrize(
+        ("changed", "aligned"), [([], True), (range(0, 200, 40), True), (range(0, 200, 10), False)]
+    )
+    def test_labels_of_translations_may_differ_here_and_there(self, changed: Sequence[int], aligned: bool) -> None:
+        labels = [number * 7919 % 13 % 2 for number in range(200)]
+        other = [1 - label if row in changed else label for row, label in enumerate(labels)]
+        splits = [replace(split_of(ROWS), labels=side) for side in (labels, other)]
+        assert rows_are_aligned(splits, get_task("pawsx")) is aligned
+
+    def test_files_sorted_by_label_prove_nothing(self) -> None:
+        splits = [replace(split_of(ROWS), labels=[0] * 100 + [1] * 100) for _ in range(2)]
+        assert not rows_are_aligned(splits, get_task("pawsx"))
+
+
+WORDS = [["Paris", "is", "big"], ["Ah"]]
+TAGS = [["B-LOC", "O", "O"], ["O"]]
+
+
+class TestTokens:
+    TASK = get_task("panx")
+
+    def write_as(self, path: Path, tags: list[list[Any]], **features: Any) -> Path:
+        data = datasets.Dataset.from_dict({"tokens": WORDS, "ner_tags": tags})
+        if features:
+            names = datasets.Sequence(datasets.ClassLabel(**features))
+            data = data.cast_column("ner_tags", names)
+        if path.suffix == ".parquet":
+            data.to_parquet(path)
+        else:
+            data.to_json(path)
+        return path
+
+    def test_formats_agree(self, tmp_path: Path) -> None:
+        ids = [[self.TASK.labels.index(tag) for tag in tags] for tags in TAGS]
+        rows = zip(WORDS, TAGS, strict=True)
+        text = "\n\n".join("\n".join(map("\t".join, zip(*row, strict=True))) for row in rows)
+        names = [*self.TASK.labels[::-1]]
+        other_ids = [[names.index(tag) for tag in tags] for tags in TAGS]
+        paths = [
+            write(tmp_path / "a.tsv", text),
+            self.write_as(tmp_path / "a.jsonl", TAGS),
+            self.write_as(tmp_path / "b.jsonl", ids),
+            self.write_as(tmp_path / "a.parquet", TAGS),
+            self.write_as(tmp_path / "b.parquet", other_ids, names=names),
+        ]
+        for path in paths:
+            split = load_file(path, self.TASK, "en")
+            assert (split.texts, split.labels, split.source.rows) == ((WORDS,), ids, 2), path
+            assert load_file(path, self.TASK, "en", max_samples=1).texts == (WORDS[:1],)
+
+    def test_words_without_annotation_are_left_out(self, tmp_path: Path) -> None:
+        task = get_task("udpos")
+        path = write(tmp_path / "a.tsv", "al\t_\na\tADP\nel\tDET\n\nal\t_\n\nx\tX\n")
+        split = load_file(path, task, "es")
+        assert split.texts == ([["a", "el"], ["x"]],)
+        assert split.source.rows == 2
+        with pytest.raises(InputError, match="line 1: unknown label '_'"):
+            load_file(path, replace(task, unlabelled=()), "es")
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("a.tsv", "x\tO\ny\tB-MISC\n", r"a\.tsv, line 2: unknown label 'B-MISC'\. Known: 'O', 'B-PER'"),
+            (
+                "a.jsonl",
+                '{"tokens": ["a"], "ner_tags": ["O", "O"]}',
+                "line 1: columns 'tokens' and 'ner_tags' must be",
+            ),
+            ("a.jsonl", '{"tokens": "a", "ner_tags": "O"}', "line 1: columns 'tokens' and 'ner_tags' must be lists"),
+            ("a.jsonl", '{"tokens": ["a", 1], "ner_tags": [0, 0]}', "line 1, word 2: the word is 1, not text"),
+            ("a.jsonl", '{"tokens": ["a", "b"], "ner_tags": [0, -1]}', "line 1, word 2: no label. Remove the word"),
+            ("a.jsonl", '{"tokens": ["a"], "tags": [0]}', "missing column 'ner_tags'"),
+            ("a.jsonl", '{"tokens": [], "ner_tags": []}', "no word has a label"),
+            ("a.csv", "tokens,ner_tags\na,O\n", "labels words, for which CSV has no layout. Use one of .tsv"),
+            ("a.xml", "<a/>", "cannot tell the format"),
+        ],
+    )
+    def test_one_clear_error(self, tmp_path: Path, name: str, content: str, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            load_file(write(tmp_path / name, content), self.TASK, "en")
+
+    def test_hub_puts_the_treebanks_of_a_language_together(self, tmp_path: Path) -> None:
+        task = get_task("udpos")
+        hub = HubSource(str(tmp_path / "ud"), test_config={"es": ("es_a", "es_b")})
+        names = ["NOUN", "PUNCT", "ADP", "_", "X"]  # Not our order, and with a name that means nothing.
+        kind = {"sequence": {"class_label": {"names": {str(i): name for i, name in enumerate(names)}}}}
+        features = [{"name": "tokens", "sequence": "string"}, {"name": "upos", **kind}]
+        card = {
+            "dataset_info": [{"config_name": config, "features": features} for config in ("es_a", "es_b")],
+            "configs": [
+                {"config_name": config, "data_files": [{"split": "test", "path": f"{config}/test-*"}]}
+                for config in ("es_a", "es_b")
+            ],
+        }
+        write(tmp_path / "ud" / "README.md", f"---\n{json.dumps(card)}\n---\n")
+        for config, words, tags in (
+            ("es_a", [["casa"], ["."]], [[0], [1]]),
+            ("es_b", [["del", "de", "uf"]], [[3, 2, 4]]),
+        ):
+            data = datasets.Dataset.from_dict({"tokens": words, "upos": tags})
+            (tmp_path / "ud" / config).mkdir()
+            data.to_parquet(tmp_path / "ud" / config / "test-00000-of-00001.parquet")
+        options: dict[str, Any] = {"cache_dir": str(tmp_path / "cache")}
+        split = load_hub(replace(task, hub=hub), "test", "es", **options)
+        assert split.texts == ([["casa"], ["."], ["de", "uf"]],)
+        assert [[task.labels[label] for label in labels] for labels in split.labels] == [
+            ["NOUN"],
+            ["PUNCT"],
+            ["ADP", "X"],
+        ]
+        assert (split.source.config, split.source.rows) == ("es_a+es_b", 3)
+        assert load_hub(replace(task, hub=hub), "test", "es", **options, max_samples=2).source.config == "es_a"
+
+    def test_a_task_without_hub_data(self) -> None:
+        with pytest.raises(InputError, match=r"PAN-X has no data on the Hub\. Pass --train_file"):
+            load_hub(replace(self.TASK, hub=None), "test", "de")
+
+
+class TestAllLanguages:
+    def test_all_are_those_that_have_a_file(self, tmp_path: Path) -> None:
+        for language in ("ar", "en", "xx"):
+            write(tmp_path / f"dev-{language}.tsv", tsv())
+        pattern = str(tmp_path / "dev-{language}.tsv")
+        assert resolve_languages(["all"], TASK, pattern) == ["ar", "en"]
+        assert resolve_languages(["all"], TASK, str(tmp_path / "dev-en.tsv")) == list(TASK.languages)
+        assert resolve_languages(["bg"], TASK, pattern) == ["bg"]  # Which `expand_files` will miss.
+        assert languages_without_file(["all"], TASK, ["ar", "en"]) == [
+            c for c in TASK.languages if c not in ("ar", "en")
+        ]
+        assert languages_without_file(["ar"], TASK, ["ar"]) == []
+        with pytest.raises(InputError, match=r"no file for any language of XNLI \(ar bg"):
+            resolve_languages(["all"], TASK, str(tmp_path / "none-{language}.tsv"))
 
 
 @needs_shared_data
@@ -534,6 +665,27 @@ class TestRealData:
         assert len(train) == 38_380
         assert set(train.labels) == {0, 1, 2}
         assert len(load_file(SHARED / "nli-en" / "dev.tsv", TASK, "en")) == 1_683
+
+    def test_pawsx_is_aligned_with_labels_of_its_own(self) -> None:
+        task = get_task("pawsx")
+        files = expand_files(str(SHARED / "pawsx" / "dev-{language}.tsv"), task.languages)
+        splits = [load_file(path, task, language) for language, path in files.items()]
+        assert [len(split) for split in splits] == [2_000] * 7
+        assert len({tuple(split.labels) for split in splits}) == 7
+        assert rows_are_aligned(splits, task)
+        moved = replace(splits[0], labels=splits[0].labels[1:] + splits[0].labels[:1])
+        assert not rows_are_aligned([moved, *splits[1:]], task)
+
+    @pytest.mark.parametrize(("name", "test", "count"), [("panx", "dev", 14), ("udpos", "test", 14)])
+    def test_tagged_words(self, name: str, test: str, count: int) -> None:
+        task, pattern = get_task(name), str(SHARED / name / f"{test}-{{language}}.tsv")
+        languages = resolve_languages(["all"], task, pattern)
+        assert len(languages) == count and ("th" in languages) == (name == "udpos")
+        splits = [load_file(path, task, code) for code, path in expand_files(pattern, languages).items()]
+        assert {label for split in splits for labels in split.labels for label in labels} == set(
+            range(len(task.labels))
+        )
+        assert not rows_are_aligned(splits, task)
 
 
 def test_import_is_light() -> None:

@@ -77,6 +77,75 @@ def test_collapsed(predictions: list[int], num_labels: int, collapsed: bool) -> 
     assert is_collapsed(predictions, num_labels) is collapsed
 
 
+@pytest.mark.parametrize(
+    ("predicted", "annotated", "collapsed"),
+    [
+        ({0: 100}, {0: 50, 1: 50}, True),  # No name is found.
+        ({0: 98, 1: 2}, {0: 50, 1: 50}, True),
+        ({0: 97, 1: 3}, {0: 50, 1: 50}, False),
+        ({0: 97, 1: 3}, {0: 95, 1: 5}, False),  # Names are rare here.
+        ({0: 100}, {0: 100}, False),  # There is none to find.
+        ({1: 100}, {0: 90, 1: 10}, True),  # All is a name.
+        ({0: 19}, {0: 10, 1: 9}, False),  # Too few to say.
+    ],
+)
+def test_collapsed_where_one_label_is_most(
+    predicted: dict[int, int], annotated: dict[int, int], collapsed: bool
+) -> None:
+    arrays = [np.repeat(list(side), list(side.values())) for side in (predicted, annotated)]
+    assert is_collapsed(arrays[0], 2, arrays[1]) is collapsed
+
+
+def test_f1_of_sentences_with_accuracy_beside_it() -> None:
+    labels = ("O", "B-PER", "I-PER")
+    counts = METRICS["f1"].counts([[1, 2, 0], [0]], [[1, 2, 1], [0]], labels)
+    assert counts.tolist() == [[1, 1, 2, 2, 3], [0, 0, 0, 1, 1]]
+    assert METRICS["f1"].report(counts) == {"f1": pytest.approx(2 / 3), "accuracy": 0.75, "n": 2, "words": 4}
+    assert METRICS["f1"].score(np.zeros(5)) == 0
+    assert METRICS["f1"].score(np.array([[0, 0, 0, 1, 1], [1, 2, 2, 0, 4]])).tolist() == [0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "labels", "message"),
+    [
+        ([[0]], [[0]], (), "names of the classes"),
+        ([[0]], [[0, 1]], ("O", "B-X"), "one predicted and one reference label a word"),
+        ([[]], [[]], ("O", "B-X"), "at least one word"),
+        ([], [], ("O", "B-X"), "at least one word"),
+        ([0, 1], [0, 1], ("O", "B-X"), "at least one word"),
+    ],
+)
+def test_f1_refuses_what_is_not_sentences(
+    predictions: list[Any], references: list[Any], labels: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        METRICS["f1"].counts(predictions, references, labels)
+
+
+def test_evaluate_metric_scores_sentences() -> None:
+    scorer = cross_lingual_metric("f1", source_language="en", labels=("O", "B-PER", "I-PER"))
+    columns: dict[str, list[Any]] = {
+        "predictions": [[1, 2, 0], [0, 0], [1]],
+        "references": [[1, 2, 0], [1, 0], [1]],
+        "languages": ["en", "de", "en"],
+    }
+    expected = {
+        "languages": {
+            "en": {"f1": 1.0, "accuracy": 1.0, "n": 2, "words": 4},
+            "de": {"f1": 0.0, "accuracy": 0.5, "n": 1, "words": 2},
+        },
+        "macro_all": 0.5,
+        "macro_target": 0.0,
+        "transfer_gap": 1.0,
+    }
+    assert scorer.compute(**columns) == expected
+    for rows in (slice(0, 2), slice(2, 3)):
+        scorer.add_batch(**{name: values[rows] for name, values in columns.items()})
+    assert scorer.compute() == expected
+    with pytest.raises(InputError, match="one class id per word"):
+        scorer.compute(predictions=[0.5], references=[0], languages=["en"])
+
+
 def test_evaluate_metric_scores_languages_in_one_call_or_in_batches() -> None:
     scorer = cross_lingual_metric("accuracy", source_language="en")
     expected: dict[str, Any] = {

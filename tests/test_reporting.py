@@ -12,7 +12,8 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES, by_family
-from modeling_dlfa.reporting import markdown_table, plot_accuracy_by_language, text_table, write_report
+from modeling_dlfa.metrics import METRICS
+from modeling_dlfa.reporting import markdown_table, plot_scores_by_language, text_table, write_report
 from modeling_dlfa.summary import summarise_runs
 
 from .test_summary import make_runs
@@ -165,7 +166,7 @@ def test_figure_is_a_readable_png(results: dict[str, Any], tmp_path: Path) -> No
     from matplotlib.image import imread
 
     path = tmp_path / "figures" / "accuracy.png"
-    plot_accuracy_by_language(results, path)
+    plot_scores_by_language(results, path)
     height, width = imread(path).shape[:2]
     assert 800 <= width <= 2000
     assert 300 <= height <= 6000
@@ -178,7 +179,7 @@ def test_figure_draws_every_score_and_interval(monkeypatch: pytest.MonkeyPatch, 
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure))
     results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    plot_accuracy_by_language(results, tmp_path / "unused.png")
+    plot_scores_by_language(results, tmp_path / "unused.png")
     scores, differences = drawn[0].axes
     for axis, entries in ((scores, results["summary"]["systems"]), (differences, results["summary"]["differences"])):
         expected = {
@@ -202,7 +203,7 @@ def test_figure_leaves_matplotlib_alone(tmp_path: Path) -> None:
 
     before = dict(matplotlib.rcParams)
     backend = matplotlib.rcParams._get("backend")  # type: ignore[attr-defined]
-    plot_accuracy_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "figure.png")
+    plot_scores_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "figure.png")
     assert matplotlib.rcParams._get("backend") is backend  # type: ignore[attr-defined]
     assert dict(matplotlib.rcParams) == before
 
@@ -232,3 +233,51 @@ def test_results_without_a_summary_are_refused(missing: dict[str, None], tmp_pat
         with pytest.raises(InputError, match="no summary.*summarise_runs"):
             report(results | missing)
     assert not (tmp_path / "new").exists()
+
+
+def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
+    """Token tasks: other names, sizes and notes, languages of unequal size, and no line for a uniform guess."""
+    results, counts = make_runs(["en", "de"], {"last": [1, 2], "aif": [1, 2]})
+    f1_counts = {}
+    for name, languages in counts.items():
+        f1_counts[name] = {
+            language: np.column_stack([array[:, 0], *[array[:, 1]] * 2, array])
+            for language, array in languages.items()
+        }
+        f1_counts[name]["de"] = f1_counts[name]["de"][:-7]
+    for run in results["runs"]:
+        run["validation"] = {"f1": 0.7}
+        run["test"] = {code: METRICS["f1"].report(array) for code, array in f1_counts[run["name"]].items()}
+    results |= {"task": "panx", "title": "PAN-X", "metric": "f1", "labels": ["O", "B-PER"]}
+    results |= {"languages_without_file": ["th", "yo"], "data": {"train": {"source": "a.tsv", "rows": 9}}}
+    results["summary"] = summarise_runs(results, f1_counts, metric="f1", aligned=True, n_resamples=100)
+    assert not results["summary"]["bootstrap"]["aligned"]
+    accuracy = {
+        system: 100
+        * np.mean(
+            [entry["accuracy"] for run in results["runs"] if run["system"] == system for entry in run["test"].values()]
+        )
+        for system in ("last", "aif")
+    }
+    for text in (markdown_table(results), re.sub(r"\s+", " ", text_table(results))):
+        assert "F1 in percent, mean ± standard deviation over seeds 1, 2." in text
+        assert "and sentence: 100 resamples of seeds and sentences." in text
+        assert "Test sentences: en 60, de 53." in text and "Test words: en 60, de 53." in text
+        assert "train a.tsv (9 sentences)" in text
+        assert "Not tested, for want of a file: th, yo." in text
+        assert f"over languages and seeds: last {accuracy['last']:.1f}, aif {accuracy['aif']:.1f}." in text
+        assert "example" not in text.replace("examples/", "")
+    write_report(results, tmp_path)
+    report = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert report.startswith("# PAN-X: F1 by language\n")
+    assert "![F1 by language](figures/f1_by_language.png)" in report
+    assert (tmp_path / "figures" / "f1_by_language.png").is_file()
+
+
+def test_figure_axis_names_task_and_metric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure))
+    plot_scores_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "unused.png")
+    assert drawn[0].axes[0].get_xlabel() == "XNLI accuracy (%), 95% intervals"

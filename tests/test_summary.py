@@ -35,7 +35,8 @@ def make_runs(
             run = {"name": name, "system": system, "baseline": system == "last", "seed": seed}
             run |= {"collapsed": name == collapsed, "validation": {"accuracy": 0.7 + seed / 100, "n": 50}}
             runs.append(run | {"test": {code: {"accuracy": score, "n": n} for code, score in scores.items()}})
-    results = {"task": "xnli", "metric": "accuracy", "source_language": "en", "languages": languages, "runs": runs}
+    results = {"task": "xnli", "title": "XNLI", "labels": ["entailment", "neutral", "contradiction"]}
+    results |= {"metric": "accuracy", "source_language": "en", "languages": languages, "runs": runs}
     results |= {
         "model_name_or_path": "some/encoder",
         "command": "python examples/run_xnli.py --baseline --seeds 1 2 3",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from modeling_dlfa.errors import InputError
@@ -14,9 +17,41 @@ def test_xnli() -> None:
     assert task.text_columns == ("premise", "hypothesis")
     assert len(task.languages) == 15
     assert (task.learning_rate, task.batch_size, task.max_length, task.num_train_epochs) == (2e-5, 32, 128, 5)
+    assert task.hub is not None
     assert task.hub.dataset == "facebook/xnli"
-    assert task.hub.locate("train", "en") == ("en", "train")
-    assert task.hub.locate("test", "sw") == ("sw", "test")
+    assert task.hub.locate("train", "en") == (("en",), "train")
+    assert task.hub.locate("test", "sw") == (("sw",), "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "languages", "labels", "epochs"), [("pawsx", 7, 2, 5), ("panx", 40, 7, 10), ("udpos", 37, 17, 10)]
+)
+def test_the_tasks_of_xtreme(name: str, languages: int, labels: int, epochs: int) -> None:
+    task = get_task(name)
+    assert (len(task.languages), len(task.labels), task.num_train_epochs) == (languages, labels, epochs)
+    assert (task.learning_rate, task.batch_size, task.max_length) == (2e-5, 32, 128)
+
+
+def test_treebanks_are_put_together_by_language() -> None:
+    hub = get_task("udpos").hub
+    assert hub is not None
+    assert hub.locate("train", "en") == (("en_ewt", "en_gum", "en_lines", "en_partut"), "train")
+    assert hub.locate("test", "ru") == (("ru_gsd", "ru_pud", "ru_syntagrus", "ru_taiga"), "test")
+    with pytest.raises(InputError, match=r"no train data for 'de'; there is: en\."):
+        hub.locate("train", "de")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metric": "accuracy"}, "accuracy does not score token tasks"),
+        ({"metric": "bleu"}, "no metric 'bleu'"),
+        ({"text_columns": ("a", "b")}, "labels words, so it has one text column"),
+    ],
+)
+def test_a_task_that_contradicts_itself(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(get_task("panx"), **changes)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -44,5 +79,5 @@ def test_unknown_task_lists_what_exists() -> None:
 
 def test_hub_source_with_its_own_names() -> None:
     hub = HubSource("some/treebanks", train_config="en_ewt", test_config="{language}_pud", validation_split="dev")
-    assert hub.locate("validation", "en") == ("en_ewt", "dev")
-    assert hub.locate("test", "de") == ("de_pud", "test")
+    assert hub.locate("validation", "en") == (("en_ewt",), "dev")
+    assert hub.locate("test", "de") == (("de_pud",), "test")

@@ -141,13 +141,13 @@ def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
     assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}
 
 
-def launch(arguments: list[str], output: Path) -> None:
-    """Runs the example under `accelerate launch` with two processes on the CPU."""
+def launch(arguments: list[str], output: Path, script: str = "examples/run_xnli.py") -> None:
+    """Runs an example under `accelerate launch` with two processes on the CPU."""
     # Accelerate starts CPU processes through MPI alone; its launcher for GPUs starts these, told to stay on the CPU.
     command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     process = subprocess.run(
-        [sys.executable, *command, "examples/run_xnli.py", *arguments, "--output_dir", str(output)],
+        [sys.executable, *command, script, *arguments, "--output_dir", str(output)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"},
         capture_output=True,

@@ -37,7 +37,6 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
     from safetensors import safe_open
 
     from modeling_dlfa.reporting import markdown_table
-    from modeling_dlfa.tasks import get_task
 
     stages = json.loads((encoder / "pretraining.json").read_text(encoding="utf-8"))["stages"]
     config = json.loads((encoder / "config.json").read_text(encoding="utf-8"))
@@ -73,9 +72,7 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         "figure": figure,
         "hardware": hardware,
         "commands": commands,
-        "results": [
-            {"title": get_task(table["task"]).title, "table": markdown_table(table).rstrip()} for table in tables
-        ],
+        "results": [{"title": table["title"], "table": markdown_table(table).rstrip()} for table in tables],
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     template = Path(__file__).with_name("encoder_card.md.jinja").read_text(encoding="utf-8")

@@ -1,0 +1,239 @@
+"""Words to tokens and back, with real tokenizers of every kind: each word is read, and predicted exactly once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    RobertaTokenizerFast,
+)
+
+from modeling_dlfa.data import SourceInfo, Split, length_sorted
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.tasks import get_task
+from modeling_dlfa.token_data import best_window, encode_words, join_words, split_words, window_spans
+
+TASK = get_task("udpos")
+SENTENCES = [
+    ["the", "cat", "sleeps"],
+    ["我", "们", "ไทย", "国家"],
+    ["a", "\u200b", "b", "\u00a0", "\ufeff", "", " ", "\u3000", "\x00", "\u2028", "\t"],
+    ["\u00ad"],
+    ["Donaudampfschifffahrtsgesellschaft" * 20, "end"],
+    ["word"] * 300,
+    ["[SEP]", "</s>", "don't", "3,14"],
+]
+
+
+def split_of(sentences: Sequence[list[str]], language: str = "en") -> Split:
+    rng = random.Random(0)
+    labels = [[rng.randrange(len(TASK.labels)) for _ in words] for words in sentences]
+    return Split(language, (list(sentences),), labels, SourceInfo("memory", len(sentences)))
+
+
+def word_piece() -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer.train_from_iterator(
+        TEXT, trainers.WordPieceTrainer(vocab_size=120, special_tokens=special, show_progress=False)
+    )
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]",
+        model_max_length=64, model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+def unigram(prepend_scheme: str = "always") -> PreTrainedTokenizerFast:
+    """As XLM-RoBERTa's."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme=prepend_scheme)]
+    )
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(TEXT, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>",
+        model_max_length=64, model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+def byte_level(cls: type[PreTrainedTokenizerFast], split: bool = False) -> PreTrainedTokenizerFast:
+    """As RoBERTa's and ModernBERT's, or with a pattern of its own before the bytes."""
+    tokenizer = Tokenizer(models.BPE())
+    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not split)
+    pattern = pre_tokenizers.Split(Regex(r" ?\p{L}+| ?[^\s\p{L}]+|\s+"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pattern, level]) if split else level
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, initial_alphabet=alphabet, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXT * 20, trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    return cls(
+        tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>",
+        cls_token="<s>", sep_token="</s>", mask_token="<mask>", model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+TEXT = ["the cat sleeps in the house word word words end a b", "Donau dampf schiff fahrts gesellschaft", "我 们 ไทย"]
+TOKENIZERS = {
+    "word-piece": word_piece,
+    "unigram": unigram,
+    "unigram, no prefix": lambda: unigram("never"),
+    "roberta": lambda: byte_level(RobertaTokenizerFast),
+    "byte-level": lambda: byte_level(PreTrainedTokenizerFast),
+    "byte-level behind a pattern": lambda: byte_level(PreTrainedTokenizerFast, split=True),
+}
+
+
+@pytest.fixture(scope="module", params=list(TOKENIZERS), ids=list(TOKENIZERS))
+def tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
+    return TOKENIZERS[request.param]()
+
+
+def test_every_word_has_a_piece_and_only_its_own(tokenizer: PreTrainedTokenizerBase) -> None:
+    for words, pieces in zip(SENTENCES, split_words(SENTENCES, tokenizer), strict=True):
+        assert len(pieces) == len(words)
+        assert all(pieces)
+
+
+def test_plain_words_are_read_as_in_running_text(tokenizer: PreTrainedTokenizerBase) -> None:
+    words = ["the", "cat", "sleeps", "word", "end"]
+    (pieces,) = split_words([words], tokenizer)
+    expected = tokenizer(" ".join(words), add_special_tokens=False)["input_ids"]
+    assert [piece for word in pieces for piece in word] == expected
+
+
+def test_a_word_that_becomes_nothing_is_the_unknown_token() -> None:
+    tokenizer = word_piece()
+    (pieces,) = split_words([["a", "\u200b", ""]], tokenizer)
+    assert pieces[1] == pieces[2] == [tokenizer.unk_token_id]
+    tokenizer.unk_token = None
+    with pytest.raises(InputError, match="nothing of the word '' and has no unknown token"):
+        split_words([[""]], tokenizer)
+
+
+def test_every_word_is_labelled_once_in_a_window_that_fits(tokenizer: PreTrainedTokenizerBase) -> None:
+    split = split_of(SENTENCES)
+    for max_length in (3, 4, 9, 64):
+        dataset = encode_words([split], tokenizer, TASK, max_length)
+        seen: dict[int, list[int]] = {}
+        for example in dataset:
+            length = len(example["input_ids"])
+            assert (
+                length == example["length"] == len(example["labels"]) == len(example["attention_mask"]) <= max_length
+            )
+            labelled = [label for label in example["labels"] if label != -100]
+            tags = split.labels[example["row"]]
+            assert labelled == [tags[word] for word in example["words"]]
+            assert labelled
+            seen.setdefault(example["row"], []).extend(example["words"])
+        assert seen == {row: list(range(len(words))) for row, words in enumerate(SENTENCES)}
+
+
+def test_a_short_sentence_is_what_the_tokenizer_makes_of_it(tokenizer: PreTrainedTokenizerBase) -> None:
+    words = ["the", "cat", "sleeps"]
+    example = encode_words([split_of([words])], tokenizer, TASK, 64)[0]
+    expected = tokenizer(" ".join(words))
+    for name in expected:
+        assert example[name] == expected[name]
+    starts = [position for position, label in enumerate(example["labels"]) if label != -100]
+    owners = tokenizer(" ".join(words)).word_ids()
+    assert len(starts) == 3
+    if isinstance(tokenizer.backend_tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer):
+        assert starts == [owners.index(word) for word in range(3)]
+
+
+def test_unigram_boundary_mark_alone_carries_the_label() -> None:
+    """What a word's first piece is: a lone mark where the vocabulary has no piece with both."""
+    tokenizer = unigram()
+    (pieces,) = split_words([["Q我"]], tokenizer)
+    example = encode_words([split_of([["Q我"]])], tokenizer, TASK, 64)[0]
+    assert tokenizer.convert_ids_to_tokens(pieces[0])[0] == "▁"
+    assert example["labels"][1] != -100 and set(example["labels"][2:]) == {-100}
+
+
+def test_windows_cover_and_overlap() -> None:
+    for length in range(1, 60):
+        for room in range(1, 12):
+            spans = window_spans(length, room)
+            assert spans[0][0] == 0 and spans[-1][1] == length
+            assert all(end - start <= room for start, end in spans)
+            for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+                assert end - start >= room // 2
+            chosen = [best_window(position, spans, length) for position in range(length)]
+            assert chosen == sorted(chosen)
+            for position, index in enumerate(chosen):
+                start, end = spans[index]
+                assert start <= position < end
+                # At least a quarter of the room on either side, where the sentence has as much.
+                quarter = room // 4
+                assert position - start >= min(quarter, position) - 1
+                assert end - 1 - position >= min(quarter, length - 1 - position) - 1
+
+
+def test_predictions_come_back_to_their_words(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Through length sorting, collating and padding on either side; padding and further pieces predict nonsense."""
+    splits = [split_of(SENTENCES, "en"), split_of(SENTENCES[::-1], "de")]
+    dataset = length_sorted(encode_words(splits, tokenizer, TASK, 9))
+    for side in ("right", "left"):
+        tokenizer.padding_side = side
+        collator = DataCollatorForTokenClassification(tokenizer)
+        features = [{name: example[name] for name in ("input_ids", "attention_mask", "labels")} for example in dataset]
+        labels = collator(features)["labels"].numpy()
+        predictions = np.where(labels == -100, 99, labels)
+        answers = join_words(splits, dataset, predictions, labels)
+        assert [[a.tolist() for a in sentences] for sentences in answers] == [split.labels for split in splits]
+    with pytest.raises(RuntimeError, match="no prediction"):
+        join_words(splits, dataset.select(range(5)), predictions[:5], labels[:5])
+
+
+def test_prefix_space_equals_the_tokenizers_own(tmp_path: Path) -> None:
+    """But for the first word, which has no space before it in running text either."""
+    tokenizer = byte_level(RobertaTokenizerFast)
+    tokenizer.save_pretrained(tmp_path)
+    prefixed = AutoTokenizer.from_pretrained(tmp_path, add_prefix_space=True)
+    words = ["the", "cat", "don't", "我", "\u200b"]
+    expected = prefixed(words, is_split_into_words=True, add_special_tokens=False)
+    (pieces,) = split_words([words], tokenizer)
+    for index in range(1, len(words)):
+        owners = expected.word_ids()
+        assert pieces[index] == [expected["input_ids"][i] for i, owner in enumerate(owners) if owner == index]
+
+
+def test_a_slow_tokenizer_and_a_length_without_room_are_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(InputError, match="leaves no room"):
+        encode_words([split_of(SENTENCES)], tokenizer, TASK, 2)
+    with pytest.raises(InputError, match="65 tokens is more than the 64"):
+        encode_words([split_of(SENTENCES)], tokenizer, TASK, 65)
+    from transformers import CanineTokenizer
+
+    with pytest.raises(InputError, match="CanineTokenizer cannot tell.* Use a fast tokenizer"):
+        encode_words([split_of(SENTENCES)], CanineTokenizer(), TASK, 64)
+
+
+def test_nothing_is_cached_on_disk() -> None:
+    dataset = encode_words([split_of(SENTENCES)], word_piece(), replace(TASK, max_length=32))
+    assert not dataset.cache_files
+    assert set(dataset.column_names) == {
+        "input_ids", "attention_mask", "token_type_ids", "labels", "length", "language", "row", "words",
+    }  # fmt: skip
