@@ -154,7 +154,7 @@ class Environment:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         refused = (home / "refused").read_text().splitlines() if (home / "refused").exists() else []
         assert not check or process.returncode == 0, process.stderr[-4000:]

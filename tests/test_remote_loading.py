@@ -167,7 +167,7 @@ def stranger(
 ) -> tuple[Path, Any]:
     """A stranger's home after they loaded everything, and what they saw."""
     home = tmp_path_factory.mktemp("stranger")
-    return home, load(bare_environment, home, hub_server).value
+    return home, load(bare_environment, home, hub_server)
 
 
 def test_a_stranger_gets_the_same_logits_bit_for_bit(published: Published, stranger: tuple[Path, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, hf_hub_download
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -129,16 +129,6 @@ def test_a_plain_encoders_config_cannot_choose_kernels_or_files(hub: HubServer, 
     assert "stranger" not in json.dumps(model.config.to_dict()) and hub.requests("stranger") == []
 
 
-class _Marks:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
 QUIET = """
 import json
 import modeling_dlfa
@@ -159,6 +149,16 @@ def test_importing_and_building_reach_for_nothing(
 
 
 # Weights
+
+
+class _Marks:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
 
 
 def spoil_data(folder: Path) -> None:
@@ -351,8 +351,6 @@ def test_a_pickle_on_the_hub_is_not_fetched(hub: HubServer, copy: Path) -> None:
 def test_damage_on_the_way_is_found_and_mended(hub: HubServer, copy: Path) -> None:
     repo = published(HfApi(), copy, "damaged")
     SEQUENCE.from_pretrained(repo)
-    from huggingface_hub import hf_hub_download
-
     blob = Path(hf_hub_download(repo, "model.safetensors")).resolve()
     content = blob.read_bytes()
     blob.write_bytes(content[:-5] + bytes([content[-5] ^ 4]) + content[-4:])
