@@ -294,11 +294,11 @@ def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] |
         if type(backbone_config) is not config_class:
             raise ValueError(_no_library_encoder(backbone_config.model_type))
         config = copy.deepcopy(backbone_config)
-        if "/" in str(config._attn_implementation):
-            config._attn_implementation = None  # A kernel from the Hub; "eager" and the like stay.
         for key in UNTRUSTED_KEYS:
-            if not key.endswith("_implementation_internal"):
+            if not key.endswith("_internal"):
                 config.__dict__.pop(key, None)
+            elif "/" in str(config.__dict__.get(key)):
+                config.__dict__[key] = None  # A kernel from the Hub; "eager" and the like stay.
     elif isinstance(backbone_config, Mapping):
         values = _trusted(backbone_config)
         model_type = values.pop("model_type", None)
