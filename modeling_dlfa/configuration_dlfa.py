@@ -20,7 +20,8 @@ POOLINGS = ("cls", "mean")
 # layer's output lies on another scale than the last one.
 PRE_NORM_MODEL_TYPES = ("eurobert", "modernbert", "roberta-prelayernorm", "xlm-roberta-xl")
 
-# What a stranger's nested config could use to run other code, or other kernels, than this repository's own.
+# What a stranger's nested config could use to run other code, or other kernels, than this repository's own, or to have
+# other files read.
 UNTRUSTED_KEYS = (
     "_attn_implementation",
     "_attn_implementation_internal",
@@ -30,9 +31,13 @@ UNTRUSTED_KEYS = (
     "auto_map",
     "custom_pipelines",
     "experts_implementation",
+    "fusion_config",
     "quantization_config",
+    "transformers_weights",
     "trust_remote_code",
 )
+# The outer config may say how its own weights are quantised; its auto_map is always this repository's.
+UNTRUSTED_OUTER_KEYS = tuple(key for key in UNTRUSTED_KEYS if key not in ("auto_map", "quantization_config"))
 
 AUTO_MAP = {
     "AutoConfig": "configuration_dlfa.DlfaConfig",
@@ -215,7 +220,9 @@ class DlfaConfig(PretrainedConfig):
         model_type = config_dict.get("model_type", cls.model_type)
         if model_type != cls.model_type:
             raise ValueError(plain_checkpoint_message(model_type))
-        return super().from_dict(config_dict, **kwargs)
+        # The sums are of the weights beside this file; other weights will have other ones.
+        dropped = (*UNTRUSTED_OUTER_KEYS, "weights_sha256")
+        return super().from_dict({key: value for key, value in config_dict.items() if key not in dropped}, **kwargs)
 
     @property
     def hidden_size(self) -> int:
@@ -287,10 +294,13 @@ def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] |
         if type(backbone_config) is not config_class:
             raise ValueError(_no_library_encoder(backbone_config.model_type))
         config = copy.deepcopy(backbone_config)
-        for key in ("auto_map", "trust_remote_code", "custom_pipelines", "quantization_config"):
-            config.__dict__.pop(key, None)
+        for key in UNTRUSTED_KEYS:
+            if not key.endswith("_internal"):
+                config.__dict__.pop(key, None)
+            elif "/" in str(config.__dict__.get(key)):
+                config.__dict__[key] = None  # A kernel from the Hub; "eager" and the like stay.
     elif isinstance(backbone_config, Mapping):
-        values = {key: value for key, value in backbone_config.items() if key not in UNTRUSTED_KEYS}
+        values = _trusted(backbone_config)
         model_type = values.pop("model_type", None)
         config_class = _library_config_class(model_type)
         if config_class is None:
@@ -301,6 +311,15 @@ def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] |
     _check_encoder(config)
     config.dtype = None  # The whole model has one dtype, kept in the outer configuration.
     return config
+
+
+def _trusted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a configuration's values without the untrusted keys, at any depth."""
+    return {
+        key: _trusted(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if key not in UNTRUSTED_KEYS
+    }
 
 
 def _library_config_class(model_type: str | None) -> type[PretrainedConfig] | None:

@@ -16,6 +16,9 @@ from .configuration_dlfa import DlfaConfig
 from .fusion_dlfa import FUSION_CLASSES, masked_mean, take
 from .pretrained_dlfa import DlfaPreTrainedModel
 
+# From a local folder transformers 4 takes along only what this very file imports.
+from .weights_dlfa import check_weights  # noqa: F401
+
 
 @dataclass
 class DlfaModelOutput(ModelOutput):

@@ -13,11 +13,24 @@ from transformers.utils import logging
 
 from .configuration_dlfa import DlfaConfig, plain_checkpoint_message
 from .fusion_dlfa import init_fusion
+from .weights_dlfa import SUMS_KEY, check_loaded, check_weights, record_sums, refuse_other_formats
 
 logger = logging.get_logger(__name__)
 
 BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
+# The parts of a checkpoint that belong to a task; a model for another one lacks or drops them.
+HEADS = ("classifier.", "pooler.")
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+PUSH_ARGUMENTS = (
+    "commit_description",
+    "commit_message",
+    "create_pr",
+    "private",
+    "repo_id",
+    "revision",
+    "tags",
+    "token",
+)
 
 
 class DlfaPreTrainedModel(PreTrainedModel):
@@ -93,20 +106,64 @@ class DlfaPreTrainedModel(PreTrainedModel):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args: Any, **kwargs: Any
     ) -> DlfaPreTrainedModel:
-        """Loads a DLFA checkpoint; arguments as for every transformers model.
+        """Loads a DLFA checkpoint, whole; arguments as for every transformers model.
+
+        With `ignore_mismatched_sizes=True` the head may be a new one, as for another number of labels; a warning names
+        it.
 
         Raises:
-            ValueError: The checkpoint is a plain encoder's.
+            ValueError: The checkpoint is a plain encoder's, has no safetensors weights, damaged ones, or not the ones
+                that this model has.
+            OSError: A file is missing, or the Hub cannot be reached.
         """
-        if kwargs.get("config") is not None and pretrained_model_name_or_path is not None:
-            hub_kwargs = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
-            try:
-                saved, _ = DlfaConfig.get_config_dict(pretrained_model_name_or_path, **hub_kwargs)
-            except OSError:
-                saved = {}  # Weights without a configuration of their own: the given one counts.
-            if saved.get("model_type", DlfaConfig.model_type) != DlfaConfig.model_type:
-                raise ValueError(plain_checkpoint_message(saved["model_type"]))
-        return super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        refuse_other_formats(kwargs)
+        if pretrained_model_name_or_path is None:  # There is no checkpoint: `state_dict` says what is known.
+            return super().from_pretrained(None, *model_args, **kwargs)
+        cls._check_checkpoint(pretrained_model_name_or_path, kwargs)
+        wanted = kwargs.pop("output_loading_info", False)
+        kwargs.update(use_safetensors=True, output_loading_info=True)
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *model_args, **kwargs)
+        check_loaded(cls.__name__, loaded[1], HEADS, kwargs.get("ignore_mismatched_sizes", False))
+        return loaded if wanted else loaded[0]
+
+    @classmethod
+    def _check_checkpoint(cls, name_or_path: str | os.PathLike, kwargs: dict[str, Any]) -> None:
+        hub_kwargs = {key: kwargs[key] for key in HUB_ARGUMENTS if kwargs.get(key) is not None}
+        try:
+            saved, _ = DlfaConfig.get_config_dict(name_or_path, **hub_kwargs)
+        except OSError:
+            if kwargs.get("config") is None:
+                raise
+            saved = {}  # Weights without a configuration of their own: the given one counts.
+        if saved.get("model_type", DlfaConfig.model_type) != DlfaConfig.model_type:
+            raise ValueError(plain_checkpoint_message(saved["model_type"]))
+        check_weights(name_or_path, saved.get(SUMS_KEY) or {}, kwargs.get("variant"), hub_kwargs)
+        # What was fetched anew and found whole is what is to be read.
+        kwargs.pop("force_download", None)
+
+    def save_pretrained(  # type: ignore[override]  # What stands between differs between the versions.
+        self,
+        save_directory: str | os.PathLike,
+        is_main_process: bool = True,
+        state_dict: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Saves the model, its code and the sha256 of its weights; arguments as for every transformers model.
+
+        Raises:
+            ValueError: Another format than safetensors was asked for.
+        """
+        if not kwargs.pop("safe_serialization", True):
+            raise ValueError("DLFA writes safetensors alone; leave out safe_serialization=False.")
+        push = kwargs.pop("push_to_hub", False)
+        repo_id = kwargs.pop("repo_id", os.path.basename(os.path.abspath(save_directory)))
+        hub_kwargs = {key: kwargs.pop(key) for key in PUSH_ARGUMENTS if key in kwargs}
+        super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **kwargs)
+        if is_main_process:
+            record_sums(save_directory)
+        if push:
+            # Not within the call above: what it uploads has no sums yet.
+            self.push_to_hub(repo_id, **hub_kwargs)
 
     @classmethod
     def from_backbone(
@@ -135,7 +192,8 @@ class DlfaPreTrainedModel(PreTrainedModel):
             The model, in evaluation mode.
 
         Raises:
-            ValueError: A wrong configuration value, a checkpoint that is no plain encoder or lacks weights of it.
+            ValueError: A wrong configuration value, a checkpoint that is no plain encoder, lacks weights of it or has
+                no safetensors.
             TypeError: An argument that does not exist.
 
         Example:
@@ -155,12 +213,14 @@ class DlfaPreTrainedModel(PreTrainedModel):
             config = DlfaConfig(backbone_config=backbone_config, **kwargs)
         config = copy.deepcopy(config)
         config._attn_implementation = attn_implementation
+        check_weights(backbone_name_or_path, {}, None, hub_kwargs)
         backbone, info = AutoModel.from_pretrained(
             backbone_name_or_path,
             config=config.backbone_config,
             dtype=dtype,
             attn_implementation=attn_implementation,
             output_loading_info=True,
+            use_safetensors=True,
             **hub_kwargs,
         )
         missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]

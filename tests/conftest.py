@@ -1,18 +1,34 @@
-"""A tiny real encoder, tokenizer and three-language data set, made once a session."""
+"""A tiny real encoder, tokenizer, three-language data set and Hub, made once a session."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from .hub import HubServer
+from .online import Environment, online
+
+# huggingface_hub reads these once, when it is imported: the address of the Hub comes before its first answer. No test
+# can reach another Hub, and none sees this user's cache or token.
+STATE = Path(tempfile.mkdtemp(prefix="dlfa-tests-"))
+atexit.register(shutil.rmtree, STATE, ignore_errors=True)
+HUB = HubServer(STATE / "hub")
+os.environ["HF_ENDPOINT"] = HUB.url
+os.environ["HF_HOME"] = str(STATE / "home")
+os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_ASSETS_CACHE", "HF_MODULES_CACHE"):
+    os.environ.pop(_name, None)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -165,3 +181,31 @@ def python(*arguments: str, check: bool = True, **env: str) -> subprocess.Comple
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """The function `python`, for tests that need a process of their own."""
     return python
+
+
+@pytest.fixture(scope="session")
+def hub_server() -> Iterator[HubServer]:
+    """The Hub of this session; it keeps what a test publishes, so a repository's name is a test's own."""
+    with HUB:
+        yield HUB
+
+
+@pytest.fixture
+def hub(hub_server: HubServer) -> Iterator[HubServer]:
+    """The Hub, with an empty log and without faults, and this process online with a token that writes."""
+    hub_server.faults.clear()
+    with online():
+        yield hub_server
+    hub_server.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A stranger's virtual environment: the libraries of this one, without our package."""
+    return Environment(tmp_path_factory.mktemp("bare"), package=False)
+
+
+@pytest.fixture(scope="session")
+def package_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A virtual environment with our package."""
+    return Environment(tmp_path_factory.mktemp("installed"), package=True)

@@ -1,0 +1,399 @@
+"""What was published loads on a stranger's machine: fresh process, empty cache, without our package, over HTTP.
+
+Each fact of `remote-code.md` that the travelling files rely on is tested here or in `test_security.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import HfApi
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers.dynamic_module_utils import get_imports, get_relative_imports
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
+
+from .backbones import MODEL_CLASSES
+from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
+from .online import ROOT, Environment, online
+
+CODE = {path.name for path in (ROOT / "modeling_dlfa").glob("*_dlfa.py")}
+AUTO_MAP = {
+    "AutoConfig": "configuration_dlfa.DlfaConfig",
+    "AutoModel": "modeling_dlfa.DlfaModel",
+    "AutoModelForSequenceClassification": "modeling_dlfa.DlfaForSequenceClassification",
+    "AutoModelForTokenClassification": "modeling_dlfa.DlfaForTokenClassification",
+}
+REPOS = {
+    DlfaModel: "org/remote-base",
+    DlfaForSequenceClassification: "org/remote-sequence",
+    DlfaForTokenClassification: "org/remote-token",
+}
+SEQUENCE = REPOS[DlfaForSequenceClassification]
+IDS = [[2, 9, 8, 3, 7, 11, 3], [2, 20, 3, 0, 0, 0, 0]]
+MASK = [[1] * 7, [1] * 3 + [0] * 4]
+ROWS = [json.dumps(IDS), json.dumps(MASK)]
+SENTENCE = "the cat sleeps today"
+
+
+def lively(model: PreTrainedModel, seed: int = 0) -> Any:
+    """Fills every weight so that no zero or one hides an error."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.3)
+    return model.eval()
+
+
+@torch.no_grad()
+def outputs(model: PreTrainedModel) -> list[Any]:
+    output = model(torch.tensor(IDS), torch.tensor(MASK), return_dict=True)
+    return (output["last_hidden_state"] if isinstance(model, DlfaModel) else output["logits"]).tolist()
+
+
+@dataclass(frozen=True)
+class Published:
+    """The models as they were before publishing, and what they computed."""
+
+    models: dict[type, Any]
+    results: dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+def published(hub_server: HubServer, tiny_encoder: Path) -> Published:
+    """Pushes a model of each class by `push_to_hub` alone; the classifier's repository gets its tokenizer too."""
+    models, results = {}, {}
+    with online():
+        for seed, model_class in enumerate(MODEL_CLASSES):
+            model = lively(model_class.from_backbone(tiny_encoder, fusion_layers=1, num_labels=3), seed)
+            model.push_to_hub(REPOS[model_class], commit_message="First weights")
+            models[model_class], results[REPOS[model_class]] = model, outputs(model)
+        AutoTokenizer.from_pretrained(tiny_encoder).push_to_hub(SEQUENCE)
+    return Published(models, results)
+
+
+def read(hub: HubServer, repo_id: str, path: str, revision: str = "main") -> bytes:
+    file = hub.repository("models", repo_id).commit(revision).file(path)
+    return hub.objects.path(file.sha256).read_bytes()
+
+
+# What is published
+
+
+@pytest.mark.parametrize("model_class", MODEL_CLASSES)
+def test_push_to_hub_alone_gives_a_whole_repository(
+    published: Published, hub: HubServer, model_class: type, tmp_path: Path
+) -> None:
+    commits = hub.repository("models", REPOS[model_class]).history("main")
+    pushed = next(commit for commit in commits if commit.title == "First weights")
+    files = set(pushed.files)
+    assert files == {".gitattributes", "README.md", "config.json", "model.safetensors"} | CODE
+    config = json.loads(read(hub, REPOS[model_class], "config.json"))
+    assert config["auto_map"] == AUTO_MAP and config["model_type"] == "dlfa"
+    assert "dlfa" not in CONFIG_MAPPING_NAMES  # A stock class would be loaded in silence, without trust.
+    published.models[model_class].save_pretrained(tmp_path)
+    for name in files - {".gitattributes", "README.md"}:
+        assert (tmp_path / name).read_bytes() == read(hub, REPOS[model_class], name), name
+
+
+@pytest.mark.parametrize("name", sorted(CODE))
+def test_the_travelling_files_need_each_other_torch_and_transformers_alone(name: str) -> None:
+    path = ROOT / "modeling_dlfa" / name
+    # As transformers reads them: by regular expressions, in docstrings too, and from one flat folder.
+    assert {f"{module}.py" for module in get_relative_imports(path)} <= CODE
+    assert set(get_imports(path)) - sys.stdlib_module_names <= {"torch", "transformers"}
+
+
+def test_the_entry_file_imports_all_others_itself() -> None:
+    # From a local folder transformers 4 copies no further.
+    direct = {f"{name}.py" for name in get_relative_imports(ROOT / "modeling_dlfa" / "modeling_dlfa.py")}
+    assert direct == CODE - {"modeling_dlfa.py"}
+
+
+# What a stranger loads
+
+LOAD = """
+import json, sys, torch
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import AutoTokenizer, pipeline
+base, sequence, token, sentence, ids, mask = sys.argv[1:]
+ids, mask = torch.tensor(json.loads(ids)), torch.tensor(json.loads(mask))
+trust = {"trust_remote_code": True}
+with torch.no_grad():
+    states = AutoModel.from_pretrained(base, **trust)(ids, mask).last_hidden_state
+    classifier = AutoModelForSequenceClassification.from_pretrained(sequence, **trust)
+    tagger = AutoModelForTokenClassification.from_pretrained(token, **trust)
+    results = {base: states, sequence: classifier(ids, mask).logits, token: tagger(ids, mask).logits}
+    trunk = AutoModel.from_pretrained(sequence, **trust)(ids, mask).last_hidden_state
+    kept = torch.equal(trunk, classifier.dlfa(ids, mask).last_hidden_state)
+eager = AutoModelForSequenceClassification.from_pretrained(sequence, attn_implementation="eager", **trust)
+pipe = pipeline("text-classification", model=sequence, top_k=None, **trust)
+scores = pipe(sentence)
+half = AutoModelForSequenceClassification.from_pretrained(sequence, dtype=torch.float16, **trust)
+print(json.dumps({
+    "results": {name: value.tolist() for name, value in results.items()},
+    "kept": kept,
+    "scores": {entry["label"]: entry["score"] for entry in (scores[0] if isinstance(scores[0], list) else scores)},
+    "module": type(classifier).__module__,
+    "config": [type(AutoConfig.from_pretrained(token, **trust)).__name__, eager.config.fusion_layers],
+    "attention": [m.dlfa.backbone.config._attn_implementation for m in (classifier, eager)],
+    "dtypes": [str(classifier.dtype), str(half.dtype), str(half.dlfa.fusion.local_branch.expand.weight.dtype)],
+    "package": "modeling_dlfa" in sys.modules,
+}))
+"""
+
+
+def load(environment: Environment, home: Path, hub: HubServer | None, before: str = "") -> Any:
+    arguments = [*REPOS.values(), SENTENCE, *ROWS]
+    return environment.run(before + LOAD, *arguments, home=home, hub=hub, offline=hub is None).value
+
+
+@pytest.fixture(scope="module")
+def stranger(
+    published: Published,
+    hub_server: HubServer,
+    bare_environment: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, Any]:
+    """A stranger's home after they loaded everything, and what they saw."""
+    home = tmp_path_factory.mktemp("stranger")
+    return home, load(bare_environment, home, hub_server)
+
+
+def test_a_stranger_gets_the_same_logits_bit_for_bit(published: Published, stranger: tuple[Path, Any]) -> None:
+    seen = stranger[1]
+    assert seen["results"] == published.results
+    assert not seen["package"] and seen["module"].startswith("transformers_modules.")
+    assert seen["kept"] and seen["config"] == ["DlfaConfig", [1]]
+
+
+def test_attention_and_dtype_reach_the_backbone_of_a_stranger(stranger: tuple[Path, Any]) -> None:
+    assert stranger[1]["attention"] == ["sdpa", "eager"]
+    assert stranger[1]["dtypes"] == ["torch.float32", "torch.float16", "torch.float16"]
+
+
+def test_the_pipeline_scores_what_the_model_computes(
+    published: Published, stranger: tuple[Path, Any], tiny_encoder: Path
+) -> None:
+    model = published.models[DlfaForSequenceClassification]
+    inputs = AutoTokenizer.from_pretrained(tiny_encoder)(SENTENCE, return_tensors="pt")
+    expected = model(**inputs).logits.softmax(-1)[0].tolist()
+    scores = stranger[1]["scores"]
+    assert [scores[f"LABEL_{index}"] for index in range(3)] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_cache_is_enough_offline(
+    published: Published, stranger: tuple[Path, Any], bare_environment: Environment
+) -> None:
+    home, first = stranger
+    assert load(bare_environment, home, None) == first
+
+
+def test_the_installed_package_gives_the_same(
+    published: Published, hub: HubServer, stranger: tuple[Path, Any], package_environment: Environment, tmp_path: Path
+) -> None:
+    seen = load(package_environment, tmp_path, hub, before="import modeling_dlfa\n")
+    assert seen["package"]
+    # v5 takes the installed classes even where trust is given, v4 the repository's.
+    same = [key for key in seen if key not in ("package", "module")]
+    assert {key: seen[key] for key in same} == {key: stranger[1][key] for key in same}
+
+
+WITHOUT_TRUST = """
+import json, sys
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import pipeline
+calls = [AutoConfig.from_pretrained, AutoModel.from_pretrained, AutoModelForSequenceClassification.from_pretrained,
+         AutoModelForTokenClassification.from_pretrained, lambda repo: pipeline("text-classification", model=repo)]
+messages = []
+for call in calls:
+    try:
+        messages.append(f"loaded {call(sys.argv[1])}")
+    except ValueError as error:
+        messages.append(str(error))
+print()  # After the prompts.
+print(json.dumps([messages, [name for name in sys.modules if name.endswith("_dlfa")]]))
+"""
+
+
+def test_without_trust_the_library_refuses_and_runs_nothing(
+    published: Published, hub: HubServer, bare_environment: Environment, tmp_path: Path
+) -> None:
+    messages, modules = bare_environment.run(WITHOUT_TRUST, SEQUENCE, home=tmp_path, hub=hub).value
+    assert len(messages) == 5 and modules == []
+    for message in messages:
+        assert "contains custom code" in message and "pass the argument `trust_remote_code=True`" in message
+
+
+# Revisions
+
+PLACES = """
+import json, sys, torch
+from transformers import AutoModelForSequenceClassification
+ids, mask, *places = sys.argv[1:]
+ids, mask = torch.tensor(json.loads(ids)), torch.tensor(json.loads(mask))
+results = []
+for repo, _, revision in (place.partition("@") for place in places):
+    pinned = {"revision": revision} if revision else {}
+    model = AutoModelForSequenceClassification.from_pretrained(repo, trust_remote_code=True, **pinned)
+    with torch.no_grad():
+        results.append(model(ids, mask).logits.tolist())
+print(json.dumps(results))
+"""
+
+
+def test_a_pinned_revision_keeps_its_weights_and_its_code(
+    published: Published, hub: HubServer, bare_environment: Environment, tmp_path: Path
+) -> None:
+    repo, api = "org/remote-pinned", HfApi()
+    old, new = (lively(DlfaForSequenceClassification(published.models[DlfaModel].config), seed) for seed in (7, 8))
+    old.push_to_hub(repo)
+    first = api.model_info(repo).sha
+    assert first is not None
+    api.create_tag(repo, tag="v1")
+    new.save_pretrained(tmp_path / "new")
+    code = tmp_path / "new" / "modeling_dlfa.py"
+    changed = code.read_text().replace("logits = self.classifier(", "logits = 2 * self.classifier(")
+    assert changed != code.read_text()
+    code.write_text(changed)
+    api.upload_folder(repo_id=repo, folder_path=tmp_path / "new")
+    doubled = (2 * torch.tensor(outputs(new))).tolist()
+    places = [f"{repo}@{first}", repo, f"{repo}@v1", f"{repo}@{first[:7]}", f"{repo}@main"]
+    seen = bare_environment.run(PLACES, *ROWS, *places, home=tmp_path / "home", hub=hub).value
+    assert seen == [outputs(old), doubled, outputs(old), outputs(old), doubled]
+
+
+def test_private_repositories_need_a_token(published: Published, hub: HubServer) -> None:
+    repo, model = "org/remote-private", published.models[DlfaForSequenceClassification]
+    model.push_to_hub(repo, private=True)
+    assert HfApi().model_info(repo).private is True
+    for token in (False, STRANGER_TOKEN):
+        with pytest.raises(OSError, match="is not a local folder and is not a valid model identifier"):
+            AutoModelForSequenceClassification.from_pretrained(repo, token=token)
+    loaded = AutoModelForSequenceClassification.from_pretrained(repo, token=READ_TOKEN)
+    assert outputs(loaded) == published.results[SEQUENCE]
+
+
+def test_branches_pull_requests_and_messages_are_those_of_the_client(published: Published, hub: HubServer) -> None:
+    repo, api = "org/remote-branches", HfApi()
+    model = published.models[DlfaForSequenceClassification]
+    model.push_to_hub(repo)
+    head = api.model_info(repo).sha
+    other = lively(DlfaForSequenceClassification(model.config), 5)
+    other.push_to_hub(repo, revision="trial", commit_message="Try it", commit_description="At length")
+    proposed = other.push_to_hub(repo, create_pr=True)
+    assert api.model_info(repo).sha == head and proposed.pr_revision == "refs/pr/1"
+    commit = api.list_repo_commits(repo, revision="trial")[0]
+    assert (commit.title, commit.message) == ("Try it", "At length")
+    weights = {revision: read(hub, repo, "model.safetensors", revision) for revision in ("main", "trial", "refs/pr/1")}
+    assert weights["main"] != weights["trial"] == weights["refs/pr/1"]
+    sums = json.loads(read(hub, repo, "config.json", "trial"))["weights_sha256"]
+    assert sums != json.loads(read(hub, repo, "config.json"))["weights_sha256"]
+
+
+def test_saving_with_push_to_hub_pushes_what_is_saved(published: Published, hub: HubServer, tmp_path: Path) -> None:
+    model = published.models[DlfaForSequenceClassification]
+    model.save_pretrained(tmp_path / "here", push_to_hub=True, repo_id="org/remote-saved", commit_message="Both")
+    for name in ("config.json", "model.safetensors", *CODE):
+        assert (tmp_path / "here" / name).read_bytes() == read(hub, "org/remote-saved", name)
+    assert HfApi().list_repo_commits("org/remote-saved")[0].title == "Both"
+
+
+# A stranger's own work
+
+TUNE = """
+import json, sys, torch
+from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
+repo, new, ids, mask = sys.argv[1:]
+model = AutoModelForSequenceClassification.from_pretrained(
+    repo, trust_remote_code=True, num_labels=4, ignore_mismatched_sizes=True
+)
+ids, mask = torch.tensor(json.loads(ids)), torch.tensor(json.loads(mask))
+rows = [{"input_ids": ids[row % 2], "attention_mask": mask[row % 2], "labels": row % 2} for row in range(8)]
+before = model.dlfa.fusion.local_branch.expand.weight.clone()
+arguments = TrainingArguments("out", max_steps=3, report_to=[], use_cpu=True, save_strategy="no", learning_rate=1e-2)
+trainer = Trainer(model, arguments, train_dataset=rows)
+trainer.train()
+assert not torch.equal(before, model.dlfa.fusion.local_branch.expand.weight)
+trainer.save_model("saved")
+model.push_to_hub(new)
+with torch.no_grad():
+    print(json.dumps(model.eval()(ids, mask).logits.tolist()))
+"""
+
+
+def test_a_stranger_tunes_saves_and_pushes_again(
+    published: Published, hub: HubServer, bare_environment: Environment, tmp_path: Path
+) -> None:
+    new = "org/remote-tuned"
+    tuned = bare_environment.run(TUNE, SEQUENCE, new, *ROWS, home=tmp_path / "a", hub=hub, token=WRITE_TOKEN).value
+    config = json.loads(read(hub, new, "config.json"))
+    assert config["auto_map"] == AUTO_MAP and len(config["id2label"]) == 4
+    saved = tmp_path / "a" / "saved"
+    for name in CODE:
+        source = (ROOT / "modeling_dlfa" / name).read_bytes()
+        assert read(hub, new, name) == source == (saved / name).read_bytes()
+    assert (saved / "model.safetensors").read_bytes() == read(hub, new, "model.safetensors")
+    # Someone else loads it, from the Hub and from the folder.
+    seen = bare_environment.run(PLACES, *ROWS, new, saved, home=tmp_path / "b", hub=hub)
+    assert seen.value == [tuned, tuned]
+    ours = DlfaForSequenceClassification.from_pretrained(saved)
+    assert outputs(ours) == tuned
+
+
+# Without any route
+
+ALONE = """
+import fcntl, json, os, socket, struct, subprocess, sys
+root, state, server_python, python, home, code, *arguments = sys.argv[1:]
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:  # Brings the new namespace's loopback up.
+    fcntl.ioctl(probe, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))
+try:
+    socket.create_connection(("192.0.2.1", 80), 1)
+    sys.exit("there is a route")
+except OSError:
+    pass
+command = [server_python, "-m", "tests.hub", "--root", state]
+hub = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+os.environ["HF_ENDPOINT"] = hub.stdout.readline().strip()
+process = subprocess.run([python, "-c", code, *arguments], cwd=home)
+hub.kill()
+sys.exit(process.returncode)
+"""
+
+
+@pytest.fixture
+def namespace() -> Iterator[list[str]]:
+    """The command that runs another one in a network of its own."""
+    command = ["unshare", "--net", "--map-root-user"]
+    if shutil.which("unshare") is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no unshare that makes a network namespace: the guard inside Python has to do")
+    yield command
+
+
+def test_a_machine_without_a_network_loads_from_a_restarted_hub(
+    published: Published, hub: HubServer, bare_environment: Environment, namespace: list[str], tmp_path: Path
+) -> None:
+    shutil.copytree(hub.root, tmp_path / "state")
+    home = tmp_path / "home"
+    home.mkdir()
+    places = [ROOT, tmp_path / "state", sys.executable, bare_environment.python, home]
+    process = subprocess.run(
+        [*namespace, sys.executable, "-c", ALONE, *map(str, places), PLACES, *ROWS, SEQUENCE],
+        env=bare_environment.variables(home, None, None, offline=False),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0, process.stderr[-4000:]
+    assert json.loads(process.stdout.strip().splitlines()[-1]) == [published.results[SEQUENCE]]

@@ -1,0 +1,396 @@
+"""Loading runs no code but the reviewed files, reads no weights but safetensors, and never makes weights up."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import HfApi, hf_hub_download
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    BertModel,
+)
+
+from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
+from modeling_dlfa.configuration_dlfa import UNTRUSTED_KEYS, UNTRUSTED_OUTER_KEYS
+
+from .backbones import MODEL_CLASSES, build, dlfa_config
+from .hub import HubServer
+from .online import Environment
+
+SEQUENCE = DlfaForSequenceClassification
+# What a stranger might write for each key.
+POISON: dict[str, Any] = {
+    "_attn_implementation": "stranger/kernel",
+    "_attn_implementation_internal": "stranger/kernel",
+    "_experts_implementation": "stranger/kernel",
+    "_experts_implementation_internal": "stranger/kernel",
+    "attn_implementation": "stranger/kernel",
+    "auto_map": {"AutoConfig": "stranger/repo--evil.Config", "AutoModel": "stranger/repo--evil.Model"},
+    "custom_pipelines": {"text-classification": {"impl": "stranger/repo--evil.Pipe", "pt": ["AutoModel"]}},
+    "experts_implementation": "stranger/kernel",
+    "fusion_config": {"stranger/fusion": True},
+    "quantization_config": {"quant_method": "stranger"},
+    "transformers_weights": "adapter_model.bin",
+    "trust_remote_code": True,
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    build(SEQUENCE, "bert").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """A checkpoint that a test may spoil."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+# A stranger's config
+
+
+def test_every_untrusted_key_is_tested() -> None:
+    assert set(POISON) == set(UNTRUSTED_KEYS)
+
+
+@pytest.mark.parametrize("key", UNTRUSTED_KEYS)
+@pytest.mark.parametrize("deeper", [False, True])
+def test_a_nested_key_cannot_name_code_or_files(copy: Path, key: str, deeper: bool) -> None:
+    inner = {"text_config": {key: POISON[key]}} if deeper else {key: POISON[key]}
+    edit(copy, lambda values: values["backbone_config"].update(inner))
+    model = AutoModelForSequenceClassification.from_pretrained(copy)
+    assert "stranger" not in json.dumps(model.config.to_dict()) and "adapter_model" not in repr(model.config)
+    assert model.dlfa.backbone.config._attn_implementation == "sdpa"
+    assert not hasattr(model.dlfa.backbone.config, "trust_remote_code")
+
+
+@pytest.mark.parametrize("key", (*UNTRUSTED_OUTER_KEYS, "auto_map"))
+def test_an_outer_key_cannot_name_code_or_files(copy: Path, key: str) -> None:
+    pickle.dump({}, (copy / "adapter_model.bin").open("wb"))
+    edit(copy, lambda values: values.update({key: POISON[key]}))
+    model = AutoModelForSequenceClassification.from_pretrained(copy)
+    assert "stranger" not in json.dumps(model.config.to_dict()) and "adapter_model" not in repr(model.config)
+    assert model.config._attn_implementation == "sdpa"
+    assert model.config.auto_map == dlfa_config("bert").auto_map
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("stranger/encoder", "backbone_config is str"),
+        ({"model_type": "stranger"}, "part of the transformers library"),
+        ({"auto_map": POISON["auto_map"]}, "part of the transformers library"),
+        ({"model_type": "dlfa", "backbone_config": {"model_type": "bert"}}, "part of the transformers library"),
+        ({"model_type": "timm_backbone", "backbone": "stranger/encoder"}, "no bidirectional text encoder"),
+        (["bert"], "backbone_config is list"),
+    ],
+)
+def test_a_backbone_that_is_no_library_encoder_is_refused(copy: Path, backbone: Any, message: str) -> None:
+    edit(copy, lambda values: values.update(backbone_config=backbone))
+    for load in (AutoConfig.from_pretrained, AutoModel.from_pretrained, SEQUENCE.from_pretrained):
+        with pytest.raises((ValueError, TypeError), match=message):
+            load(copy)
+
+
+def test_a_name_in_the_config_fetches_nothing(copy: Path, hub: HubServer) -> None:
+    names = {"_name_or_path": "stranger/encoder", "backbone": "stranger/encoder", "use_pretrained_backbone": True}
+    edit(copy, lambda values: values["backbone_config"].update(names))
+    edit(copy, lambda values: values.update(names))
+    SEQUENCE.from_pretrained(copy)
+    assert hub.requests("stranger") == []
+
+
+def test_a_plain_encoders_config_cannot_choose_kernels_or_files(hub: HubServer, tmp_path: Path) -> None:
+    BertModel(dlfa_config("bert").backbone_config).save_pretrained(tmp_path)
+    pickle.dump({}, (tmp_path / "adapter_model.bin").open("wb"))
+    edit(tmp_path, lambda values: values.update({key: POISON[key] for key in POISON if key != "auto_map"}))
+    edit(tmp_path, lambda values: values.pop("quantization_config"))
+    model = SEQUENCE.from_backbone(tmp_path, fusion_layers=1)
+    assert model.dlfa.backbone.config._attn_implementation == "sdpa"
+    assert "stranger" not in json.dumps(model.config.to_dict()) and hub.requests("stranger") == []
+
+
+QUIET = """
+import json
+import modeling_dlfa
+from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification
+from transformers import BertConfig
+config = DlfaConfig(BertConfig(num_hidden_layers=2, hidden_size=16, num_attention_heads=2, intermediate_size=16))
+DlfaForSequenceClassification(config)
+import os
+print(json.dumps(sorted(os.listdir())))
+"""
+
+
+def test_importing_and_building_reach_for_nothing(
+    package_environment: Environment, hub: HubServer, tmp_path: Path
+) -> None:
+    left = package_environment.run(QUIET, home=tmp_path, hub=hub).value
+    assert left == [] and hub.requests() == []
+
+
+# Weights
+
+
+class _Marks:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def spoil_data(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1000] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def spoil_header(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[40] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def truncate(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+
+
+def empty(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [spoil_data, spoil_header, truncate, empty])
+def test_damaged_weights_are_an_error(copy: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(copy)
+    for load in (AutoModel.from_pretrained, AutoModelForSequenceClassification.from_pretrained):
+        with pytest.raises(ValueError, match=r"model.safetensors of .* is damaged: its sha256"):
+            load(copy)
+
+
+def test_weights_changed_on_purpose_load_without_the_sum(copy: Path) -> None:
+    weights = load_file(copy / "model.safetensors")
+    weights["classifier.bias"] += 1
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="deletes 'weights_sha256' in config.json"):
+        SEQUENCE.from_pretrained(copy)
+    edit(copy, lambda values: values.pop("weights_sha256"))
+    model = SEQUENCE.from_pretrained(copy)
+    assert torch.equal(model.classifier.bias, weights["classifier.bias"])
+    model.save_pretrained(copy)
+    assert SEQUENCE.from_pretrained(copy).config.to_dict().get("weights_sha256") is None
+
+
+def test_sums_do_not_outlive_their_weights(copy: Path, tmp_path: Path) -> None:
+    model = SEQUENCE.from_pretrained(copy)
+    model.config.save_pretrained(tmp_path / "config")
+    assert "weights_sha256" not in json.loads((tmp_path / "config" / "config.json").read_text())
+    with torch.no_grad():
+        model.classifier.bias.add_(1)
+    model.save_pretrained(copy)
+    assert torch.equal(SEQUENCE.from_pretrained(copy).classifier.bias, model.classifier.bias)
+
+
+@pytest.mark.parametrize("variant", [None, "fp16"])
+def test_shards_and_variants_are_summed_and_must_all_be_there(tmp_path: Path, variant: str | None) -> None:
+    model = build(SEQUENCE, "bert")
+    model.save_pretrained(tmp_path, max_shard_size="20KB", variant=variant)
+    shards = sorted(tmp_path.glob("*.safetensors"))
+    assert len(shards) > 2 and not (tmp_path / "model.safetensors").exists()
+    again = SEQUENCE.from_pretrained(tmp_path, variant=variant)
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
+    content = shards[1].read_bytes()
+    shards[1].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=f"{shards[1].name} of .* is damaged"):
+        SEQUENCE.from_pretrained(tmp_path, variant=variant)
+    shards[1].unlink()
+    with pytest.raises(OSError, match=shards[1].name):
+        SEQUENCE.from_pretrained(tmp_path, variant=variant)
+
+
+@pytest.mark.parametrize("sharded", [False, True])
+def test_a_pickle_is_not_read(checkpoint: Path, tmp_path: Path, sharded: bool) -> None:
+    shutil.copy(checkpoint / "config.json", tmp_path)
+    name = "pytorch_model-00001-of-00001.bin" if sharded else "pytorch_model.bin"
+    torch.save({"classifier.bias": _Marks(tmp_path / "ran")}, tmp_path / name)
+    if sharded:
+        index = {"metadata": {}, "weight_map": {"classifier.bias": name}}
+        (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    for load in (AutoModel.from_pretrained, SEQUENCE.from_pretrained):
+        with pytest.raises(ValueError, match=r"has no model.safetensors. DLFA reads no other weights"):
+            load(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_encoders_pickle_is_not_read(tmp_path: Path) -> None:
+    bert = BertModel(dlfa_config("bert").backbone_config)
+    bert.config.save_pretrained(tmp_path)
+    torch.save(bert.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"has no model.safetensors. DLFA reads no other weights"):
+        SEQUENCE.from_backbone(tmp_path, fusion_layers=1)
+
+
+@pytest.mark.parametrize("values", [{"use_safetensors": False}, {"gguf_file": "m.gguf"}, {"from_tf": True}])
+def test_other_formats_cannot_be_asked_for(checkpoint: Path, values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"DLFA reads safetensors alone; leave out {next(iter(values))}"):
+        SEQUENCE.from_pretrained(checkpoint, **values)
+
+
+def test_no_pickle_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="DLFA writes safetensors alone"):
+        build(SEQUENCE, "bert").save_pretrained(tmp_path, safe_serialization=False)
+    assert not list(tmp_path.iterdir())
+
+
+# All weights, and no others
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    """Changes the weights as someone does who knows of the sums."""
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    edit(folder, lambda values: values.pop("weights_sha256", None))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["dlfa.backbone.encoder.layer.1.output.dense.weight", "dlfa.fusion.global_branch.squeeze.bias", "classifier.bias"],
+)
+def test_missing_weights_are_an_error(copy: Path, key: str) -> None:
+    rewrite(copy, lambda weights: weights.pop(key))
+    with pytest.raises(ValueError, match=rf"does not fit DlfaForSequenceClassification: it lacks {key}"):
+        SEQUENCE.from_pretrained(copy)
+
+
+def test_weights_too_many_are_an_error(copy: Path) -> None:
+    rewrite(copy, lambda weights: weights.update({"dlfa.fusion.extra": torch.zeros(2)}))
+    for load in (AutoModel.from_pretrained, SEQUENCE.from_pretrained):
+        with pytest.raises(ValueError, match=r"does not fit \w+: it also has (dlfa\.)?fusion\.extra"):
+            load(copy, ignore_mismatched_sizes=True)
+
+
+def test_another_fusion_is_an_error(copy: Path) -> None:
+    edit(copy, lambda values: values.update(fusion="concat"))
+    with pytest.raises(ValueError, match=r"lacks dlfa\.fusion\.primary.*also has dlfa\.fusion\.global_branch"):
+        SEQUENCE.from_pretrained(copy)
+
+
+def test_a_new_head_is_asked_for(copy: Path) -> None:
+    with pytest.raises((RuntimeError, ValueError), match="ignore_mismatched_sizes|size mismatch"):
+        SEQUENCE.from_pretrained(copy, num_labels=5)
+    old = SEQUENCE.from_pretrained(copy)
+    new = SEQUENCE.from_pretrained(copy, num_labels=5, ignore_mismatched_sizes=True)
+    assert new.classifier.weight.shape[0] == 5
+    trunk = new.dlfa.state_dict()
+    assert all(torch.equal(value, trunk[key]) for key, value in old.dlfa.state_dict().items())
+
+
+def test_sizes_of_the_body_are_never_ignored(copy: Path) -> None:
+    edit(copy, lambda values: values["backbone_config"].update(vocab_size=70))
+    with pytest.raises(ValueError, match="has another size for .*word_embeddings"):
+        SEQUENCE.from_pretrained(copy, ignore_mismatched_sizes=True)
+
+
+@pytest.mark.parametrize("saved", MODEL_CLASSES)
+@pytest.mark.parametrize("loaded", MODEL_CLASSES)
+def test_a_head_that_the_checkpoint_has_not_is_asked_for(saved: type, loaded: type, tmp_path: Path) -> None:
+    build(saved, "bert").save_pretrained(tmp_path)
+    lacking = (saved is DlfaModel and loaded is not DlfaModel) or (
+        saved is DlfaForTokenClassification and loaded is SEQUENCE
+    )
+    if lacking:
+        with pytest.raises(ValueError, match="lacks .* ignore_mismatched_sizes=True starts with a new head"):
+            loaded.from_pretrained(tmp_path)
+    model = loaded.from_pretrained(tmp_path, ignore_mismatched_sizes=lacking)
+    assert not any(parameter.is_meta or parameter.isnan().any() for parameter in model.parameters())
+
+
+# Files that are not there
+
+
+def published(api: HfApi, folder: Path, name: str) -> str:
+    repo = f"org/security-{name}"
+    api.create_repo(repo)
+    api.upload_folder(repo_id=repo, folder_path=folder)
+    return repo
+
+
+def test_a_pickle_on_the_hub_is_not_fetched(hub: HubServer, copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    torch.save({"classifier.bias": torch.zeros(3)}, copy / "pytorch_model.bin")
+    repo = published(HfApi(), copy, "pickle")
+    hub.faults.clear()
+    with pytest.raises(ValueError, match=f"{repo} has no model.safetensors"):
+        SEQUENCE.from_pretrained(repo)
+    assert hub.requests("safetensors") and not hub.requests(r"\.bin")
+
+
+def test_damage_on_the_way_is_found_and_mended(hub: HubServer, copy: Path) -> None:
+    repo = published(HfApi(), copy, "damaged")
+    SEQUENCE.from_pretrained(repo)
+    blob = Path(hf_hub_download(repo, "model.safetensors")).resolve()
+    content = blob.read_bytes()
+    blob.write_bytes(content[:-5] + bytes([content[-5] ^ 4]) + content[-4:])
+    with pytest.raises(ValueError, match="from the Hub by force_download=True"):
+        SEQUENCE.from_pretrained(repo)
+    SEQUENCE.from_pretrained(repo, force_download=True)
+    SEQUENCE.from_pretrained(repo)
+
+
+MISSING = """
+import json, sys
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+code, shards, tokenizer = sys.argv[1:]
+trust = {"trust_remote_code": True}
+messages = []
+for call in (
+    lambda: AutoModelForSequenceClassification.from_pretrained(code, **trust),
+    lambda: AutoModelForSequenceClassification.from_pretrained(shards, **trust),
+    lambda: AutoTokenizer.from_pretrained(tokenizer, **trust),
+    lambda: pipeline("text-classification", model=tokenizer, **trust),
+):
+    try:
+        messages.append(f"loaded {call()}")
+    except Exception as error:
+        messages.append(f"{type(error).__name__}: {error}")
+print()
+print(json.dumps(messages))
+"""
+
+
+def test_missing_files_on_the_hub_are_named(
+    hub: HubServer, copy: Path, bare_environment: Environment, tmp_path: Path
+) -> None:
+    api = HfApi()
+    code, tokenizer = published(api, copy, "no-code"), published(api, copy, "no-tokenizer")
+    api.delete_file("weights_dlfa.py", code)
+    build(SEQUENCE, "bert").save_pretrained(tmp_path / "shards", max_shard_size="20KB")
+    shards = published(api, tmp_path / "shards", "no-shard")
+    gone = sorted(path.name for path in (tmp_path / "shards").glob("*.safetensors"))[1]
+    api.delete_file(gone, shards)
+    messages = bare_environment.run(MISSING, code, shards, tokenizer, home=tmp_path / "home", hub=hub).value
+    assert "weights_dlfa.py" in messages[0] and gone in messages[1]
+    assert all("tokenizer" in message.lower() and "loaded" not in message for message in messages[2:]), messages[2:]
