@@ -64,7 +64,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--contrast_layer", type=int, default=4, help="where these two are to be alike")
     train.add_argument("--contrast_weight", type=float, default=0.5, help="of that loss beside the masked words'")
     train.add_argument("--mlm_probability", type=float, default=0.2)
-    train.add_argument("--tlm_probability", type=float, default=0.3)
+    train.add_argument("--tlm_probability", type=float, default=0.3, help="in one side of a pair")
+    train.add_argument("--tlm_other_probability", type=float, default=0.3, help="in the other side of a pair")
     train.add_argument("--reset_positions", type=float, default=0.5, help="share of pairs aligned by position")
     train.add_argument("--no_whole_words", action="store_true", help="mask pieces, not words")
     train.add_argument("--max_minutes", type=float, help="end with a checkpoint after so long")
@@ -172,6 +173,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         contrast_share=arguments.contrast_share,
         mlm_probability=arguments.mlm_probability,
         tlm_probability=arguments.tlm_probability,
+        tlm_other_probability=arguments.tlm_other_probability,
         reset_positions=arguments.reset_positions,
         whole_words=not arguments.no_whole_words,
         seed=arguments.seed,

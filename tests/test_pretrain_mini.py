@@ -324,7 +324,8 @@ class TestBatches:
         assert seen == {(False, False), (True, False), (True, True)}
 
     def test_whole_words_are_masked(self, packed: Packed) -> None:
-        batches = Batches(packed, batch_settings(mlm_probability=0.2, tlm_probability=0.4, contrast_share=0.0))
+        shares = {"mlm_probability": 0.2, "tlm_probability": 0.5, "tlm_other_probability": 0.3}
+        batches = Batches(packed, batch_settings(contrast_share=0.0, **shares))
         chosen, total, masked, kept = np.zeros(2), np.zeros(2), 0, 0
         for step in range(80):
             batch = batches[step]
@@ -348,6 +349,22 @@ class TestBatches:
             kept += (batch["input_ids"].ravel()[batch["positions"][real]] == batch["labels"][real]).sum()
         assert np.allclose(chosen / total, [0.2, 0.4], atol=0.03)
         assert abs(masked / chosen.sum() - 0.8) < 0.03 and abs(kept / chosen.sum() - 0.1) < 0.03
+
+    def test_one_side_of_a_pair_is_masked_more(self, packed: Packed) -> None:
+        batches = Batches(
+            packed, batch_settings(tlm_share=1.0, contrast_share=0.0, tlm_probability=1.0, tlm_other_probability=0.0)
+        )
+        sides = np.zeros(2)
+        for step in range(20):
+            batch = batches[step]
+            flat = np.zeros(batch["input_ids"].size, dtype=bool)
+            flat[batch["positions"][batch["labels"] != IGNORED]] = True
+            text = (batch["input_ids"] > 4) | flat.reshape(batch["input_ids"].shape)
+            for row, types, masked in zip(text, batch["token_type_ids"], flat.reshape(text.shape), strict=True):
+                assert masked[row & (types == 0)].all() != masked[row & (types == 1)].all()
+                assert len(np.unique(masked[row & (types == 0)])) == 1
+                sides[int(masked[row & (types == 1)].all())] += 1
+        assert 0.3 < sides[0] / sides.sum() < 0.7
 
 
 class TestAlignment:
