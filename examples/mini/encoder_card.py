@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 LICENCES = {
     "aligned15.tsv": "CC BY-SA 4.0 (NTREX-128, FLORES-200)",
     "aligned15-docs.tsv": "MIT, CC0 (course documentation, machine-translated)",
@@ -18,7 +20,7 @@ LICENCES = {
 POINTS = 12
 
 
-def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, hardware: str, commands: str) -> str:
+def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, hardware: str) -> str:
     """Fills the template beside this file.
 
     Args:
@@ -27,7 +29,6 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         results: `results.json` files of commands that trained on this encoder.
         figure: Where the loss curve lies, seen from the card.
         hardware: A sentence on the machine, which the record cannot know.
-        commands: The commands of the pre-training, Markdown.
 
     Returns:
         The card.
@@ -68,10 +69,9 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         "contrast_layer": training["contrast_layer"],
         "contrast_weight": training["contrast_weight"],
         "stages": stages,
-        "curve": curve[:: max(1, len(curve) // POINTS)] + curve[-1:],
+        "curve": [curve[index] for index in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))],
         "figure": figure,
         "hardware": hardware,
-        "commands": commands,
         "results": [{"title": table["title"], "table": markdown_table(table).rstrip()} for table in tables],
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
@@ -118,14 +118,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("card", type=Path)
     parser.add_argument("--results", type=Path, nargs="*", default=[], help="results.json of evaluations")
     parser.add_argument("--hardware", required=True, help="a sentence on the machine")
-    parser.add_argument("--commands", type=Path, required=True, help="Markdown file with the commands")
     arguments = parser.parse_args(argv)
     figure = Path("figures") / f"{arguments.card.stem}-loss.png"
     stages = json.loads((arguments.encoder / "pretraining.json").read_text(encoding="utf-8"))["stages"]
     plot_loss(loss_curve(stages), arguments.card.parent / figure)
-    commands = arguments.commands.read_text(encoding="utf-8").strip()
     name = arguments.card.stem
-    text = make_card(arguments.encoder, name, arguments.results, figure.as_posix(), arguments.hardware, commands)
+    text = make_card(arguments.encoder, name, arguments.results, figure.as_posix(), arguments.hardware)
     arguments.card.write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -286,6 +288,7 @@ class Training:
                 "training": asdict(self.settings),
                 "device": str(self.accelerator.device),
                 "torch": torch.__version__,
+                "command": shlex.join(["python", *sys.argv]),
                 "before": self.before,
             }
             save_checkpoint(self.folder, self.model, self.optimizer, progress | self.agreed)
