@@ -58,14 +58,14 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--warmup_steps", type=int, default=500)
     train.add_argument("--decay_steps", type=int, help="default: the last fifth of max_steps")
     train.add_argument("--learning_rate", type=float, default=1e-3)
+    train.add_argument("--embedding_rate", type=float, default=0.1, help="share of it for the word embeddings")
     train.add_argument("--weight_decay", type=float, default=0.01)
     train.add_argument("--tlm_share", type=float, default=0.4, help="share of draws: a sentence pair in a row")
     train.add_argument("--contrast_share", type=float, default=0.2, help="share of draws: a sentence pair in two rows")
     train.add_argument("--contrast_layer", type=int, default=4, help="where these two are to be alike")
     train.add_argument("--contrast_weight", type=float, default=0.5, help="of that loss beside the masked words'")
     train.add_argument("--mlm_probability", type=float, default=0.2)
-    train.add_argument("--tlm_probability", type=float, default=0.3, help="in one side of a pair")
-    train.add_argument("--tlm_other_probability", type=float, default=0.3, help="in the other side of a pair")
+    train.add_argument("--tlm_probability", type=float, default=0.3)
     train.add_argument("--reset_positions", type=float, default=0.5, help="share of pairs aligned by position")
     train.add_argument("--no_whole_words", action="store_true", help="mask pieces, not words")
     train.add_argument("--max_minutes", type=float, help="end with a checkpoint after so long")
@@ -123,16 +123,13 @@ def run_pack(arguments: argparse.Namespace) -> None:
 def run_init(arguments: argparse.Namespace) -> None:
     """Computes aligned word embeddings and writes `embeddings.npy`."""
     import numpy as np
-    from alignment import sentence_identity_vectors
-    from pretraining_data import Packed, occurrences
+    from alignment import usage_vectors
+    from pretraining_data import Packed
 
     packed = Packed.load(packed_path(arguments))
     if not len(packed.group_lengths):
         raise InputError("The packed text has no aligned sentences, which the stage init needs. Leave the stage out.")
-    pieces, groups = occurrences(packed)
-    vectors, known = sentence_identity_vectors(
-        pieces, groups, len(packed.starts_word), arguments.hidden_size, arguments.seed
-    )
+    vectors, known = usage_vectors(packed, arguments.hidden_size, arguments.seed)
     path = arguments.work_dir / "embeddings.npy"
     np.save(path, vectors.astype(np.float16))
     print(f"embeddings: {int(known.sum()):,} of {len(known):,} pieces from aligned sentences, {size(path)}")
@@ -164,6 +161,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         hidden_dropout_prob=arguments.dropout,
         attention_probs_dropout_prob=arguments.dropout,
         pad_token_id=packed.record["special"]["[PAD]"],
+        # Words of one meaning begin as one vector, which could not be told apart if it were also what predicts them.
+        tie_word_embeddings=False,
     )
     batches = BatchSettings(
         tokens=arguments.batch_tokens,
@@ -173,7 +172,6 @@ def run_train(arguments: argparse.Namespace) -> None:
         contrast_share=arguments.contrast_share,
         mlm_probability=arguments.mlm_probability,
         tlm_probability=arguments.tlm_probability,
-        tlm_other_probability=arguments.tlm_other_probability,
         reset_positions=arguments.reset_positions,
         whole_words=not arguments.no_whole_words,
         seed=arguments.seed,
@@ -183,6 +181,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         warmup_steps=arguments.warmup_steps,
         decay_steps=arguments.max_steps // 5 if arguments.decay_steps is None else arguments.decay_steps,
         learning_rate=arguments.learning_rate,
+        embedding_rate=arguments.embedding_rate,
         contrast_layer=arguments.contrast_layer,
         contrast_weight=arguments.contrast_weight,
         weight_decay=arguments.weight_decay,

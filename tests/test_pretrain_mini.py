@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path[:0] = [str(EXAMPLES), str(EXAMPLES / "mini")]
 
-from alignment import sentence_identity_vectors  # noqa: E402
+from alignment import usage_vectors  # noqa: E402
 from checkpoints import last_checkpoint, load_parts, load_state, save_parts  # noqa: E402
 from mini_tokenizer import sample_lines, shares, starts_word  # noqa: E402
 from pretrain_mini import main  # noqa: E402
@@ -24,6 +24,7 @@ from pretraining_batches import Batches, BatchSettings  # noqa: E402
 from pretraining_data import Packed, pairs  # noqa: E402
 from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast  # noqa: E402
 from pretraining_text import LANGUAGES, read_text  # noqa: E402
+from translation import translation_links  # noqa: E402
 
 from modeling_dlfa.errors import InputError  # noqa: E402
 
@@ -65,7 +66,7 @@ def packed(work: Path) -> Packed:
 def config(packed: Packed, **changes: int | float) -> BertConfig:
     settings = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     settings |= {"max_position_embeddings": 64, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
-    return BertConfig(vocab_size=len(packed.starts_word), **settings | changes)
+    return BertConfig(vocab_size=len(packed.starts_word), tie_word_embeddings=False, **settings | changes)
 
 
 def batch_settings(**changes: int | float | bool) -> BatchSettings:
@@ -324,8 +325,7 @@ class TestBatches:
         assert seen == {(False, False), (True, False), (True, True)}
 
     def test_whole_words_are_masked(self, packed: Packed) -> None:
-        shares = {"mlm_probability": 0.2, "tlm_probability": 0.5, "tlm_other_probability": 0.3}
-        batches = Batches(packed, batch_settings(contrast_share=0.0, **shares))
+        batches = Batches(packed, batch_settings(mlm_probability=0.2, tlm_probability=0.4, contrast_share=0.0))
         chosen, total, masked, kept = np.zeros(2), np.zeros(2), 0, 0
         for step in range(80):
             batch = batches[step]
@@ -350,39 +350,46 @@ class TestBatches:
         assert np.allclose(chosen / total, [0.2, 0.4], atol=0.03)
         assert abs(masked / chosen.sum() - 0.8) < 0.03 and abs(kept / chosen.sum() - 0.1) < 0.03
 
-    def test_one_side_of_a_pair_is_masked_more(self, packed: Packed) -> None:
-        batches = Batches(
-            packed, batch_settings(tlm_share=1.0, contrast_share=0.0, tlm_probability=1.0, tlm_other_probability=0.0)
-        )
-        sides = np.zeros(2)
-        for step in range(20):
-            batch = batches[step]
-            flat = np.zeros(batch["input_ids"].size, dtype=bool)
-            flat[batch["positions"][batch["labels"] != IGNORED]] = True
-            text = (batch["input_ids"] > 4) | flat.reshape(batch["input_ids"].shape)
-            for row, types, masked in zip(text, batch["token_type_ids"], flat.reshape(text.shape), strict=True):
-                assert masked[row & (types == 0)].all() != masked[row & (types == 1)].all()
-                assert len(np.unique(masked[row & (types == 0)])) == 1
-                sides[int(masked[row & (types == 1)].all())] += 1
-        assert 0.3 < sides[0] / sides.sum() < 0.7
-
 
 class TestAlignment:
-    def test_translations_are_near(self, work: Path, packed: Packed) -> None:
+    @pytest.fixture
+    def toy(self) -> Packed:
+        """600 sentences of 4 parts of speech of 8 words each, pieces 5 to 36; German is 40 more, in reverse order."""
         rng = np.random.default_rng(0)
-        words, groups = [], []
-        for group in range(300):
-            for word in rng.choice(40, 5, replace=False):
-                words += [word, word + 40]
-                groups += [group, group]
-        arrays = np.array(words), np.array(groups)
-        vectors, known = sentence_identity_vectors(*arrays, vocab_size=100, dimensions=16, seed=1)
-        assert known.tolist() == [True] * 80 + [False] * 20
-        unit = vectors[:80] / np.linalg.norm(vectors[:80], axis=1, keepdims=True)
-        nearest = (unit[:40] @ unit[40:].T).argmax(axis=1)
-        assert (nearest == np.arange(40)).mean() > 0.95
-        again, _ = sentence_identity_vectors(*arrays, vocab_size=100, dimensions=16, seed=1)
-        assert np.allclose(vectors, again, atol=1e-5)
+        kinds = np.array([[0, 1, 2, 0, 1], [0, 3, 1, 2, 3]])[rng.integers(2, size=600)]
+        english = 5 + 8 * kinds + rng.integers(8, size=kinds.shape)
+        sentences = np.stack([english, english[:, ::-1] + 40], axis=1).reshape(-1, 5)
+        spoken = [LANGUAGES.index("en"), LANGUAGES.index("de")] * 600
+        return Packed(
+            ids=sentences.ravel().astype(np.uint16),
+            lengths=np.full(1200, 5, dtype=np.uint16),
+            languages=np.array(spoken, dtype=np.uint8),
+            group_lengths=np.full(600, 2, dtype=np.uint8),
+            group_files=np.zeros(600, dtype=np.uint8),
+            members=np.arange(1200, dtype=np.uint32),
+            starts_word=np.ones(100, dtype=bool),
+            record={"groups": {"toy": 600}},
+        )
+
+    def test_translations_are_found(self, toy: Packed) -> None:
+        links = translation_links(toy, LANGUAGES.index("de"), np.random.default_rng(0))
+        best = {}
+        for english, foreign, count in zip(links.english, links.foreign, links.counts, strict=True):
+            best[foreign] = max(best.get(foreign, (0.0, 0)), (count, english))
+        assert {foreign: english for foreign, (_, english) in best.items()} == {45 + n: 5 + n for n in range(32)}
+
+    def test_words_used_alike_and_translations_are_near(self, toy: Packed) -> None:
+        vectors, known = usage_vectors(toy, 16, seed=1)
+        assert known.tolist() == [5 <= n < 37 or 45 <= n < 77 for n in range(100)]
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+        alike = vectors[5:37] @ vectors[5:37].T
+        kind = np.arange(32) // 8
+        assert alike[kind[:, None] == kind].mean() > alike[kind[:, None] != kind].mean() + 0.3
+        assert ((vectors[45:77] @ vectors[5:37].T).argmax(axis=1) == np.arange(32)).mean() > 0.9
+        again, _ = usage_vectors(toy, 16, seed=1)
+        assert np.allclose(vectors, again, atol=1e-4)
+
+    def test_the_stage_covers_the_vocabulary(self, work: Path, packed: Packed) -> None:
         assert np.load(work / "embeddings.npy").shape == (len(packed.starts_word), 32)
 
 
@@ -467,8 +474,21 @@ class TestTrain:
         vectors = np.load(work / "embeddings.npy")
         settings = training_settings(max_steps=1, warmup_steps=0, decay_steps=0, learning_rate=0.0)
         checkpoint = self.train(packed, config(packed), batch_settings(), settings, tmp_path, embeddings=vectors)
-        weight = load_parts(checkpoint, "model")["bert.embeddings.word_embeddings.weight"].numpy()
-        assert np.allclose(weight[1:], vectors[1:].astype(np.float32) * 0.02 * 32**0.5, atol=1e-6)
+        weights = load_parts(checkpoint, "model")
+        for name in ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"):
+            found = weights[name].numpy()
+            assert np.allclose(found[1:], vectors[1:].astype(np.float32) * 0.02 * 32**0.5, atol=1e-6)
+
+    def test_embeddings_learn_more_slowly(self, packed: Packed, tmp_path: Path) -> None:
+        moved = []
+        for share in (0.0, 0.1, 1.0):
+            settings = training_settings(max_steps=3, warmup_steps=0, decay_steps=0, embedding_rate=share)
+            vectors = np.ones((len(packed.starts_word), 32), dtype=np.float32)
+            folder = tmp_path / str(share)
+            checkpoint = self.train(packed, config(packed), batch_settings(), settings, folder, embeddings=vectors)
+            weight = load_parts(checkpoint, "model")["bert.embeddings.word_embeddings.weight"]
+            moved.append(float((weight[1:] - 0.02 * 32**0.5).abs().mean()))
+        assert moved[0] < 1e-7 and 0 < 5 * moved[1] < moved[2]
 
     @pytest.mark.parametrize(("precision", "tolerance"), [(False, 1e-5), (True, 0.02)])
     def test_loss_is_that_of_transformers(self, packed: Packed, precision: bool, tolerance: float) -> None:

@@ -35,6 +35,7 @@ class TrainingSettings:
         decay_steps: Last steps of `max_steps`, over which it falls to 0; in between it is constant, so that a run can
             be prolonged until its decay has begun.
         learning_rate: Highest learning rate.
+        embedding_rate: Share of it that the word embeddings learn at: what starts aligned shall stay so.
         contrast_layer: Layer (as in `hidden_states`) where a sentence is compared with its translation.
         contrast_weight: Weight of that loss beside the masked pieces'.
         weight_decay: Of matrices; vectors (biases, norms) have none.
@@ -46,6 +47,7 @@ class TrainingSettings:
     warmup_steps: int
     decay_steps: int
     learning_rate: float = 1e-3
+    embedding_rate: float = 0.1
     contrast_layer: int = 4
     contrast_weight: float = 0.5
     weight_decay: float = 0.01
@@ -264,7 +266,7 @@ class Training:
     def _learn(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
         """One step of the optimizer; the losses stay on the device, so that nothing waits for them."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate(self.step)
+            group["lr"] = self.settings.rate(self.step) * group["share"]
         if self.dropout:
             torch.manual_seed(self.seed * 1_000_003 + self.step * 8191 + self.accelerator.process_index)
         device = self.accelerator.device
@@ -354,13 +356,16 @@ def _start_embeddings(model: BertForMaskedLM, embeddings: np.ndarray) -> None:
     with torch.no_grad():
         weight.copy_(torch.from_numpy(embeddings.astype(np.float32)) * scale)
         weight[model.config.pad_token_id or 0] = 0.0
+        model.cls.predictions.decoder.weight.copy_(weight)
 
 
-def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    parameters = list(model.parameters())
+def _optimizer(model: BertForMaskedLM, settings: TrainingSettings) -> torch.optim.AdamW:
+    words = model.bert.embeddings.word_embeddings.weight
+    others = [parameter for parameter in model.parameters() if parameter is not words]
     groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": [words], "weight_decay": 0.0, "share": settings.embedding_rate},
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": settings.weight_decay, "share": 1.0},
+        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0, "share": 1.0},
     ]
     betas = (0.9, settings.adam_beta2)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True)

@@ -23,8 +23,7 @@ class BatchSettings:
         tlm_share: Share of draws that give a row of a sentence and its translation.
         contrast_share: Share of draws that give a sentence and its translation as two rows, for the contrastive loss.
         mlm_probability: Share of words masked in single sentences.
-        tlm_probability: Share of words masked in one side of a sentence pair, either as often.
-        tlm_other_probability: In the other side. Much in one and little in the other makes the pair worth reading.
+        tlm_probability: Share of words masked in sentence pairs.
         reset_positions: Share of pairs whose second sentence counts its positions from 0 again (as in XLM, Conneau and
             Lample 2019), which lines translations up; the others count on, as pairs in later tasks do.
         whole_words: Mask whole words rather than pieces.
@@ -38,7 +37,6 @@ class BatchSettings:
     contrast_share: float = 0.2
     mlm_probability: float = 0.2
     tlm_probability: float = 0.3
-    tlm_other_probability: float = 0.3
     reset_positions: float = 0.5
     whole_words: bool = True
     seed: int = 1
@@ -136,9 +134,7 @@ class Batches:
         words = np.arange(ids.shape[1])[None, :].repeat(len(ids), axis=0)
         if settings.whole_words:
             words = np.cumsum(self.starts_word[ids], axis=1) - 1
-        side = rng.integers(2, size=(len(ids), 1)) == batch["token_type_ids"]
-        of_pair = np.where(side, settings.tlm_probability, settings.tlm_other_probability)
-        chance = np.where(paired[:, None], of_pair, settings.mlm_probability)
+        chance = np.where(paired, settings.tlm_probability, settings.mlm_probability)[:, None]
         chosen = np.take_along_axis(rng.random(ids.shape), words, axis=1) < chance
         chosen &= ids >= len(self.special)
         positions = np.flatnonzero(chosen)

@@ -137,17 +137,6 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def occurrences(packed: Packed) -> tuple[np.ndarray, np.ndarray]:
-    """Each pair of a piece and a group that holds it, once: pieces and groups, for `alignment`."""
-    group = np.repeat(np.arange(len(packed.group_lengths)), packed.group_lengths)
-    lengths = packed.lengths[packed.members].astype(np.int64)
-    starts = packed.starts[packed.members]
-    inside = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    pieces = packed.ids[np.repeat(starts, lengths) + inside].astype(np.int64)
-    keys = np.unique(np.repeat(group, lengths) * len(packed.starts_word) + pieces)
-    return keys % len(packed.starts_word), keys // len(packed.starts_word)
-
-
 def pairs(packed: Packed) -> Iterator[tuple[int, np.ndarray]]:
     """For each file of groups its sentence pairs of two languages, P x 2: each unordered pair once."""
     ends = np.cumsum(packed.group_lengths, dtype=np.int64)
