@@ -56,9 +56,9 @@ def translation_links(
     packed: Packed,
     language: int,
     rng: np.random.Generator,
-    limit: int = 30_000,
+    limit: int = 60_000,
     longest: int = 40,
-    iterations: int = 4,
+    iterations: int = 6,
     minimum: float = 0.5,
 ) -> Links:
     """Links between English and another language by IBM Model 1 (Brown et al. 1993), trained in both directions.
