@@ -58,7 +58,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--warmup_steps", type=int, default=500)
     train.add_argument("--decay_steps", type=int, help="default: the last fifth of max_steps")
     train.add_argument("--learning_rate", type=float, default=1e-3)
-    train.add_argument("--embedding_rate", type=float, default=0.1, help="share of it for the word embeddings")
+    train.add_argument(
+        "--embedding_rate",
+        type=float,
+        help="share of it for word embeddings; default: 0 if they start aligned, else 1",
+    )
     train.add_argument("--weight_decay", type=float, default=0.01)
     train.add_argument("--tlm_share", type=float, default=0.4, help="share of draws: a sentence pair in a row")
     train.add_argument("--contrast_share", type=float, default=0.2, help="share of draws: a sentence pair in two rows")
@@ -176,18 +180,19 @@ def run_train(arguments: argparse.Namespace) -> None:
         whole_words=not arguments.no_whole_words,
         seed=arguments.seed,
     )
+    embeddings = arguments.work_dir / "embeddings.npy"
+    use_embeddings = embeddings.is_file() and not arguments.random_embeddings
+    default_rate = 0.0 if use_embeddings or arguments.start_from else 1.0
     settings = TrainingSettings(
         max_steps=arguments.max_steps,
         warmup_steps=arguments.warmup_steps,
         decay_steps=arguments.max_steps // 5 if arguments.decay_steps is None else arguments.decay_steps,
         learning_rate=arguments.learning_rate,
-        embedding_rate=arguments.embedding_rate,
+        embedding_rate=default_rate if arguments.embedding_rate is None else arguments.embedding_rate,
         contrast_layer=arguments.contrast_layer,
         contrast_weight=arguments.contrast_weight,
         weight_decay=arguments.weight_decay,
     )
-    embeddings = arguments.work_dir / "embeddings.npy"
-    use_embeddings = embeddings.is_file() and not arguments.random_embeddings
     run = RunSettings(
         max_minutes=arguments.max_minutes,
         save_minutes=arguments.save_minutes,

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints import load_curve, load_parts, load_state, load_weights, save_parts
+from pretraining import language_model
 from pretraining_data import sha256
-from transformers import BertConfig, BertForMaskedLM
+from transformers import BertConfig
 
 from modeling_dlfa.errors import InputError
 
@@ -39,7 +40,7 @@ def export(checkpoint: Path, tokenizer: Path, output_dir: Path) -> int:
     if sha256(tokenizer / "tokenizer.json") != state["packed"]["tokenizer_sha256"]:
         raise InputError(f"{checkpoint} was trained with another tokenizer than {tokenizer}. Give its own.")
     config = BertConfig.from_dict({"vocab_size": state["packed"]["vocab_size"]} | state["config"])
-    model = BertForMaskedLM(config)
+    model = language_model(config)
     load_weights(checkpoint, model)
     encoder = model.bert.half()
     encoder.save_pretrained(str(output_dir))

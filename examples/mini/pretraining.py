@@ -35,7 +35,7 @@ class TrainingSettings:
         decay_steps: Last steps of `max_steps`, over which it falls to 0; in between it is constant, so that a run can
             be prolonged until its decay has begun.
         learning_rate: Highest learning rate.
-        embedding_rate: Share of it that the word embeddings learn at: what starts aligned shall stay so.
+        embedding_rate: Share of it that word embeddings learn at: what starts aligned shall stay so.
         contrast_layer: Layer (as in `hidden_states`) where a sentence is compared with its translation.
         contrast_weight: Weight of that loss beside the masked pieces'.
         weight_decay: Of matrices; vectors (biases, norms) have none.
@@ -47,7 +47,7 @@ class TrainingSettings:
     warmup_steps: int
     decay_steps: int
     learning_rate: float = 1e-3
-    embedding_rate: float = 0.1
+    embedding_rate: float = 1.0
     contrast_layer: int = 4
     contrast_weight: float = 0.5
     weight_decay: float = 0.01
@@ -59,6 +59,14 @@ class TrainingSettings:
         rise = (step + 1) / max(1, self.warmup_steps)
         fall = (self.max_steps - step) / max(1, self.decay_steps)
         return self.learning_rate * max(0.0, min(1.0, rise, fall))
+
+
+def language_model(config: BertConfig, attention: str = "eager") -> BertForMaskedLM:
+    """A masked-language model with random weights whose output layer has one bias, tied to its input or not."""
+    model = BertForMaskedLM._from_config(config, attn_implementation=attention)
+    head = model.cls.predictions
+    head.decoder.bias = head.bias  # transformers 5 makes two where words are not tied.
+    return model
 
 
 class PretrainingLoss(nn.Module):
@@ -78,7 +86,7 @@ class PretrainingLoss(nn.Module):
         self, config: BertConfig, contrast_layer: int, contrast_weight: float, attention: str, compiled: bool = False
     ) -> None:
         super().__init__()
-        self.model = BertForMaskedLM._from_config(config, attn_implementation=attention)
+        self.model = language_model(config, attention)
         self.contrast_layer, self.contrast_weight = contrast_layer, contrast_weight
         # Kept out of the module's own attributes, which would list its parameters twice.
         self._encode = [torch.compile(self.model.bert, dynamic=False) if compiled else self.model.bert]
