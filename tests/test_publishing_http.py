@@ -90,7 +90,12 @@ def test_branch_pull_request_and_own_namespace(api: HfApi, finished: Path) -> No
     [(READ_TOKEN, "may only read"), (STRANGER_TOKEN, "may not write to"), ("hf_nobody", "does not accept the token")],
 )
 def test_who_may_not_publish_is_told_before_any_training(
-    token: str, message: str, hub: HubServer, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    token: str,
+    message: str,
+    hub: HubServer,
+    xnli_arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
         main("xnli", [*xnli_arguments, "--push_to_hub", "True", "--hub_model_id", "org/refused", "--hub_token", token])

@@ -81,7 +81,7 @@ def test_every_snippet_is_known() -> None:
         ("A task of your own", "bash", "runs/reviews"),
         ("Publish", "bash", "apache-2.0"),
         ("Publish", "python", "trainer.push_to_hub()"),
-        ("Load", "python", "rests.\"}))"),
+        ("Load", "python", 'rests."}))'),
     }
     elsewhere = {
         ("# modeling_dlfa", "bash", "tests"),  # What runs this test.

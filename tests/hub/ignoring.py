@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 # In this order: a folder's stars stand for folders, a lone one and `?` for a part of one name.
-_TOKENS = re.compile(r"(?P<start>^\*\*/)|(?P<middle>/\*\*/)|(?P<end>/\*\*$)|(?P<many>\*+)|(?P<one>\?)|(?P<set>\[[^\]]+\])")
+_TOKENS = re.compile(
+    r"(?P<start>^\*\*/)|(?P<middle>/\*\*/)|(?P<end>/\*\*$)|(?P<many>\*+)|(?P<one>\?)|(?P<set>\[[^\]]+\])"
+)
 _MEANINGS = {"start": "(?:.*/)?", "middle": "/(?:.*/)?", "end": "/.+", "many": "[^/]*", "one": "[^/]"}
 
 
