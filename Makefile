@@ -46,12 +46,13 @@ clean:
 	@mkdir -p .work && touch $@
 
 # The package itself is read from this folder: an environment holds what it needs, with one release of transformers.
+# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
 .work/versions/%/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
-		transformers==$* accelerate pytest pytest-xdist PyYAML
+		transformers==$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece
 	@touch $@
 
 .work/demo-passed: .work/installed $(SOURCES)
