@@ -1,19 +1,30 @@
-# make demo, make test, make quality: each sets up what it needs. `make -B demo` and `make -B test` run again although
-# nothing changed.
+# make demo, make test, make test-versions, make quality: each sets up what it needs. `make -B demo` and `make -B test`
+# run again although nothing changed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples tests 2>/dev/null || find modeling_dlfa examples tests -type f)
 ENVIRONMENT := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
+# Releases of transformers on which a published checkpoint is tested beside the one of constraints.txt.
+VERSIONS := 4.57.6 5.5.4
+OLDER := $(VERSIONS:%=.work/versions/%/bin/python)
 
-.PHONY: demo test quality format clean
+.PHONY: demo test test-versions quality format clean
 
 demo: .work/demo-passed
 	@$(BIN)/python examples/demo.py --show
 
 test: .work/tests-passed
 	@echo "The tests pass; make -B test runs them again."
+
+# What another line of transformers may be asked: to load, tune and save what this one published, and to pass the
+# tests of loading and of security itself.
+test-versions: .work/installed $(VERSIONS:%=.work/versions/%/installed)
+	$(ENVIRONMENT) OMP_NUM_THREADS=1 DLFA_TEST_PYTHONS="$(OLDER)" $(BIN)/python -m pytest -q tests/test_versions.py
+	set -e; for python in $(OLDER); do \
+		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/test_security.py; \
+	done
 
 quality: .work/installed
 	$(BIN)/ruff check .
@@ -33,6 +44,16 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@mkdir -p .work && touch $@
+
+# The package itself is read from this folder: an environment holds what it needs, with one release of transformers.
+# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
+.work/versions/%/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
+		transformers==$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece
+	@touch $@
 
 .work/demo-passed: .work/installed $(SOURCES)
 	$(ENVIRONMENT) $(BIN)/python examples/demo.py

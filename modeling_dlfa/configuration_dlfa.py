@@ -224,6 +224,15 @@ class DlfaConfig(PretrainedConfig):
         dropped = (*UNTRUSTED_OUTER_KEYS, "weights_sha256")
         return super().from_dict({key: value for key, value in config_dict.items() if key not in dropped}, **kwargs)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the values, as for every configuration; where the encoder was loaded from is not among them.
+
+        transformers leaves that out of the outer configuration alone; it may be a path on its author's machine.
+        """
+        values = super().to_dict()
+        values["backbone_config"].pop("_name_or_path", None)
+        return values
+
     @property
     def hidden_size(self) -> int:
         """E, the number of features of a token."""

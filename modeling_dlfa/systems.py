@@ -15,6 +15,7 @@ from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
 from .tasks import Task
+from .weights_dlfa import check_weights
 
 MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
     "sequence": DlfaForSequenceClassification,
@@ -170,6 +171,19 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
             "Give the tokenizer that the model was trained with (--tokenizer_name)."
         )
     return tokenizer
+
+
+def fetch_weights(arguments: Arguments) -> None:
+    """Fetches the model's weights where they are not in the cache yet, so that what fails does so before any work.
+
+    Raises:
+        InputError: They cannot be fetched, or are no safetensors.
+    """
+    model = arguments.model
+    try:
+        check_weights(model.model_name_or_path, {}, None, hub_arguments(model))
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
 
 
 def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedModel:

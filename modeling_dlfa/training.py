@@ -24,7 +24,7 @@ from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
 from .results import collect_results, recipe, score_run
-from .systems import Run, load_model, load_tokenizer, plan_runs
+from .systems import Run, fetch_weights, load_model, load_tokenizer, plan_runs
 from .task_data import TaskData, load_task_data
 from .tasks import Task, get_task
 from .trainer import CrossLingualTrainer
@@ -89,6 +89,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     if resume:
         output.check_same(started_with)
     repository = hub_repository(arguments)
+    fetch_weights(arguments)
     state.wait_for_everyone()
     if state.is_main_process and repository is not None:
         repository = repository.prepare()

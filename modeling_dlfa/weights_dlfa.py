@@ -53,6 +53,7 @@ def check_weights(
         cached_file(name_or_path, name, _raise_exceptions_for_missing_entries=False, **hub_arguments) for name in known
     )
     if not any(found):
+        _fail_where_unreachable(name_or_path, known[0], hub_arguments)
         raise ValueError(
             f"{name_or_path} has no {known[0]}. DLFA reads no other weights, since loading a pickle can run code. "
             "Load them with transformers where you trust them, save_pretrained them again, and use that folder."
@@ -64,6 +65,15 @@ def check_weights(
                 f"{name} of {name_or_path} is damaged: its sha256 is not the one in config.json. Copy it again, from "
                 f"the Hub by force_download=True; whoever changed it on purpose deletes {SUMS_KEY!r} in config.json."
             )
+
+
+def _fail_where_unreachable(name_or_path: str | os.PathLike, name: str, hub_arguments: Mapping[str, Any]) -> None:
+    """Raises the OSError of a Hub that did not answer, which is no word on whether it has the file."""
+    try:
+        cached_file(name_or_path, name, **hub_arguments)
+    except OSError as error:
+        if error.__cause__ is not None:
+            raise
 
 
 def record_sums(folder: str | os.PathLike) -> None:

@@ -148,6 +148,16 @@ def test_saving_and_loading_keeps_everything(tmp_path: Path) -> None:
     assert again.num_labels == 5 and again.hidden_size == 24 and again.pad_token_id == config.pad_token_id
 
 
+def test_what_is_saved_does_not_say_where_the_encoder_lay(tiny_encoder: Path, tmp_path: Path) -> None:
+    model = DlfaForSequenceClassification.from_backbone(tiny_encoder, fusion_layers=1)
+    assert model.config.backbone_config._name_or_path == str(tiny_encoder)
+    model.save_pretrained(tmp_path / "first")
+    DlfaForSequenceClassification.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    for name in ("first", "second"):
+        text = (tmp_path / name / "config.json").read_text()
+        assert "_name_or_path" not in text and str(tiny_encoder) not in text and str(tmp_path) not in text
+
+
 def test_a_plain_checkpoint_names_from_backbone(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="from_backbone"):

@@ -17,8 +17,8 @@ from modeling_dlfa.publishing import dry_run, publish
 from modeling_dlfa.repository import HubRepository
 from modeling_dlfa.training import main
 
-server = pytest.importorskip("tests.hub", reason="the loopback Hub is not part of this checkout")
-WRITE_TOKEN, READ_TOKEN, STRANGER_TOKEN = server.WRITE_TOKEN, server.READ_TOKEN, server.STRANGER_TOKEN
+from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
+from .online import Environment
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl")
 SNIPPETS = """
@@ -30,7 +30,7 @@ print(len(re.findall(r"```python\\n", open(sys.argv[1], encoding="utf-8").read()
 
 
 @pytest.fixture
-def api(hub: Any) -> HfApi:
+def api(hub: HubServer) -> HfApi:
     return HfApi(token=WRITE_TOKEN)
 
 
@@ -90,7 +90,12 @@ def test_branch_pull_request_and_own_namespace(api: HfApi, finished: Path) -> No
     [(READ_TOKEN, "may only read"), (STRANGER_TOKEN, "may not write to"), ("hf_nobody", "does not accept the token")],
 )
 def test_who_may_not_publish_is_told_before_any_training(
-    token: str, message: str, hub: Any, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    token: str,
+    message: str,
+    hub: HubServer,
+    xnli_arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
         main("xnli", [*xnli_arguments, "--push_to_hub", "True", "--hub_model_id", "org/refused", "--hub_token", token])
@@ -99,12 +104,12 @@ def test_who_may_not_publish_is_told_before_any_training(
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
 def test_a_hub_that_refuses_the_commit_is_one_error_and_the_repository_stays(
-    status: int, hub: Any, api: HfApi, finished: Path
+    status: int, hub: HubServer, api: HfApi, finished: Path
 ) -> None:
     repo_id = f"org/refuses-{status}"
     publish(finished, repository(repo_id))
     before = commits(api, repo_id)
-    hub.faults.add(server.Fault("POST .*/commit/", status=status, times=None))
+    hub.fail("POST .*/commit/", status=status, times=None)
     with pytest.raises(InputError, match=repo_id):
         publish(finished, repository(repo_id), run="last-seed1")
     assert commits(api, repo_id) == before
@@ -113,8 +118,8 @@ def test_a_hub_that_refuses_the_commit_is_one_error_and_the_repository_stays(
     assert len(commits(api, repo_id)) == len(before) + 2
 
 
-def test_a_card_that_could_not_be_pinned_is_said(hub: Any, api: HfApi, finished: Path) -> None:
-    hub.faults.add(server.Fault("POST .*/commit/", status=500, skip=1))
+def test_a_card_that_could_not_be_pinned_is_said(hub: HubServer, api: HfApi, finished: Path) -> None:
+    hub.fail("POST .*/commit/", status=500, skip=1)
     with pytest.raises(InputError, match="The model is published; only its card does not name the commit yet"):
         publish(finished, repository("org/unpinned"))
     assert 'revision="main"' in ModelCard.load("org/unpinned").text
@@ -123,7 +128,7 @@ def test_a_card_that_could_not_be_pinned_is_said(hub: Any, api: HfApi, finished:
 
 
 def test_the_runner_publishes_and_a_stranger_follows_the_card(
-    hub: Any, api: HfApi, xnli_arguments: list[str], tmp_path: Path, bare_environment: Any
+    hub: HubServer, api: HfApi, xnli_arguments: list[str], tmp_path: Path, bare_environment: Environment
 ) -> None:
     push = ["--push_to_hub", "True", "--hub_model_id", "org/run", "--hub_token", WRITE_TOKEN, "--license", "mit"]
     main("xnli", [*xnli_arguments, "--max_steps", "4", "--baseline", "--seeds", "1", "2", *push])

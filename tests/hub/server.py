@@ -1,4 +1,4 @@
-"""The two servers: the Hub, and the store of large files that it redirects to, on a port (an origin) of its own."""
+"""The two servers: the Hub, and the store of large files that it redirects to, on an origin of its own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,11 @@ class HubServer:
         self.faults = Faults()
         self.lock = threading.RLock()
         self._servers = [_Server(port, self, HUB), _Server(0, self, STORE)]
-        self.url, self.store_url = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
+        # By another name: some versions of the client take two ports of one host for one origin.
+        hosts = ("127.0.0.1", "localhost")
+        self.url, self.store_url = (
+            f"http://{host}:{server.server_port}" for host, server in zip(hosts, self._servers, strict=True)
+        )
         if not (root / "secret").is_file():
             write_atomically(root / "secret", secrets.token_bytes(16))
         self._secret = (root / "secret").read_bytes()

@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from .errors import HubError, entry_not_found
+from .ignoring import is_ignored
 from .messages import Answer, Request, json_answer
 from .objects import git_blob_id
 from .repository import File, check_path
@@ -35,13 +36,18 @@ def preupload(hub: HubServer, request: Request, kind: str, repo_id: str, revisio
     if not pull_request:
         repository.branch_ref(revision)
     present = repository.commit(revision).files
+    values = request.json()
+    # The rules that the commit brings count before those that are there.
+    rules = values.get("gitIgnore")
+    if rules is None and ".gitignore" in present:
+        rules = hub.objects.path(present[".gitignore"].sha256).read_text(encoding="utf-8")
     answers = []
-    for file in request.json()["files"]:
+    for file in values["files"]:
         path = check_path(file["path"])
         sample = base64.b64decode(file.get("sample", ""))
         named = any(fnmatch(path.split("/")[-1], pattern) for pattern in LFS_PATTERNS)
         mode = "lfs" if named or file["size"] > LARGEST_REGULAR or b"\0" in sample else "regular"
-        answer = {"path": path, "uploadMode": mode, "shouldIgnore": False}
+        answer = {"path": path, "uploadMode": mode, "shouldIgnore": is_ignored(path, rules or "")}
         if path in present:
             answer["oid"] = present[path].sha256 if present[path].lfs else present[path].blob_id
         answers.append(answer)
