@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
     "sequence": DlfaForSequenceClassification,
     "token": DlfaForTokenClassification,
 }
+
+SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,18 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
             f"The tokenizer of {name} has {len(tokenizer)} tokens, the model only {config.vocab_size} embeddings. "
             "Give the tokenizer that the model was trained with (--tokenizer_name)."
         )
+    # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
+    tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))
     return tokenizer
+
+
+def longest_input(config: PretrainedConfig) -> int:
+    """Returns how many tokens a model reads, DLFA or not, special ones included; `sys.maxsize` if it names no limit."""
+    backbone = getattr(config, "backbone_config", config)
+    positions = getattr(backbone, "max_position_embeddings", None) or sys.maxsize
+    # RoBERTa's kin number their positions from behind the padding's.
+    shifted = any(name in backbone.model_type for name in SHIFTED_POSITIONS)
+    return positions - (backbone.pad_token_id or 0) - 1 if shifted else positions
 
 
 def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedModel:

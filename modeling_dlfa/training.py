@@ -73,7 +73,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
     tokenizer = load_tokenizer(arguments, runs[0].config)
-    max_length = _max_length(task, arguments, tokenizer, runs[0])
+    max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
         import datasets
 
@@ -132,9 +132,8 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     return languages
 
 
-def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, run: Run) -> int:
-    positions = getattr(run.config.backbone_config, "max_position_embeddings", None) or sys.maxsize
-    longest = min(positions, tokenizer.model_max_length)
+def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase) -> int:
+    longest = tokenizer.model_max_length  # No more than the model's own.
     wished = arguments.data.max_length
     if wished is not None and wished > longest:
         raise InputError(f"--max_length {wished} is more than the {longest} positions of this model. Lower it.")
