@@ -126,10 +126,18 @@ def _parser(form: InputFormat, source: str, lines: Iterator[Line]) -> Callable[[
         return lambda block: [conll_columns(line, place, source)[0] for place, line in block]
     if form.name == "conllu":
         return lambda block: conllu_words(block, source)
-    of_line: Callable[[str, str], list[str]] = _words
-    if form.name != "lines":
-        of_line = _TsvParser(form, source, lines) if form.name == "tsv" else _JsonParser(form)
-    return lambda block: of_line(block[0][1], f"{source}, line {block[0][0]}")
+    of_line: Callable[[str, str], list[str]] = _JsonParser(form)
+    if form.name == "tsv":
+        of_line = _TsvParser(form, source, lines)
+
+    def parse(block: list[tuple[int, str]]) -> list[str]:
+        ((place, line),) = block
+        where = f"{source}, line {place}"
+        if not line.strip():
+            raise InputError(f"{where}: the line is blank. Remove it, or give the example that it lacks.")
+        return line.split() if form.name == "lines" else of_line(line, where)
+
+    return parse
 
 
 def _without_mark(lines: Iterable[Line]) -> Iterator[Line]:
@@ -168,12 +176,6 @@ def _sentence_blocks(lines: Iterable[Line]) -> Iterator[list[Line]]:
         block = []
     if block:
         yield block
-
-
-def _words(line: str, where: str) -> list[str]:
-    if not line.split():
-        raise InputError(f"{where}: the line is blank. Remove it, or give the sentence that it lacks.")
-    return line.split()
 
 
 class _TsvParser:

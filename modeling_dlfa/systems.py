@@ -178,7 +178,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
 
 
 def longest_input(config: PretrainedConfig) -> int:
-    """Returns how many tokens a model reads, DLFA or not, special ones included; `sys.maxsize` if it names no limit."""
+    """Returns how many tokens a model reads, DLFA or not, special ones included; `sys.maxsize` without a limit."""
     backbone = getattr(config, "backbone_config", config)
     positions = getattr(backbone, "max_position_embeddings", None) or sys.maxsize
     # RoBERTa's kin number their positions from behind the padding's.

@@ -58,8 +58,9 @@ for multi in (False, True):
 for strategy in given["strategies"]:
     tag = pipeline("token-classification", model=token, aggregation_strategy=strategy, ignore_labels=[], **trust)
     ask(strategy, tag, given["texts"])
+    options = {"aggregation_strategy": strategy, "ignore_labels": [], **trust}
     windows = {} if strategy == "none" else {"stride": 16}
-    tag = pipeline("token-classification", model=token, aggregation_strategy=strategy, ignore_labels=[], **windows, **trust)
+    tag = pipeline("token-classification", model=token, **options, **windows)
     answers[f"long {strategy}"] = [tag([given["long"]]), tag([given["long"]], batch_size=4)]
 present = "modeling_dlfa" in sys.modules
 print(json.dumps({"answers": answers, "said": said, "present": present}, default=float))

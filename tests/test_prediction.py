@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -168,7 +169,7 @@ BAD = {
     "three columns": ("tsv", (), b"a\tb\na\tb\tc\nc\td\n", "line 2: malformed, 3 columns"),
     "another number of columns": ("tsv", (), b"a\tb\na\nc\td\n", "line 2: malformed, 1 columns"),
     "a blank text": ("tsv", (), b"a\tb\na\t \nc\td\n", "line 2: a text is blank"),
-    "a blank line": ("tsv", (), b"a\tb\n\nc\td\n\n", "line 2: a text is blank"),
+    "a blank line": ("tsv", (), b"a\tb\n\nc\td\n\n", "line 2: the line is blank"),
     "not UTF-8": ("tsv", (), b"a\tb\na\t\xff\nc\td\n", "line 2: not UTF-8 (byte 3)"),
     "short row": ("tsv", ("y",), b"x\ty\nb\nx\tc\n", "line 2: malformed, 1 columns"),
     "no JSON": ("jsonl", (), b'{"text": "b"}\n{"text"\n{"text": "d"}\n', "line 2: malformed JSON"),
@@ -227,7 +228,8 @@ def test_nothing_is_half_written(
 def test_standard_input_and_output(sequence: Path) -> None:
     def ask(content: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "examples/predict.py", str(sequence), "-", "--device", "cpu", *arguments]
-        return subprocess.run(command, input=content, capture_output=True, text=True, encoding="utf-8", cwd=ROOT)
+        options: dict[str, Any] = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT}
+        return subprocess.run(command, input=content, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options)
 
     good = ask("".join("\t".join(pair) + "\n" for pair in PAIRS[:4]), "--output_format", "jsonl")
     assert good.returncode == 0, good.stderr
