@@ -244,7 +244,8 @@ def test_other_checkpoints_and_options(
 ) -> None:
     tokenizer = letter_tokenizer()
     names = {0: "yes", 1: "no"}
-    config = BertConfig(len(tokenizer), 16, 1, 2, 16, max_position_embeddings=160, id2label=names)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=160, id2label=names, **sizes)
     config.label2id = {"yes": 0, "no": 1}
     BertForSequenceClassification(config).save_pretrained(tmp_path / "bert")
     save_tokenizer(tokenizer, tmp_path / "bert")
