@@ -71,7 +71,7 @@ def lora_config(
     if not wanted:
         known = ", ".join(TARGET_MODULES)
         raise InputError(f"Which modules of {model_type!r} LoRA adapts is known for {known}. Name target_modules.")
-    backbone = model.base_model.backbone
+    backbone: Any = model.base_model.backbone
     missing = sorted(set(wanted) - {name.rpartition(".")[2] for name, _ in backbone.named_modules()})
     if missing:
         raise InputError(f"The backbone {model_type!r} has no modules {', '.join(missing)}. Correct target_modules.")
@@ -89,7 +89,7 @@ def lora_config(
 
 def new_modules(model: DlfaPreTrainedModel) -> list[str]:
     """Returns the names of what is trained whole: the fusion and the head, as far as they have weights."""
-    parts = {
+    parts: dict[str, Any] = {
         "fusion": model.base_model.fusion,
         "pooler": model.base_model.pooler,
         "classifier": getattr(model, "classifier", None),

@@ -6,15 +6,17 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .modeling_dlfa import DlfaModel
-from .systems import longest_input
+from .systems import MODEL_CLASSES, longest_input
 
 _BAR = 30  # characters
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -63,8 +65,16 @@ def load_fusion(name: str, **hub_arguments: str) -> tuple[DlfaModel, PreTrainedT
         InputError: It cannot be read, or its fusion has no gate.
     """
     try:
-        model = DlfaModel.from_pretrained(name, dtype=torch.float32, **hub_arguments)
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **hub_arguments)
+        config: Any = DlfaConfig.from_pretrained(name, **hub_arguments)
+        # With the head that it has: transformers would list one that is left over.
+        known = (
+            model_class
+            for model_class in MODEL_CLASSES.values()
+            if model_class.__name__ in (config.architectures or ())
+        )
+        model_class: Any = next(known, DlfaModel)
+        model: DlfaModel = model_class.from_pretrained(name, dtype=torch.float32, **hub_arguments).base_model
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **hub_arguments)
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {name}: {str(error).strip().splitlines()[0]}") from error
     if model.config.fusion != "aif":

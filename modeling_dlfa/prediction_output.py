@@ -64,7 +64,7 @@ def _rows(prediction: Prediction, labels: Sequence[str]) -> Iterator[list[str]]:
     words = [None] if is_sequence else example.texts
     for word, row in zip(words, np.atleast_2d(shares), strict=True):
         place = [str(example.line)] if word is None else [str(example.number), escape(word)]
-        yield [*place, escape(labels[row.argmax()]), *(f"{share:.6f}" for share in row)]
+        yield [*place, escape(labels[int(row.argmax())]), *(f"{share:.6f}" for share in row)]
 
 
 def _record(prediction: Prediction, labels: Sequence[str]) -> dict[str, object]:
@@ -72,7 +72,7 @@ def _record(prediction: Prediction, labels: Sequence[str]) -> dict[str, object]:
 
     def answer(row: np.ndarray) -> dict[str, object]:
         scores = dict(zip(labels, row.round(6).tolist(), strict=True))
-        return {"label": labels[row.argmax()], "score": round(float(row.max()), 6), "scores": scores}
+        return {"label": labels[int(row.argmax())], "score": round(float(row.max()), 6), "scores": scores}
 
     if shares.ndim == 1:
         return {"line": example.line, **answer(shares)}
