@@ -54,7 +54,7 @@ class FusionView:
         return [f"layer {layer}" if layer else "embeddings" for layer in self.layers]
 
 
-def load_fusion(name: str, **hub_arguments: str) -> tuple[DlfaModel, PreTrainedTokenizerBase]:
+def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedTokenizerBase]:
     """Loads a DLFA checkpoint, whatever its head, and its tokenizer, with this package's own code.
 
     Args:

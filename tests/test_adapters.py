@@ -18,6 +18,7 @@ from transformers import AutoModelForSequenceClassification, Trainer, TrainingAr
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
 from modeling_dlfa.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.publishing import dry_run
 from modeling_dlfa.training import main
 
 from .backbones import BACKBONES, batch, build, labels
@@ -200,6 +201,12 @@ def test_the_runner(
         assert bool(adapted) == (method == "lora")
         adapter = output / "adapters" / record["name"]
         assert (adapter / "adapter_model.safetensors").is_file() == (method == "lora")
+    dry_run(output, "org/name", tmp_path / "dry")
+    published = next(record for record in results["runs"] if not record["baseline"])["model"]
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "dry" / name).read_bytes() == (output / published / name).read_bytes()
+    assert not list((tmp_path / "dry").rglob("adapter*"))
+    assert f"peft {method}" in (tmp_path / "dry" / "README.md").read_text(encoding="utf-8")
     # The saved model is the one whose predictions were written, and evaluates to the same.
     first = results["runs"][0]
     again = [*xnli_arguments[: xnli_arguments.index("--fusion")], "--use_cpu", "True", "--do_train", "False"]
