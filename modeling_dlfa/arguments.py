@@ -28,6 +28,8 @@ FUSION_OPTIONS = (
     "pooling",
     "classifier_dropout",
 )
+PEFT_METHODS = ("lora", "frozen")
+LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 
 # transformers v5 renamed it.
 _GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(TrainingArguments))
@@ -62,6 +64,25 @@ class ModelArguments:
     pooling: str | None = field(default=None, metadata={"help": "cls or mean."})
     classifier_dropout: float | None = field(default=None, metadata={"help": "Dropout before the classifier."})
     attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
+    peft: str | None = field(
+        default=None, metadata={"help": "lora: LoRA on the backbone; frozen: it stays. Fusion and head are trained."}
+    )
+    lora_r: int | None = field(default=None, metadata={"help": "Rank of LoRA's updates; 8 if left out."})
+    lora_alpha: int | None = field(default=None, metadata={"help": "Their scale is lora_alpha / r; 16 if left out."})
+    lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before them; 0.1 if left out."})
+    lora_target_modules: list[str] | None = field(
+        default=None, metadata={"help": "Modules of the backbone that LoRA adapts; query and value if left out."}
+    )
+
+    def lora_options(self) -> dict[str, Any]:
+        """Returns the arguments of `adapters.lora_config` that were given."""
+        given = {name: getattr(self, name) for name in LORA_OPTIONS if getattr(self, name) is not None}
+        return {name if name in ("lora_alpha", "lora_dropout") else name[5:]: value for name, value in given.items()}
+
+    def peft_record(self) -> dict[str, Any]:
+        """Returns what shapes a result beside the recipe: nothing without `--peft`."""
+        given = {name: getattr(self, name) for name in ("peft", *LORA_OPTIONS)}
+        return {name: value for name, value in given.items() if value is not None}
 
     def fusion_options(self) -> dict[str, Any]:
         """Returns the values of `DlfaConfig` that were given."""
@@ -235,6 +256,7 @@ def _check(arguments: Arguments) -> None:
     data, run, training = arguments.data, arguments.run, arguments.training
     if len(set(arguments.seeds)) < len(arguments.seeds):
         raise InputError(f"--seeds {' '.join(map(str, arguments.seeds))} names a seed twice. Give each seed once.")
+    _check_peft(arguments.model, training)
     if training.push_to_hub:
         _check_publishing(training)
     if run.overwrite and training.resume_from_checkpoint:
@@ -261,6 +283,16 @@ def _check(arguments: Arguments) -> None:
         raise InputError(f"--dataset_name and {given[0]} name two sources of data. Give one of the two.")
     if not training.do_train and not training.do_predict and not training.do_eval:
         raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+
+
+def _check_peft(model: ModelArguments, training: CrossLingualTrainingArguments) -> None:
+    if model.peft is not None and model.peft not in PEFT_METHODS:
+        raise InputError(f"--peft {model.peft} does not exist; choose from {', '.join(PEFT_METHODS)}.")
+    alone = [name for name in LORA_OPTIONS if getattr(model, name) is not None]
+    if alone and model.peft != "lora":
+        raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")
+    if model.peft is not None and not training.do_train:
+        raise InputError("--peft trains a part of the model, which --do_train False excludes. Remove one of the two.")
 
 
 def _check_publishing(training: CrossLingualTrainingArguments) -> None:

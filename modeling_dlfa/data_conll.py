@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from .data_files import Table, decode, read_content
@@ -76,11 +76,10 @@ def _conll_sentences(lines: Iterator[tuple[int, str]], source: str, language: st
                 yield words
             words = []
             continue
-        columns = line.split("\t") if "\t" in line else line.split(" ")
-        columns = [column for column in columns if column] if "\t" not in line else columns
+        columns = conll_columns(line, number, source)
         if columns[0] == "-DOCSTART-":
             continue
-        if len(columns) < 2 or not columns[0] or not columns[-1].strip():
+        if len(columns) < 2 or not columns[-1].strip():
             raise InputError(
                 f"{source}, line {number}: malformed, expected a word and its tag with a tab or a space between, or a "
                 f"blank line between sentences, but the line is {line!r}."
@@ -88,6 +87,27 @@ def _conll_sentences(lines: Iterator[tuple[int, str]], source: str, language: st
         words.append((columns[0], columns[-1].strip(), number))
     if words:
         yield words
+
+
+def conll_columns(line: str, number: int, source: str) -> list[str]:
+    """Split a line that is not blank into the word and what else stands there.
+
+    Raises:
+        InputError: If it has no word.
+    """
+    columns = line.split("\t") if "\t" in line else [column for column in line.split(" ") if column]
+    if not columns[0]:
+        raise InputError(f"{source}, line {number}: malformed, there is no word before the tab in {line!r}.")
+    return columns
+
+
+def conllu_words(lines: Iterable[tuple[int, str]], source: str) -> list[str]:
+    """Return the words of one sentence's lines as in running text; none for comments alone.
+
+    Raises:
+        InputError: If a line is malformed.
+    """
+    return [word for words in _conllu_sentences(iter(lines), source, "") for word, _, _ in words]
 
 
 def _conllu_sentences(lines: Iterator[tuple[int, str]], source: str, language: str) -> Iterator[list[Word]]:

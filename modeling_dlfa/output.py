@@ -12,6 +12,7 @@ from typing import Any
 from .errors import InputError
 
 OWN_ENTRIES = (
+    "adapters",
     "arguments.json",
     "checkpoints",
     "figures",
@@ -59,6 +60,10 @@ class OutputDirectory:
     def model(self, run: str) -> Path:
         """Folder of a run's final model."""
         return self.path / "models" / run
+
+    def adapter(self, run: str) -> Path:
+        """Folder of a run's LoRA adapter alone; its model has the adapter merged in."""
+        return self.path / "adapters" / run
 
     def checkpoints(self, run: str) -> Path:
         """Folder of a run's training checkpoints."""

@@ -73,8 +73,12 @@ def _word_rows(task: Task, split: Split, answer: Sequence[NDArray[np.int64]]) ->
     yield ["sentence", "word", "label", "prediction"]
     for sentence, (words, references, predicted) in enumerate(zip(split.texts[0], split.labels, answer, strict=True)):
         for word, reference, prediction in zip(words, references, predicted, strict=True):
-            escaped = re.sub(r"[\\\t\n\r]", lambda match: _ESCAPES[match[0]], word)
-            yield [str(sentence), escaped, task.labels[reference], task.labels[prediction]]
+            yield [str(sentence), escape(word), task.labels[reference], task.labels[prediction]]
+
+
+def escape(text: str) -> str:
+    """Returns a text as it stands in a tab-separated row: what would break the row apart as two characters."""
+    return re.sub(r"[\\\t\n\r]", lambda match: _ESCAPES[match[0]], text)
 
 
 def read_predictions(path: Path, task: Task) -> Predictions:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .arguments import Arguments, CrossLingualTrainingArguments
+from .arguments import Arguments
 from .data import languages_without_file, rows_are_aligned
 from .evaluation import score
 from .metrics import get_metric
@@ -31,14 +31,16 @@ PACKAGES = (
     "datasets",
     "evaluate",
     "accelerate",
+    "peft",
     "seqeval",
     "tokenizers",
     "numpy",
 )
 
 
-def recipe(training: CrossLingualTrainingArguments, max_length: int) -> dict[str, Any]:
+def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
     """Returns the training arguments that shape a result; the seeds stand with the runs."""
+    training = arguments.training
     names = (
         "learning_rate",
         "num_train_epochs",
@@ -63,6 +65,7 @@ def recipe(training: CrossLingualTrainingArguments, max_length: int) -> dict[str
         "processes": training.world_size,
         "max_length": max_length,
         "group_by_length": training.groups_by_length,
+        **arguments.model.peft_record(),
     }
 
 
@@ -136,7 +139,7 @@ def collect_results(
         "model_commit": model_commit(arguments.model),
         "seeds": arguments.seeds,
         "data": data.sources(),
-        "recipe": recipe(arguments.training, max_length),
+        "recipe": recipe(arguments, max_length),
         "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}",
         "runs": records,
     }

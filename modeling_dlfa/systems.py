@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
     "sequence": DlfaForSequenceClassification,
     "token": DlfaForTokenClassification,
 }
+
+SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,8 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
             f"The tokenizer of {name} has {len(tokenizer)} tokens, the model only {config.vocab_size} embeddings. "
             "Give the tokenizer that the model was trained with (--tokenizer_name)."
         )
+    # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
+    tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))
     return tokenizer
 
 
@@ -184,6 +189,15 @@ def fetch_weights(arguments: Arguments) -> None:
         check_weights(model.model_name_or_path, {}, None, hub_arguments(model))
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
+
+
+def longest_input(config: PretrainedConfig) -> int:
+    """Returns how many tokens a model reads, DLFA or not, special ones included; `sys.maxsize` without a limit."""
+    backbone = getattr(config, "backbone_config", config)
+    positions = getattr(backbone, "max_position_embeddings", None) or sys.maxsize
+    # RoBERTa's kin number their positions from behind the padding's.
+    shifted = any(name in backbone.model_type for name in SHIFTED_POSITIONS)
+    return positions - (backbone.pad_token_id or 0) - 1 if shifted else positions
 
 
 def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedModel:

@@ -7,12 +7,14 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase, Trainer
 
+from .adapters import adapt, check_adaptable, parameter_counts
 from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
 from .data import languages_without_file, resolve_languages
 from .errors import InputError
@@ -72,8 +74,9 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     runs = plan_runs(task, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
+    check_adaptable(task, arguments.model, runs)
     tokenizer = load_tokenizer(arguments, runs[0].config)
-    max_length = _max_length(task, arguments, tokenizer, runs[0])
+    max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
         import datasets
 
@@ -84,7 +87,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
         "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
         "systems": {run.system: run.config.to_diff_dict() for run in runs},
         "data": data.sources(),
-        "recipe": recipe(training, max_length),
+        "recipe": recipe(arguments, max_length),
     }
     if resume:
         output.check_same(started_with)
@@ -133,9 +136,8 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     return languages
 
 
-def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase, run: Run) -> int:
-    positions = getattr(run.config.backbone_config, "max_position_embeddings", None) or sys.maxsize
-    longest = min(positions, tokenizer.model_max_length)
+def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase) -> int:
+    longest = tokenizer.model_max_length  # No more than the model's own.
     wished = arguments.data.max_length
     if wished is not None and wished > longest:
         raise InputError(f"--max_length {wished} is more than the {longest} positions of this model. Lower it.")
@@ -155,7 +157,11 @@ def _execute(
     training.output_dir = str(output.checkpoints(run.name))
     training.seed, training.run_name = run.seed, run.name
     training.push_to_hub = False  # One model of the command is published, in the end.
-    model = load_model(task, arguments, run)
+    model: Any = adapt(load_model(task, arguments, run), arguments.model)
+    trained, parameters = parameter_counts(model)
+    if arguments.model.peft and PartialState().is_main_process:
+        share = 100 * trained / parameters
+        print(f"{run.name}: {trained:,} of {parameters:,} parameters are trained ({share:.2f} %).", flush=True)
     trainer = CrossLingualTrainer(
         model=model,
         args=training,
@@ -175,12 +181,14 @@ def _execute(
         "gate": run.config.gate if run.config.fusion == "aif" else None,
         "config": {name: getattr(run.config, name) for name in FUSION_OPTIONS},
         "seed": run.seed,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "parameters": parameters,
+        "trainable_parameters": trained,
         "collapsed": False,
     }
     if training.do_train:
         record["train"] = _train(trainer, output, run, arguments)
+        if arguments.model.peft == "lora":
+            _merge(trainer, output.adapter(run.name))
         record["model"] = str(output.model(run.name).relative_to(output.path))
         trainer.save_model(str(output.model(run.name)))
     if "validation" in data.encoded:
@@ -192,6 +200,14 @@ def _execute(
         write_json(output.record(run.name), record)
         if not arguments.run.keep_checkpoints:
             output.remove_checkpoints(run.name)
+
+
+def _merge(trainer: Trainer, folder: Path) -> None:
+    """Saves the adapter and goes on with the merged model: what is tested is what is saved and published."""
+    model: Any = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.is_world_process_zero():
+        model.save_pretrained(str(folder))
+    trainer.model = trainer.model_wrapped = model.merge_and_unload()
 
 
 def _train(trainer: Trainer, output: OutputDirectory, run: Run, arguments: Arguments) -> dict[str, Any]:

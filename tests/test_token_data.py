@@ -21,7 +21,8 @@ from transformers import (
 from modeling_dlfa.data import SourceInfo, Split, length_sorted
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.token_data import best_window, encode_words, join_words, split_words, window_spans
+from modeling_dlfa.token_data import encode_words, join_words
+from modeling_dlfa.word_windows import best_window, split_words, window_spans
 
 TASK = get_task("udpos")
 SENTENCES = [

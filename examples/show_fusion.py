@@ -1,0 +1,47 @@
+"""Shows which tokens of a text, or a pair, take how much from the lower layer: as text and, with --png, as a picture.
+
+`python examples/show_fusion.py CHECKPOINT "A dog was eating." "An animal was eating." --png gate.png`
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.fusion_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
+from modeling_dlfa.output import write_text
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Shows the gate, or ends with one message and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
+    parser.add_argument("text")
+    parser.add_argument("text_pair", nargs="?", help="For checkpoints that take pairs.")
+    parser.add_argument("--png", help="File for the picture.")
+    parser.add_argument("--text_file", help="File for the text; standard output if left out.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the files.")
+    parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
+    given = parser.parse_args(argv)
+    hub = {"revision": given.revision} if given.revision else {}
+    try:
+        check_free([path for path in (given.png, given.text_file) if path], given.overwrite)
+        view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    if given.text_file:
+        write_text(Path(given.text_file), fusion_text(view))
+    else:
+        sys.stdout.buffer.write(fusion_text(view).encode())
+        sys.stdout.flush()
+    if given.png:
+        missing = plot_fusion(view, given.png)
+        if missing:
+            print(f"{missing} tokens have numbers in {given.png}: its font cannot write them.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
