@@ -80,7 +80,7 @@ def test_a_dry_run_holds_exactly_the_publication(finished: Path, tmp_path: Path)
     folder = tmp_path / "new" / "dry"
     dry_run(finished, "org/name", folder, license="apache-2.0", run="aif-layer1-seed2")
     model = finished / "models" / "aif-layer1-seed2"
-    code = ["configuration_dlfa.py", "fusion_dlfa.py", "modeling_dlfa.py", "pretrained_dlfa.py"]
+    code = [f"{name}_dlfa.py" for name in ("configuration", "fusion", "modeling", "pretrained", "weights")]
     tokenizer = ["tokenizer.json", "tokenizer_config.json"]
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == sorted(
         ["README.md", "config.json", "figures/accuracy_by_language.png", "model.safetensors", "results.json"]

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
+from transformers import BertConfig, BertModel
 
 from modeling_dlfa.tasks import XNLI
 
+from .checkpoints import ENTITIES, save_checkpoint
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
@@ -79,6 +81,11 @@ def test_every_snippet_is_known() -> None:
         ("Train", "bash", "runs/mbert-xnli"),
         ("A task of your own", "python", "main(reviews)"),
         ("A task of your own", "bash", "runs/reviews"),
+        ("Predict", "python", '{}.")'),
+        ("Predict", "bash", "--skip_bad_lines"),
+        ("Train a part", "bash", "runs/lora"),
+        ("Train a part", "python", '"my-adapter")'),
+        ("Look at the fusion", "bash", "gate.png"),
         ("Publish", "bash", "apache-2.0"),
         ("Publish", "python", "trainer.push_to_hub()"),
         ("Load", "python", 'rests."}))'),
@@ -104,6 +111,36 @@ def test_use_and_a_trainer_of_ones_own(
     files = no_repository.list_repo_files("org/name")
     assert {"model.safetensors", "modeling_dlfa.py"} <= set(files)
     assert not [name for name in files if name.endswith((".bin", ".pt", ".pth"))]
+
+
+def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Environment, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "runs/xnli/models/aif-layer4-seed42", "sequence", XNLI.labels)
+    save_checkpoint(tmp_path / "runs/ner/models/aif-layer4-seed42", "token", ENTITIES)
+    (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
+    (tmp_path / "words.conll").write_text("Ada O\nLovelace O\n\nParis O\n", encoding="utf-8")
+    (tmp_path / "texts.tsv").write_text("A cat sleeps.\n", encoding="utf-8")
+    printed = shell(package_environment, only("Predict", "bash", "pairs.tsv"), tmp_path, hub)
+    assert len((tmp_path / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 3
+    assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+    assert any(label in printed for label in XNLI.labels)
+    package_environment.run(only("Predict", "python", "pipeline"), home=tmp_path)
+    shown = shell(package_environment, only("Look at the fusion", "bash", "show_fusion"), tmp_path, hub)
+    assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
+
+
+def test_train_a_part(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
+    deeper = BertConfig.from_pretrained(tiny_encoder, num_hidden_layers=6)
+    BertModel(deeper, add_pooling_layer=False).save_pretrained(tmp_path / "ENCODER")
+    for path in tiny_data.iterdir():
+        shutil.copyfile(path, tmp_path / path.name)
+    shell(package_environment, only("Train a part", "bash", "lora"), tmp_path, hub)
+    assert list((tmp_path / "runs/lora/adapters").iterdir())
+    save_checkpoint(tmp_path / "my-model", "sequence", XNLI.labels)
+    printed = package_environment.run(only("Train a part", "python", "peft"), home=tmp_path).stdout
+    assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
 
 
 def test_publish_and_load(
