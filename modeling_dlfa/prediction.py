@@ -23,6 +23,7 @@ from transformers import (
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .prediction_input import Example
+from .predictions import softmax
 from .systems import longest_input
 from .word_windows import WordEncoder
 
@@ -226,13 +227,6 @@ class Predictor:
         width = logits.shape[1]
         for row, mask in zip(logits, batch["attention_mask"], strict=True):
             yield row[width - int(mask.sum()) :]
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Returns probabilities over the last dimension."""
-    logits = logits.astype(np.float64)
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True)
 
 
 def best_device() -> str:

@@ -59,10 +59,15 @@ def write_predictions(path: Path, task: Task, split: Split, answer: Any) -> None
     draft.replace(path)
 
 
-def _example_rows(task: Task, split: Split, logits: NDArray[np.floating]) -> Iterable[list[str]]:
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Returns probabilities over the last dimension."""
     logits = logits.astype(np.float64)
-    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shares / shares.sum(axis=-1, keepdims=True)
+
+
+def _example_rows(task: Task, split: Split, logits: NDArray[np.floating]) -> Iterable[list[str]]:
+    probabilities = softmax(logits)
     yield ["row", "label", "prediction", *task.labels]
     for row, (reference, prediction) in enumerate(zip(split.labels, logits.argmax(axis=1), strict=True)):
         shares = [f"{share:.6f}" for share in probabilities[row]]

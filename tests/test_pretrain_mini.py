@@ -17,6 +17,7 @@ sys.path[:0] = [str(EXAMPLES), str(EXAMPLES / "mini")]
 
 from alignment import usage_vectors  # noqa: E402
 from checkpoints import last_checkpoint, load_parts, load_state, save_parts  # noqa: E402
+from encoder_card import make_card  # noqa: E402
 from mini_tokenizer import sample_lines, shares, starts_word  # noqa: E402
 from pretrain_mini import main  # noqa: E402
 from pretraining import PretrainingLoss, RunSettings, Training, TrainingSettings  # noqa: E402
@@ -601,6 +602,10 @@ class TestCommand:
         assert [stage["training"]["learning_rate"] for stage in stages] == [1e-3, 0.0]
         assert [len(stage["curve"]) for stage in stages] == [0, 1] and stages[1]["curve"][0]["step"] == 1
         assert all(stage["packed"]["files"][0]["sha256"] and stage["tokens"] > 0 for stage in stages)
+        card = make_card(tmp_path / "encoder", "tiny", [], "loss.png", "One core.")
+        assert f"| 1 | 1 | {stages[0]['tokens'] / 1e6:.1f} M |" in card and "One core." in card
+        for file in stages[1]["packed"]["files"]:
+            assert f"| `{file['file']}` | {file['lines']:,} | {file['bytes']:,} |" in card
         one, two = (last_checkpoint(tmp_path / name / "training") for name in ("one", "two"))
         expected, found = load_parts(one, "model"), load_parts(two, "model")
         assert all(torch.equal(found[name], tensor.half().float()) for name, tensor in expected.items())

@@ -66,6 +66,8 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         "tlm": round(100 * batches["tlm_probability"]),
         "alpha": batches["alpha"],
         "batch": f"{batches['tokens']:,}",
+        "embedding_rate": training["embedding_rate"],
+        "pieces": round(sum(packed["pieces"].values()) / 1e6),
         "contrast_layer": training["contrast_layer"],
         "contrast_weight": training["contrast_weight"],
         "stages": stages,

@@ -47,7 +47,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def linear_cross_entropy(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
-    """Mean cross-entropy of `hidden @ weight.T + bias`, for bf16 on a CPU: 1.6 times the speed of the plain way here.
+    """Mean cross-entropy of `hidden @ weight.T + bias`, for bf16 on a CPU: fewer passes over memory.
 
     Args:
         hidden: M x E.
