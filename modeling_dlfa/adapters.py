@@ -1,4 +1,4 @@
-"""Training a small part of a model: LoRA on the backbone, or fusion and head alone."""
+"""Training a small part of a model: LoRA on the backbone, its upper layers, or fusion and head alone."""
 
 from __future__ import annotations
 
@@ -97,17 +97,53 @@ def new_modules(model: DlfaPreTrainedModel) -> list[str]:
     return [name for name, part in parts.items() if part is not None and any(True for _ in part.parameters())]
 
 
-def freeze_backbone(model: DlfaPreTrainedModel) -> DlfaPreTrainedModel:
-    """Leaves only fusion and head to be trained; the backbone's weights stay as they are.
+def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> DlfaPreTrainedModel:
+    """Leaves the backbone's weights, or the lower ones of them, as they are; fusion and head are trained.
+
+    Languages without labels reach the trained layers through embeddings that training on English then does not move
+    (Wu and Dredze 2019, "Beto, Bentz, Becas", fine-tune mBERT so).
 
     Args:
         model: Any DLFA model; changed in place. Saving and loading are as ever, and a loaded model trains whole.
+        up_to: Last layer to stay as it is, as in `hidden_states`: 0 the embeddings alone, k the blocks up to k with
+            them. All of the backbone if None.
 
     Returns:
         The same model.
+
+    Raises:
+        InputError: There is no such layer.
     """
-    model.base_model.backbone.requires_grad_(False)
+    backbone: Any = model.base_model.backbone
+    trained: set[int] = set()
+    if up_to is not None:
+        blocks = _blocks(model)
+        if not 0 <= up_to < len(blocks):
+            raise InputError(
+                f"Layer {up_to} cannot be the last to stay frozen: the backbone has {len(blocks)} blocks, and one has "
+                f"to be trained. Choose from 0 (the embeddings) to {len(blocks) - 1}, or freeze all of it."
+            )
+        # Embeddings, and maps between them and the blocks, are registered before the blocks on every backbone.
+        first = next(blocks[up_to].parameters())
+        seen = False
+        for parameter in backbone.parameters():
+            seen = seen or parameter is first
+            if seen:
+                trained.add(id(parameter))
+    for parameter in backbone.parameters():
+        parameter.requires_grad_(id(parameter) in trained)
     return model
+
+
+def _blocks(model: DlfaPreTrainedModel) -> torch.nn.ModuleList:
+    """The backbone's blocks, in order: the one list of modules that is as long as the backbone is deep."""
+    depth = model.config.num_hidden_layers
+    backbone: Any = model.base_model.backbone
+    lists = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth]
+    if not lists:
+        kind = model.config.backbone_config.model_type
+        raise InputError(f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone.")
+    return lists[0]
 
 
 def parameter_counts(model: Any) -> tuple[int, int]:
@@ -124,21 +160,27 @@ def parameter_counts(model: Any) -> tuple[int, int]:
 
 
 def check_adaptable(task: Task, arguments: ModelArguments, runs: Sequence[Run]) -> None:
-    """Checks, before anything is written, that `--peft` fits the models.
+    """Checks, before anything is written, that `--peft` or `--freeze_up_to` fits the models.
 
     Raises:
-        InputError: See `lora_config`.
+        InputError: See `lora_config` and `freeze_backbone`.
     """
-    if arguments.peft == "lora":
+    if arguments.peft == "lora" or arguments.freeze_up_to is not None:
         for run in runs:
             with torch.device("meta"):
-                lora_config(MODEL_CLASSES[task.kind](run.config), **arguments.lora_options())
+                model = MODEL_CLASSES[task.kind](run.config)
+            if arguments.peft == "lora":
+                lora_config(model, **arguments.lora_options())
+            else:
+                freeze_backbone(model, arguments.freeze_up_to)
 
 
 def adapt(model: DlfaPreTrainedModel, arguments: ModelArguments) -> Any:
-    """Returns the model as `--peft` has it trained: with LoRA around it, with its backbone frozen, or as it is."""
+    """Returns the model as it is to be trained: with LoRA around it, with its backbone or a part frozen, or whole."""
     if arguments.peft == "lora":
         from peft import get_peft_model
 
         return get_peft_model(model, lora_config(model, **arguments.lora_options()))
-    return freeze_backbone(model) if arguments.peft == "frozen" else model
+    if arguments.peft == "frozen" or arguments.freeze_up_to is not None:
+        return freeze_backbone(model, arguments.freeze_up_to)
+    return model

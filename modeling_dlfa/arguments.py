@@ -67,6 +67,10 @@ class ModelArguments:
     peft: str | None = field(
         default=None, metadata={"help": "lora: LoRA on the backbone; frozen: it stays. Fusion and head are trained."}
     )
+    freeze_up_to: int | None = field(
+        default=None,
+        metadata={"help": "Last layer that stays as it is: 0 the embeddings, k the blocks up to k with them."},
+    )
     lora_r: int | None = field(default=None, metadata={"help": "Rank of LoRA's updates; 8 if left out."})
     lora_alpha: int | None = field(default=None, metadata={"help": "Their scale is lora_alpha / r; 16 if left out."})
     lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before them; 0.1 if left out."})
@@ -80,8 +84,8 @@ class ModelArguments:
         return {name if name in ("lora_alpha", "lora_dropout") else name[5:]: value for name, value in given.items()}
 
     def peft_record(self) -> dict[str, Any]:
-        """Returns what shapes a result beside the recipe: nothing without `--peft`."""
-        given = {name: getattr(self, name) for name in ("peft", *LORA_OPTIONS)}
+        """Returns what shapes a result beside the recipe: nothing where the model is trained whole."""
+        given = {name: getattr(self, name) for name in ("peft", "freeze_up_to", *LORA_OPTIONS)}
         return {name: value for name, value in given.items() if value is not None}
 
     def fusion_options(self) -> dict[str, Any]:
@@ -291,8 +295,13 @@ def _check_peft(model: ModelArguments, training: CrossLingualTrainingArguments) 
     alone = [name for name in LORA_OPTIONS if getattr(model, name) is not None]
     if alone and model.peft != "lora":
         raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")
-    if model.peft is not None and not training.do_train:
-        raise InputError("--peft trains a part of the model, which --do_train False excludes. Remove one of the two.")
+    if model.peft is not None and model.freeze_up_to is not None:
+        raise InputError("--peft and --freeze_up_to each say which part is trained. Give one of the two.")
+    for name in ("peft", "freeze_up_to"):
+        if getattr(model, name) is not None and not training.do_train:
+            raise InputError(
+                f"--{name} trains a part of the model, which --do_train False excludes. Remove one of the two."
+            )
 
 
 def _check_publishing(training: CrossLingualTrainingArguments) -> None:

@@ -159,7 +159,7 @@ def _execute(
     training.push_to_hub = False  # One model of the command is published, in the end.
     model: Any = adapt(load_model(task, arguments, run), arguments.model)
     trained, parameters = parameter_counts(model)
-    if arguments.model.peft and PartialState().is_main_process:
+    if trained < parameters and PartialState().is_main_process:
         share = 100 * trained / parameters
         print(f"{run.name}: {trained:,} of {parameters:,} parameters are trained ({share:.2f} %).", flush=True)
     trainer = CrossLingualTrainer(

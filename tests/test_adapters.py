@@ -32,6 +32,11 @@ def answers(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     return model.eval()(**inputs).logits
 
 
+@torch.no_grad()
+def hidden_states(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return model.eval().base_model.backbone(**inputs, output_hidden_states=True).hidden_states
+
+
 def train(model: Any, inputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> None:
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     model.train()
@@ -146,6 +151,24 @@ def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
     assert parameter_counts(model)[0] == sum(before[key].numel() for key in changed)
 
 
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_layers_up_to_one_stay_as_they_are(name: str, layer: int) -> None:
+    model = freeze_backbone(build(DlfaForTokenClassification, name), up_to=layer)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    inputs = batch(name)
+    states = hidden_states(model, inputs)
+    train(model, inputs, labels(DlfaForTokenClassification, inputs))
+    same = [torch.equal(*pair) for pair in zip(states, hidden_states(model, inputs), strict=True)]
+    # DeBERTa's relative embeddings, and their norm, belong to all blocks.
+    kept = 1 if name == "deberta-v2" else layer + 1
+    assert same == [True] * kept + [False] * (len(same) - kept)
+    changed = sum(value.numel() for key, value in model.state_dict().items() if not torch.equal(value, before[key]))
+    assert changed <= parameter_counts(model)[0] < parameter_counts(model)[1]
+    with pytest.raises(InputError, match="one has to be trained"):
+        freeze_backbone(model, up_to=model.config.num_hidden_layers)
+
+
 def test_a_trainer_of_ones_own_resumes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     inputs = batch("bert", lengths=(6,) * 16)
     rows = [{key: value[i] for key, value in inputs.items()} | {"labels": i % 3} for i in range(16)]
@@ -215,6 +238,20 @@ def test_the_runner(
     assert read(tmp_path / "again" / "results.json")["runs"][0]["test"] == first["test"]
 
 
+def test_the_runner_leaves_the_embeddings_as_they_are(
+    xnli_arguments: list[str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    main("xnli", [*xnli_arguments, "--freeze_up_to", "0", "--learning_rate", "1e-2"])
+    results = read(tmp_path / "out" / "results.json")
+    assert results["recipe"]["freeze_up_to"] == 0
+    weights = load_file(tmp_path / "out" / results["runs"][0]["model"] / "model.safetensors")
+    shared = {
+        key: value for key, value in load_file(tiny_encoder / "model.safetensors").items() if "pooler" not in key
+    }
+    same = {key for key, value in shared.items() if torch.equal(value, weights[f"dlfa.backbone.{key}"])}
+    assert {key for key in shared if key.startswith("embeddings.")} <= same < shared.keys()
+
+
 @pytest.mark.parametrize("method", ["lora", "frozen"])
 def test_the_runner_resumes(
     method: str, xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -253,6 +290,8 @@ ERRORS = {
     "no such method": (["--peft", "prefix"], "--peft prefix does not exist; choose from lora, frozen"),
     "LoRA's options alone": (["--lora_r", "4"], "--lora_r is for --peft lora"),
     "modules that are not there": (["--peft", "lora", "--lora_target_modules", "Wqkv"], "has no modules Wqkv"),
+    "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to each say"),
+    "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last to stay frozen"),
     "no training": (["--peft", "lora", "--do_train", "False"], "--peft trains a part of the model"),
 }
 
