@@ -12,8 +12,10 @@ OLDER := $(VERSIONS:%=.work/versions/%/bin/python)
 
 .PHONY: demo test test-versions quality format clean
 
-demo: .work/demo-passed
-	@$(BIN)/python examples/demo.py --show
+# Trains where something changed, otherwise shows the last run.
+demo: .work/installed
+	@if $(MAKE) --quiet --question .work/demo-passed; then $(ENVIRONMENT) $(BIN)/python examples/demo.py --show; \
+	else $(MAKE) --no-print-directory .work/demo-passed; fi
 
 test: .work/tests-passed
 	@echo "The tests pass; make -B test runs them again."

@@ -68,6 +68,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--contrast_share", type=float, default=0.2, help="share of draws: a sentence pair in two rows")
     train.add_argument("--contrast_layer", type=int, default=4, help="where these two are to be alike")
     train.add_argument("--contrast_weight", type=float, default=0.5, help="of that loss beside the masked words'")
+    train.add_argument("--match_weight", type=float, default=1.0, help="of telling pairs of one meaning from others")
+    train.add_argument("--mismatch_share", type=float, default=0.4, help="share of a row's pairs that are spoilt")
+    train.add_argument("--same_share", type=float, default=0.3, help="share of a row's pairs in one language")
     train.add_argument("--mlm_probability", type=float, default=0.2)
     train.add_argument("--tlm_probability", type=float, default=0.3)
     train.add_argument("--reset_positions", type=float, default=0.5, help="share of pairs aligned by position")
@@ -177,6 +180,8 @@ def run_train(arguments: argparse.Namespace) -> None:
         mlm_probability=arguments.mlm_probability,
         tlm_probability=arguments.tlm_probability,
         reset_positions=arguments.reset_positions,
+        mismatch_share=arguments.mismatch_share,
+        same_share=arguments.same_share,
         whole_words=not arguments.no_whole_words,
         seed=arguments.seed,
     )
@@ -191,6 +196,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         embedding_rate=default_rate if arguments.embedding_rate is None else arguments.embedding_rate,
         contrast_layer=arguments.contrast_layer,
         contrast_weight=arguments.contrast_weight,
+        match_weight=arguments.match_weight,
         weight_decay=arguments.weight_decay,
     )
     run = RunSettings(

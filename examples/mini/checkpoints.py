@@ -16,6 +16,7 @@ from torch import nn
 from modeling_dlfa.errors import InputError
 
 PART_BYTES = 12_000_000
+LOSSES = ("loss", "contrastive_loss", "matching_loss")
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -89,7 +90,7 @@ def load_curve(checkpoint: Path, points: int = 40) -> list[dict[str, Any]]:
         points: Stretches at most.
 
     Returns:
-        For each stretch `step` and `tokens` at its end, and the mean `loss` and `contrastive_loss`; empty if the log
+        For each stretch `step` and `tokens` at its end, and the means of `LOSSES`; empty if the log
         did not travel with the checkpoint.
     """
     log = checkpoint.parent / "loss.jsonl"
@@ -98,8 +99,8 @@ def load_curve(checkpoint: Path, points: int = 40) -> list[dict[str, Any]]:
     curve = []
     for stretch in np.array_split(np.array(lines, dtype=object), min(points, len(lines))) if lines else []:
         means = {}
-        for name in ("loss", "contrastive_loss"):
-            values = [line[name] for line in stretch if line[name] is not None]
+        for name in LOSSES:
+            values = [line[name] for line in stretch if line.get(name) is not None]
             means[name] = round(sum(values) / len(values), 3) if values else None
         curve.append({"step": stretch[-1]["step"], "tokens": stretch[-1]["tokens"], **means})
     return curve

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from checkpoints import last_checkpoint, load_curve, load_moments, load_state, load_weights, save_checkpoint
+from checkpoints import LOSSES, last_checkpoint, load_curve, load_moments, load_state, load_weights, save_checkpoint
 from pretraining_batches import Batches, BatchSettings
 from pretraining_data import Packed
-from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast
+from pretraining_losses import IGNORED, linear_cross_entropy, matching_loss, translation_contrast
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -38,6 +38,7 @@ class TrainingSettings:
         embedding_rate: Share of it that word embeddings learn at: what starts aligned shall stay so.
         contrast_layer: Layer (as in `hidden_states`) where a sentence is compared with its translation.
         contrast_weight: Weight of that loss beside the masked pieces'.
+        match_weight: The same of telling whether two sentences of a row mean the same.
         weight_decay: Of matrices; vectors (biases, norms) have none.
         adam_beta2: Adam's second decay rate.
         max_grad_norm: Gradients are clipped to this norm.
@@ -50,6 +51,7 @@ class TrainingSettings:
     embedding_rate: float = 1.0
     contrast_layer: int = 4
     contrast_weight: float = 0.5
+    match_weight: float = 1.0
     weight_decay: float = 0.01
     adam_beta2: float = 0.98
     max_grad_norm: float = 1.0
@@ -66,11 +68,12 @@ def language_model(config: BertConfig, attention: str = "eager") -> BertForMaske
     model = BertForMaskedLM._from_config(config, attn_implementation=attention)
     head = model.cls.predictions
     head.decoder.bias = head.bias  # transformers 5 makes two where words are not tied.
+    model.cls.seq_relationship = nn.Linear(config.hidden_size, 2)  # As in BertForPreTraining.
     return model
 
 
 class PretrainingLoss(nn.Module):
-    """`BertForMaskedLM` and the loss of a batch: masked pieces, and translations where sentences stand apart.
+    """`BertForMaskedLM` and the loss of a batch: masked pieces, translations where sentences stand apart, and pairs.
 
     The scores are computed at the masked positions alone, a fraction of the work.
 
@@ -78,40 +81,56 @@ class PretrainingLoss(nn.Module):
         config: Configuration of the encoder.
         contrast_layer: Layer (as in `hidden_states`) whose mean over a sentence is compared with its translation's.
         contrast_weight: Weight of that loss beside the masked pieces'.
+        match_weight: Weight of telling whether the two sentences of a row mean the same.
         attention: Implementation of attention. On a CPU `eager` trains short rows faster than `sdpa`.
         compiled: Compile the encoder with torch.compile, a graph for each length class.
     """
 
     def __init__(
-        self, config: BertConfig, contrast_layer: int, contrast_weight: float, attention: str, compiled: bool = False
+        self,
+        config: BertConfig,
+        contrast_layer: int,
+        contrast_weight: float,
+        match_weight: float,
+        attention: str,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model = language_model(config, attention)
         self.contrast_layer, self.contrast_weight = contrast_layer, contrast_weight
+        self.match_weight = match_weight
         # Kept out of the module's own attributes, which would list its parameters twice.
         self._encode = [torch.compile(self.model.bert, dynamic=False) if compiled else self.model.bert]
 
     def forward(
-        self, positions: torch.Tensor, labels: torch.Tensor, apart: torch.Tensor, **inputs: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Loss to minimise, and the part of it that compares translations.
+        self,
+        positions: torch.Tensor,
+        labels: torch.Tensor,
+        apart: torch.Tensor,
+        matches: torch.Tensor,
+        **inputs: torch.Tensor,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss to minimise, and the parts of it beside the masked pieces'.
 
         Args:
             positions: Flat positions of masked pieces, M.
             labels: What stood there, M; -100 for padding.
             apart: Whether the second half of the rows translates the first, a truth value.
+            matches: Whether the two sentences of a row mean the same, B; -100 for rows that are not asked.
             **inputs: `input_ids`, `attention_mask`, `token_type_ids`, `position_ids`, each B x T.
 
         Returns:
-            The loss, a scalar, and the contrastive loss, None unless `apart`.
+            The loss, a scalar, and by name, before they are weighted, those of its parts that this batch has.
         """
         both = bool(apart)
         output = self._encode[0](**inputs, output_hidden_states=both)
         masked = self._masked_loss(output.last_hidden_state.flatten(0, 1)[positions], labels)
-        if not both:
-            return masked, None
-        contrast = translation_contrast(output.hidden_states[self.contrast_layer], inputs["attention_mask"])
-        return masked + self.contrast_weight * contrast, contrast
+        if both:
+            contrast = translation_contrast(output.hidden_states[self.contrast_layer], inputs["attention_mask"])
+            return masked + self.contrast_weight * contrast, {"contrastive_loss": contrast.detach()}
+        first = output.last_hidden_state[:, 0]
+        match = matching_loss(first, self.model.cls.seq_relationship, matches)
+        return masked + self.match_weight * match, {"matching_loss": match.detach()}
 
     def _masked_loss(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if hidden.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
@@ -192,7 +211,12 @@ class Training:
         torch.manual_seed(self.seed)
         attention = "eager" if self.accelerator.device.type == "cpu" else "sdpa"
         network = PretrainingLoss(
-            config, settings.contrast_layer, settings.contrast_weight, attention, compiled=run.compiled
+            config,
+            settings.contrast_layer,
+            settings.contrast_weight,
+            settings.match_weight,
+            attention,
+            compiled=run.compiled,
         )
         self.model = network.model
         self.dropout = bool(config.hidden_dropout_prob or config.attention_probs_dropout_prob)
@@ -227,25 +251,22 @@ class Training:
         """
         main = self.accelerator.is_main_process
         bar = tqdm(total=self.settings.max_steps, initial=self.step, desc="train", disable=not main)
-        losses: list[torch.Tensor] = []
-        contrasts: list[torch.Tensor] = []
+        losses: dict[str, list[torch.Tensor]] = {name: [] for name in LOSSES}
         saved = logged = self.began
         kept, logged_tokens = -1, self.tokens
         self.network.train()
         for batch in self._loader():
-            loss, contrast = self._learn(batch)
-            losses.append(loss)
-            contrasts += [] if contrast is None else [contrast]
+            for name, loss in self._learn(batch).items():
+                losses[name].append(loss)
             bar.update()
             if self.step % self.run.logging_steps == 0 or self.step == self.settings.max_steps:
-                means = {"loss": _mean(losses), "contrastive_loss": _mean(contrasts)}
+                means = {name: _mean(values) for name, values in losses.items()}
                 now = time.monotonic()
                 speed = (self.tokens - logged_tokens) / (now - logged)
                 rate = self.settings.rate(self.step - 1)
                 self.log.write(self.step, self.tokens, self.seconds + now - self.began, means, rate, speed)
                 bar.set_postfix(means, tokens=f"{self.tokens / 1e6:.1f}M", per_second=f"{speed:,.0f}")
-                losses.clear()
-                contrasts.clear()
+                losses = {name: [] for name in LOSSES}
                 logged, logged_tokens = now, self.tokens
             if self.run.max_minutes is not None and time.monotonic() - self.began >= 60 * self.run.max_minutes:
                 break
@@ -271,7 +292,7 @@ class Training:
             prefetch_factor=8 if self.run.workers else None,
         )
 
-    def _learn(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _learn(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """One step of the optimizer; the losses stay on the device, so that nothing waits for them."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(self.step) * group["share"]
@@ -280,14 +301,16 @@ class Training:
         device = self.accelerator.device
         apart = batch.pop("apart")
         inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-        loss, contrast = self.network(apart=apart, **inputs)
+        loss, parts = self.network(apart=apart, **inputs)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
         self.stepper.step()
         self.stepper.zero_grad()
         self.tokens += int(batch["attention_mask"].sum()) * self.accelerator.num_processes
         self.step += 1
-        return loss.detach(), None if contrast is None else contrast.detach()
+        if not (batch["matches"] != IGNORED).any():
+            parts.pop("matching_loss", None)  # The 0 of a batch without a pair would read as learnt.
+        return {"loss": loss.detach(), **parts}
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:

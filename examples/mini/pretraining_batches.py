@@ -8,6 +8,7 @@ import numpy as np
 from mini_tokenizer import shares
 from pretraining_data import Packed, pairs
 from pretraining_losses import IGNORED
+from pretraining_text import LANGUAGES
 
 LENGTHS = (16, 24, 32, 48, 64, 96, 128, 160, 256, 512)
 
@@ -26,6 +27,10 @@ class BatchSettings:
         tlm_probability: Share of words masked in sentence pairs.
         reset_positions: Share of pairs whose second sentence counts its positions from 0 again (as in XLM, Conneau and
             Lample 2019), which lines translations up; the others count on, as pairs in later tasks do.
+        mismatch_share: Share of sentence pairs of a row whose second sentence is spoilt: a quarter of it or more
+            becomes words of another sentence of its language, which the model has to notice (Huang et al. 2019).
+        same_share: Share of sentence pairs of a row whose second sentence is half or more of the first, not its
+            translation; spoilt as often as the others.
         whole_words: Mask whole words rather than pieces.
         seed: Seed of everything drawn.
     """
@@ -38,6 +43,8 @@ class BatchSettings:
     mlm_probability: float = 0.2
     tlm_probability: float = 0.3
     reset_positions: float = 0.5
+    mismatch_share: float = 0.0
+    same_share: float = 0.0
     whole_words: bool = True
     seed: int = 1
 
@@ -62,13 +69,16 @@ class Batches:
         self.ids = packed.ids
         self.starts_word = packed.starts_word
         self.special = packed.record["special"]
-        first, second, apart, weights = _draws(packed, settings)
+        first, second, languages, apart, weights = _draws(packed, settings)
         joined = first[:, 1] + np.where(second[:, 1] > 0, second[:, 1] + 3, 2)
         lengths = np.where(apart, np.maximum(first[:, 1], second[:, 1]) + 2, joined)
         self.lengths = [length for length in LENGTHS if length < settings.max_length] + [settings.max_length]
         of_class = np.searchsorted(self.lengths, lengths) + apart * len(self.lengths)
         order = np.argsort(of_class, kind="stable")
-        self.first, self.second = first[order], second[order]
+        self.first, self.second, self.languages = first[order], second[order], languages[order]
+        long = [np.flatnonzero((packed.languages == code) & (packed.lengths >= 4)) for code in range(len(LANGUAGES))]
+        starts = packed.starts
+        self.others = [np.stack([starts[rows], packed.lengths[rows].astype(np.int64)], axis=1) for rows in long]
         self.bounds = np.searchsorted(of_class[order], np.arange(2 * len(self.lengths) + 1))
         self.cumulative = np.concatenate([[0.0], np.cumsum(weights[order])])
         of_weight = np.diff(self.cumulative[self.bounds])
@@ -85,7 +95,8 @@ class Batches:
         Returns:
             `input_ids`, `attention_mask`, `token_type_ids`, `position_ids`: rows x length; `positions`: flat positions
             of the masked pieces, padded to a multiple of 64 with 0; `labels`: their pieces, -100 for the padding;
-            `apart`: whether the second half of the rows translates the first.
+            `apart`: whether the second half of the rows translates the first; `matches`: for each row whether its two
+            sentences mean the same, 1 or 0, and -100 where there is one sentence or nothing was spoilt in any row.
         """
         rng = np.random.default_rng([self.settings.seed, self.process, step])
         chosen = int(np.searchsorted(self.class_shares[:-1], rng.random(), side="right"))
@@ -96,13 +107,54 @@ class Batches:
         swap = (second[:, 1] > 0) & (rng.random(len(drawn)) < 0.5)
         first, second = np.where(swap[:, None], second, first), np.where(swap[:, None], first, second)
         apart = chosen >= len(self.lengths)
+        spoilt, matches = None, np.full(len(drawn), IGNORED)
         if apart:
             first, second = np.concatenate([first, second]), np.zeros_like(np.concatenate([first, second]))
-        batch = self._assemble(first, second, self.lengths[chosen % len(self.lengths)], rng)
-        return batch | self._mask(batch, second[:, 1] > 0, rng) | {"apart": np.array(apart)}
+            matches = np.repeat(matches, 2)
+        elif self.settings.mismatch_share:
+            languages = np.where(swap[:, None], self.languages[drawn, ::-1], self.languages[drawn])
+            second, spoilt, matches = self._spoil(first, second, languages, rng)
+        batch = self._assemble(first, second, spoilt, self.lengths[chosen % len(self.lengths)], rng)
+        masked = self._mask(batch, second[:, 1] > 0, rng)
+        return batch | masked | {"apart": np.array(apart), "matches": matches}
+
+    def _spoil(
+        self, first: np.ndarray, second: np.ndarray, languages: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Makes some second sentences a part of the first, and replaces a stretch of some by other words.
+
+        Args:
+            first: Starts and lengths of the first sentences, R x 2.
+            second: Of the second ones; length 0 where there is none.
+            languages: Language of either, R x 2.
+            rng: What draws.
+
+        Returns:
+            The second sentences anew; stretches, R x 4: where each begins and how long it is (0: nothing is spoilt),
+            and start and length of the sentence that it is taken from; and `matches`, R.
+        """
+        rows, paired = len(first), second[:, 1] > 0
+        same = paired & (rng.random(rows) < self.settings.same_share)
+        size = np.ceil(first[:, 1] * rng.uniform(0.5, 1.0, rows)).astype(np.int64)
+        size = np.minimum(size, second[:, 1])  # Longer would not fit into the row.
+        offset = (rng.random(rows) * (first[:, 1] - size + 1)).astype(np.int64)
+        second = np.where(same[:, None], np.stack([first[:, 0] + offset, size], axis=1), second)
+        wrong = paired & (rng.random(rows) < self.settings.mismatch_share)
+        width = np.ceil(second[:, 1] * rng.uniform(0.25, 1.0, rows)).astype(np.int64) * wrong
+        begin = (rng.random(rows) * (second[:, 1] - width + 1)).astype(np.int64)
+        chance = rng.random(rows)
+        language = np.where(same, languages[:, 0], languages[:, 1])
+        other = [self.others[code][int(x * len(self.others[code]))] for code, x in zip(language, chance, strict=True)]
+        matches = np.where(paired, 1 - wrong, IGNORED)
+        return second, np.concatenate([np.stack([begin, width], axis=1), np.array(other)], axis=1), matches
 
     def _assemble(
-        self, first: np.ndarray, second: np.ndarray, length: int, rng: np.random.Generator
+        self,
+        first: np.ndarray,
+        second: np.ndarray,
+        spoilt: np.ndarray | None,
+        length: int,
+        rng: np.random.Generator,
     ) -> dict[str, np.ndarray]:
         """Lays rows out as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`; `first` and `second` are starts and lengths."""
         column = np.arange(length)[None, :]
@@ -110,7 +162,12 @@ class Batches:
         paired = second[:, 1:] > 0
         end = np.where(paired, end_first + second[:, 1:] + 1, end_first)
         after = column > end_first
-        source = np.where(after, second[:, :1] + column - end_first - 1, first[:, :1] + column - 1)
+        inside = column - end_first - 1
+        source = np.where(after, second[:, :1] + inside, first[:, :1] + column - 1)
+        if spoilt is not None:
+            begin, width, start, size = (spoilt[:, index, None] for index in range(4))
+            replaced = after & (inside >= begin) & (inside < begin + width)
+            source = np.where(replaced, start + (inside - begin) % size, source)
         input_ids = self.ids[np.clip(source, 0, len(self.ids) - 1)].astype(np.int64)
         input_ids[:, 0] = self.special["[CLS]"]
         input_ids[(column == end_first) | (column == end)] = self.special["[SEP]"]
@@ -118,7 +175,7 @@ class Batches:
         kept = column <= end
         types = (after & kept).astype(np.int64)
         reset = paired & (rng.random((len(first), 1)) < self.settings.reset_positions)
-        positions = np.where(reset & (types > 0), column - end_first - 1, column) * kept
+        positions = np.where(reset & (types > 0), inside, column) * kept
         return {
             "input_ids": input_ids,
             "attention_mask": kept.astype(np.int64),
@@ -150,14 +207,16 @@ class Batches:
         }
 
 
-def _draws(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _draws(
+    packed: Packed, settings: BatchSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All that can be drawn.
 
     Returns:
-        Start and length of the first and of the second text, each D x 2; whether they stand apart, D; weights, D, that
-        sum to 1.
+        Start and length of the first and of the second text, each D x 2; their languages, D x 2; whether they stand
+        apart, D; weights, D, that sum to 1.
     """
-    firsts, seconds, aparts, weights = [], [], [], []
+    firsts, seconds, languages, aparts, weights = [], [], [], [], []
     windows, of_sentence = _windows(packed, settings.max_length - 2)
     language = packed.languages[of_sentence]
     pieces = np.bincount(language, weights=windows[:, 1])
@@ -166,6 +225,7 @@ def _draws(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndar
     paired = {apart: share for apart, share in paired.items() if share > 0 and len(packed.group_lengths)}
     firsts.append(windows)
     seconds.append(np.zeros_like(windows))
+    languages.append(np.stack([language, language], axis=1))
     aparts.append(np.zeros(len(windows), dtype=bool))
     single = 1.0 - sum(paired.values())
     weights.append(single * (shares(pieces.tolist(), settings.alpha) / np.maximum(counts, 1))[language])
@@ -181,9 +241,12 @@ def _draws(packed: Packed, settings: BatchSettings) -> tuple[np.ndarray, np.ndar
             one, two = _shortened(lengths[both[:, 0]], lengths[both[:, 1]], apart, settings.max_length)
             firsts.append(np.stack([starts[both[:, 0]], one], axis=1))
             seconds.append(np.stack([starts[both[:, 1]], two], axis=1))
+            languages.append(packed.languages[both])
             aparts.append(np.full(len(both), apart))
             weights.append(share * weight)
-    return np.concatenate(firsts), np.concatenate(seconds), np.concatenate(aparts), np.concatenate(weights)
+    parts = (firsts, seconds, languages, aparts, weights)
+    one, two, codes, apart, weight = (np.concatenate(part) for part in parts)
+    return one, two, codes, apart, weight
 
 
 def _shortened(one: np.ndarray, two: np.ndarray, apart: bool, max_length: int) -> tuple[np.ndarray, np.ndarray]:

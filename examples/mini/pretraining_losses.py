@@ -80,3 +80,18 @@ def translation_contrast(
     scores = first @ second.t() / temperature
     right = torch.arange(len(scores), device=scores.device)
     return (nn.functional.cross_entropy(scores, right) + nn.functional.cross_entropy(scores.t(), right)) / 2
+
+
+def matching_loss(first: torch.Tensor, head: nn.Linear, matches: torch.Tensor) -> torch.Tensor:
+    """Tells from `[CLS]` whether the two sentences of a row mean the same (Huang et al. 2019, "Unicoder").
+
+    Args:
+        first: Last states of the first token, B x E.
+        head: E to 2.
+        matches: 1 or 0, B; -100 counts for nothing.
+
+    Returns:
+        Mean cross-entropy, a scalar; 0 where no row counts.
+    """
+    total = nn.functional.cross_entropy(head(first).float(), matches, ignore_index=IGNORED, reduction="sum")
+    return total / (matches != IGNORED).sum().clamp(min=1)

@@ -1,0 +1,74 @@
+"""The demo's steps, with a tiny checkpoint in place of the trained one; `make demo` itself takes minutes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeling_dlfa.data import load_file
+from modeling_dlfa.tasks import get_task
+
+from .conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "examples"))
+
+import demo  # noqa: E402
+
+
+@pytest.fixture
+def shown(finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the demo prints of a finished run."""
+    run = json.loads((finished / "results.json").read_text(encoding="utf-8"))["runs"][-1]
+    monkeypatch.setattr(demo, "OUTPUT", finished)
+    monkeypatch.setattr(demo, "SYSTEM", run["system"])
+    monkeypatch.setattr(demo, "SEED", run["seed"])
+    demo.show_table()
+    demo.show_answers()
+    return capsys.readouterr().out
+
+
+def test_it_shows_the_table_and_three_answers_of_the_reloaded_checkpoint(shown: str) -> None:
+    assert "average, targets" in shown
+    for _, premise, hypothesis, expected in demo.QUESTIONS:
+        [line] = [line for line in shown.splitlines() if premise in line and hypothesis in line]
+        assert line.endswith(("(right)", f"(wrong: {expected})"))
+
+
+def test_a_checkpoint_without_its_code_is_an_error(finished: Path, tmp_path: Path) -> None:
+    run = json.loads((finished / "results.json").read_text(encoding="utf-8"))["runs"][-1]["name"]
+    for path in (finished / "models" / run).iterdir():
+        if not path.name.endswith("_dlfa.py"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(SystemExit, match="does not load by the code beside it"):
+        demo.ask(tmp_path)
+
+
+def test_its_questions_are_three_languages_and_all_labels() -> None:
+    assert len({code for code, *_ in demo.QUESTIONS}) == 3 and "en" not in {code for code, *_ in demo.QUESTIONS}
+    assert sorted(question[3] for question in demo.QUESTIONS) == sorted(get_task("xnli").labels)
+
+
+@pytest.mark.parametrize("question", demo.QUESTIONS)
+def test_its_questions_use_the_words_of_the_corpus(question: tuple[str, str, str, str]) -> None:
+    code, premise, hypothesis, _ = question
+    text = (ROOT / "examples" / "mini" / "corpus" / f"scenes-{code}.txt").read_text(encoding="utf-8")
+    split = list if code == "zh" else str.split
+    known = set(split(text.lower().replace(".", " ").replace("।", " ")))
+    for sentence in (premise, hypothesis):
+        assert set(split(sentence.lower().replace(".", " ").replace("।", " "))) <= known
+
+
+def test_it_trains_on_the_corpus_with_the_encoder_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(demo, "main", lambda *arguments: commands.append(arguments))
+    demo.train()
+    [(task, arguments)] = commands
+    values = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    split = load_file(values["--train_file"], get_task(task), "en")
+    assert len(split) == 6000
+    assert (Path(values["--model_name_or_path"]) / "model.safetensors").is_file()
+    assert "--baseline" in arguments
