@@ -207,6 +207,10 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
                 notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    if shards := results.get("shards"):
+        versions = "the same versions" if _same(shards, "versions") else "versions that differ (results.json)"
+        hardware = "hardware" if _same(shards, "hardware") else "hardware that differs"
+        notes.append(f"Merged from {len(shards)} shards, trained with {versions} and {hardware}.")
     notes += _beside(results, metric)
     notes += _data(results)
     families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
@@ -218,6 +222,10 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
     else:
         notes.append("Collapsed runs (one label almost always): none.")
     return notes
+
+
+def _same(shards: Sequence[Mapping[str, Any]], key: str) -> bool:
+    return all(shard[key] == shards[0][key] for shard in shards)
 
 
 def _data(results: Mapping[str, Any]) -> list[str]:
