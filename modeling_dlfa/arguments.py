@@ -267,16 +267,21 @@ def _arguments_of_file(path: Path) -> list[str]:
 
 
 def _check(arguments: Arguments) -> None:
-    data, run, training = arguments.data, arguments.run, arguments.training
+    _check_runs(arguments)
+    _check_peft(arguments.model, arguments.training)
+    if arguments.training.push_to_hub:
+        _check_publishing(arguments.run, arguments.training)
+    _check_sources(arguments.data, arguments.training)
+
+
+def _check_runs(arguments: Arguments) -> None:
+    run, training = arguments.run, arguments.training
     if len(set(arguments.seeds)) < len(arguments.seeds):
         raise InputError(f"--seeds {' '.join(map(str, arguments.seeds))} names a seed twice. Give each seed once.")
-    _check_peft(arguments.model, training)
-    if training.push_to_hub:
-        _check_publishing(run, training)
     if not 0 <= run.shard_index < run.num_shards:
         raise InputError(
-            f"--shard_index {run.shard_index} with --num_shards {run.num_shards}: shards are numbered from 0 to one less "
-            "than their number."
+            f"--shard_index {run.shard_index} with --num_shards {run.num_shards}: shards are numbered from 0. Correct "
+            "one of the two."
         )
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
@@ -286,6 +291,11 @@ def _check(arguments: Arguments) -> None:
         raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
     if run.baseline and not training.do_train:
         raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
+    if not training.do_train and not training.do_predict and not training.do_eval:
+        raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+
+
+def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
     files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
     needed = {
         "--train_file": training.do_train,
@@ -300,8 +310,6 @@ def _check(arguments: Arguments) -> None:
         )
     if given and data.dataset_name:
         raise InputError(f"--dataset_name and {given[0]} name two sources of data. Give one of the two.")
-    if not training.do_train and not training.do_predict and not training.do_eval:
-        raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
 
 
 def _check_peft(model: ModelArguments, training: CrossLingualTrainingArguments) -> None:
@@ -323,8 +331,8 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
         )
     if run.num_shards > 1 or not run.save_models:
         raise InputError(
-            "--push_to_hub publishes the best of all runs, which a shard does not know and --save_models False does not "
-            "keep. Merge the shards and use examples/publish.py."
+            "--push_to_hub publishes the best of all runs: a shard does not know it, and --save_models False does not "
+            "keep it. Remove one of the two, or merge the shards and use examples/publish.py."
         )
     if not training.do_train or not training.do_predict:
         raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")

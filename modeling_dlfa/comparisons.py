@@ -42,12 +42,12 @@ def compare_to_baseline(
 ) -> dict[str, dict[str, Comparison]]:
     """Compare systems with their baseline, paired by training seed and by test example, in every language.
 
-    The percentiles of `bootstrap.paired_difference` cover too seldom with few seeds (see there), which a table of many
-    cells would show as findings. Here the error of the mean over S seeds has two parts: that of the seeds, Student's t
-    with S - 1 degrees of freedom times the standard error over the seeds' differences, and that of the examples, normal
-    with the standard deviation over resampled examples. Interval and p-value are those of their sum, the distribution
-    of Behrens and Fisher, which errs on the safe side. With one seed only examples count: the result holds for the
-    models at hand, not for their recipe. How to combine the two is our reading.
+    The percentiles of `bootstrap.paired_difference` cover too seldom with few seeds (see there), which a table of
+    many cells would show as findings. Here the error of the mean over S seeds has two parts: that of the seeds,
+    Student's t with S - 1 degrees of freedom times the standard error over the seeds' differences, and that of the
+    examples, normal with the standard deviation over resampled examples. Interval and p-value are those of their sum,
+    the distribution of Behrens and Fisher, which errs on the safe side. With one seed only examples count: the result
+    holds for the models at hand, not for their recipe. How to combine the two is our reading.
 
     Args:
         systems: For each system and language an (S, N, K) array of counts.

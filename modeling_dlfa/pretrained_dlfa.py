@@ -37,7 +37,7 @@ PUSH_ARGUMENTS = (
 
 @contextlib.contextmanager
 def _own_class(model: nn.Module) -> Iterator[None]:
-    """Gives a model that FSDP2 shards its own class back: of torch's, transformers would save the code and the name."""
+    """Gives a model that FSDP2 shards its class back: of that which torch made, transformers would save the code."""
     sharded = type(model)
     model.__class__ = next(kind for kind in sharded.__mro__ if not kind.__module__.startswith("torch."))
     try:

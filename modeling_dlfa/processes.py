@@ -6,8 +6,11 @@ import os
 import time
 from pathlib import Path
 
-from accelerate import PartialState
+from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, gather_object
+
+from torch import nn
+from transformers import PreTrainedModel
 
 from .errors import InputError
 
@@ -58,3 +61,25 @@ def check_shared(written: Path, patience: float = PATIENCE) -> None:
         raise InputError(
             f"Not every machine sees {written}. Give an --output_dir on a file system that all of them share."
         )
+
+
+def name_blocks(accelerator: Accelerator, model: PreTrainedModel) -> None:
+    """Tells FSDP what to split one at a time, unless the launcher's configuration does: the encoder's blocks.
+
+    By default it would be `_no_split_modules`, which for BERT and its kin names the embeddings as well; Accelerate
+    splits the word embeddings on their own, too, and torch refuses to split them twice.
+
+    Args:
+        accelerator: Of the Trainer.
+        model: What is trained.
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and plugin.transformer_cls_names_to_wrap is None:
+        plugin.transformer_cls_names_to_wrap = block_classes(model)
+
+
+def block_classes(model: PreTrainedModel) -> list[str] | None:
+    """Returns the names of the classes of an encoder's blocks: what lies in a list as long as the encoder is deep."""
+    depth = model.config.num_hidden_layers
+    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == depth]
+    return sorted({type(block).__name__ for block in lists[0]}) if lists else None

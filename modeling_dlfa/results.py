@@ -73,6 +73,21 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
     }
 
 
+def start_record(
+    task: Task, arguments: Arguments, planned: Sequence[Run], data: TaskData, max_length: int
+) -> dict[str, Any]:
+    """Returns what an output directory is started with, and resumed with alone: all that shapes its results."""
+    sharded = arguments.run.num_shards > 1
+    return {
+        "task": task.name,
+        "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
+        "systems": {run.system: run.config.to_diff_dict() for run in planned},
+        "data": data.sources(),
+        "recipe": recipe(arguments, max_length),
+        **({"shard": shard(arguments)} if sharded else {}),
+    }
+
+
 def _read(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Predictions]:
     return {language: read_predictions(output.predictions(run, language), task) for language in languages}
 

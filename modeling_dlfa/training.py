@@ -27,8 +27,8 @@ from .processes import check_launch, check_shared
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
-from .results import collect_results, recipe, score_run
-from .systems import Run, fetch_weights, load_model, load_tokenizer, own_share, plan_runs, shard
+from .results import collect_results, score_run, start_record
+from .systems import Run, fetch_weights, load_model, load_tokenizer, own_share, plan_runs
 from .task_data import TaskData, load_task_data
 from .tasks import Task, get_task
 from .trainer import CrossLingualTrainer
@@ -86,15 +86,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
 
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
-    started_with = {
-        "task": task.name,
-        "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
-        "systems": {run.system: run.config.to_diff_dict() for run in planned},
-        "data": data.sources(),
-        "recipe": recipe(arguments, max_length),
-    }
-    if arguments.run.num_shards > 1:
-        started_with["shard"] = shard(arguments)
+    started_with = start_record(task, arguments, planned, data, max_length)
     if resume:
         output.check_same(started_with)
     repository = hub_repository(arguments)
