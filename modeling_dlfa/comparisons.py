@@ -81,6 +81,8 @@ def compare_to_baseline(
     low, high, p_value = behrens_fisher(
         seeds.mean(axis=2), of_seeds, examples.std(axis=0), num_seeds - 1, confidence=confidence
     )
+    possible = np.abs(mixing).sum(axis=1)[:, None]  # A score lies between 0 and 1.
+    low, high = np.maximum(low, -possible), np.minimum(high, possible)
     table = np.stack([seeds.mean(axis=2), low, high, p_value], axis=-1)
     return {
         name: {key: Comparison(*map(float, table[row, column])) for row, key in enumerate(keys)}

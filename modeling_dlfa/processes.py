@@ -8,7 +8,6 @@ from pathlib import Path
 
 from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, gather_object
-
 from torch import nn
 from transformers import PreTrainedModel
 
