@@ -15,6 +15,7 @@ from .metrics import AVERAGES, Metric, average_weights
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_GRID = 65  # shares of the seeds' part for which the width of an interval is solved for; between them it is smooth
 _BLOCK_CELLS = 512  # compared at once: bounds the memory at some 10 MB
 
 
@@ -137,36 +138,44 @@ def behrens_fisher(
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(mean == 0, 0.0, np.abs(mean) / size)
     p_value = np.minimum(2 * _by_blocks(statistic, share, freedom), 1)
-    low, high = np.zeros(mean.shape), np.ones(mean.shape)
-    while np.any(too_small := _by_blocks(high, share, freedom) > (1 - confidence) / 2):
+    reach = _quantile(share, freedom, (1 - confidence) / 2) * size
+    return mean - reach, mean + reach, p_value
+
+
+def _quantile(share: NDArray[np.float64], freedom: int, beyond: float) -> NDArray[np.float64]:
+    """The points that are exceeded with probability `beyond`: smooth in the share, hence solved for on a grid of it."""
+    from scipy.interpolate import CubicSpline
+
+    grid = np.linspace(0, np.pi / 2, _GRID)
+    low, high = np.zeros(_GRID), np.ones(_GRID)
+    while np.any(too_small := _tail(high, grid, freedom) > beyond):
         high = np.where(too_small, 2 * high, high)
     for _ in range(30):
         middle = (low + high) / 2
-        outside = _by_blocks(middle, share, freedom) > (1 - confidence) / 2
+        outside = _tail(middle, grid, freedom) > beyond
         low, high = np.where(outside, middle, low), np.where(outside, high, middle)
-    return mean - high * size, mean + high * size, p_value
+    return CubicSpline(grid, high)(share)
 
 
 def _by_blocks(point: NDArray[np.float64], share: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
-    cells = zip(point.ravel(), share.ravel(), strict=True)
-    flat = np.array(list(cells), dtype=np.float64).reshape(-1, 2)
-    blocks = [_tail(flat[start : start + _BLOCK_CELLS], freedom) for start in range(0, len(flat), _BLOCK_CELLS)]
-    return np.concatenate(blocks).reshape(point.shape)
+    starts = range(0, point.size, _BLOCK_CELLS)
+    cells = [
+        (point.ravel()[start : start + _BLOCK_CELLS], share.ravel()[start : start + _BLOCK_CELLS]) for start in starts
+    ]
+    return np.concatenate([_tail(*block, freedom) for block in cells]).reshape(point.shape)
 
 
-def _tail(cells: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
-    """P(sin(share) t + cos(share) z > point) of (C, 2) points and shares, by the trapezoidal rule over z."""
+def _tail(point: NDArray[np.float64], share: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
+    """P(sin(share) t + cos(share) z > point) of (C,) points and shares, by the trapezoidal rule over z."""
     from scipy.stats import norm, t
 
-    point, share = cells[:, :1], cells[:, 1:]
     if freedom < 1:
-        return norm.sf(point[:, 0])
+        return np.asarray(norm.sf(point))
     normal = np.linspace(-9, 9, 721)
     density = norm.pdf(normal) * (normal[1] - normal[0])
     with np.errstate(divide="ignore", invalid="ignore"):
-        beyond = t.sf((point - np.cos(share) * normal) / np.sin(share), freedom)
-    exact = norm.sf(point[:, 0])
-    return np.where(share[:, 0] < 1e-3, exact, beyond @ density)
+        beyond = t.sf((point[:, None] - np.cos(share)[:, None] * normal) / np.sin(share)[:, None], freedom)
+    return np.where(share < 1e-3, norm.sf(point), beyond @ density)
 
 
 def holm(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
