@@ -143,7 +143,7 @@ def behrens_fisher(
 
 
 def _quantile(share: NDArray[np.float64], freedom: int, beyond: float) -> NDArray[np.float64]:
-    """The points that are exceeded with probability `beyond`: smooth in the share, hence solved for on a grid of it."""
+    """The points exceeded with probability `beyond`, which are smooth in the share: solved for on a grid of it."""
     from scipy.interpolate import CubicSpline
 
     grid = np.linspace(0, np.pi / 2, _GRID)
@@ -158,11 +158,9 @@ def _quantile(share: NDArray[np.float64], freedom: int, beyond: float) -> NDArra
 
 
 def _by_blocks(point: NDArray[np.float64], share: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
-    starts = range(0, point.size, _BLOCK_CELLS)
-    cells = [
-        (point.ravel()[start : start + _BLOCK_CELLS], share.ravel()[start : start + _BLOCK_CELLS]) for start in starts
-    ]
-    return np.concatenate([_tail(*block, freedom) for block in cells]).reshape(point.shape)
+    cells = np.stack([point.ravel(), share.ravel()])
+    blocks = [cells[:, start : start + _BLOCK_CELLS] for start in range(0, point.size, _BLOCK_CELLS)]
+    return np.concatenate([_tail(*block, freedom) for block in blocks]).reshape(point.shape)
 
 
 def _tail(point: NDArray[np.float64], share: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
