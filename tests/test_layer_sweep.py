@@ -173,20 +173,20 @@ def planted(
 
 @pytest.fixture(scope="module")
 def sweep() -> dict[str, Any]:
-    gains = {0: {"de": -0.5}, 1: {"de": 0.3, "ar": 0.3, "zh": 0.3}, 2: {"en": 0.2, "de": 0.2}, 3: {}}
+    gains = {0: {"de": -0.5}, 1: {"de": 0.3, "ar": 0.3, "zh": 0.3}, 2: {"en": 0.3, "de": 0.3}, 3: {}}
     return planted(gains, {0: 0.6, 1: 0.7, 2: 0.81, 3: 0.8})
 
 
 def test_selection_oracle_and_regret_of_planted_layers(sweep: dict[str, Any]) -> None:
     assert sweep["selected"] == {"layer": 2, "by_seed": {"0": 2, "1": 2, "2": 3}}
     assert sweep["oracle"]["layer"] == 1 and sweep["oracle"]["by_language"]["en"] == 2
-    # 0.3 and 0.2 of the 40 % that the baseline has wrong, in all three targets and in one.
-    assert sweep["regret"]["mean"] == pytest.approx(0.4 * (0.3 - 0.2 / 3), abs=0.01)
+    # 0.3 of the 40 % that the baseline has wrong, in all three targets and in one.
+    assert sweep["regret"]["mean"] == pytest.approx(0.4 * (0.3 - 0.1), abs=0.01)
     assert sweep["regret"]["low"] > 0
     lines = findings(sweep)
     assert lines[0].startswith("**Selected, by en validation accuracy alone: layer 2** (81.0 there).")
-    assert "seed 2: 3" in lines[0] and "layer 1, +12." in lines[1]
-    assert lines[2].startswith("Regret of the selection, oracle minus selected: +9.")
+    assert "seed 2: 3" in lines[0] and "layer 1, +1" in lines[1]
+    assert re.match(r"Regret of the selection, oracle minus selected: \+[78]\.\d \[", lines[2])
 
 
 def test_the_marks_are_the_planted_differences(sweep: dict[str, Any]) -> None:
@@ -229,7 +229,7 @@ def test_a_map_of_many_layers_and_languages(sweep: dict[str, Any], tmp_path: Pat
     score = sweep["baseline"]["scores"]["de"]
     layers = {
         str(layer): {**sweep["layers"]["1"], "differences": {code: {**cell, "mean": layer / 100} for code in codes}}
-        for layer in range(24)
+        for layer in range(8)
     }
     baseline = {**sweep["baseline"], "scores": {**sweep["baseline"]["scores"], **{code: score for code in codes}}}
     many = {**sweep, "languages": codes, "layers": layers, "baseline": baseline}
