@@ -160,7 +160,7 @@ def _quantile(share: NDArray[np.float64], freedom: int, beyond: float) -> NDArra
 def _by_blocks(point: NDArray[np.float64], share: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
     cells = np.stack([point.ravel(), share.ravel()])
     blocks = [cells[:, start : start + _BLOCK_CELLS] for start in range(0, point.size, _BLOCK_CELLS)]
-    return np.concatenate([_tail(*block, freedom) for block in blocks]).reshape(point.shape)
+    return np.concatenate([_tail(block[0], block[1], freedom) for block in blocks]).reshape(point.shape)
 
 
 def _tail(point: NDArray[np.float64], share: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:

@@ -134,6 +134,19 @@ def test_sharded_training_resumes_and_saves_an_ordinary_checkpoint(arguments: li
     assert isinstance(AutoModelForSequenceClassification.from_pretrained(model), type(loaded))
 
 
+def test_a_class_that_torch_made_is_saved_as_its_own(tmp_path: Path) -> None:
+    model = build(DlfaForTokenClassification, "bert")
+    model.save_pretrained(tmp_path / "plain")
+    sharded = type("FSDPDlfa", (DlfaForTokenClassification,), {"__module__": "torch.distributed.fsdp._fully_shard"})
+    model.__class__ = sharded
+    model.save_pretrained(tmp_path / "sharded")
+    assert type(model) is sharded
+    plain, again = (
+        {path.name: path.read_bytes() for path in (tmp_path / kind).iterdir()} for kind in ("plain", "sharded")
+    )
+    assert plain == again and "modeling_dlfa.py" in plain
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("model_class", [DlfaForSequenceClassification, DlfaForTokenClassification])
