@@ -16,6 +16,8 @@ OWN_ENTRIES = (
     "arguments.json",
     "checkpoints",
     "figures",
+    "layer_sweep.json",
+    "layer_sweep.md",
     "models",
     "predictions",
     "results.json",
@@ -43,6 +45,20 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in content.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], names: tuple[str, str] = ("", "")) -> str:
+    """Returns where two nested mappings differ, the first three places with both values; nothing if they agree.
+
+    Args:
+        before: One mapping.
+        now: The other.
+        names: What follows the values of the one and of the other.
+    """
+    one, two = _flat(before), _flat(json.loads(json.dumps(dict(now))))
+    changed = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
+    details = "; ".join(f"{key}: {one.get(key)}{names[0]}, {two.get(key)}{names[1]}" for key in changed[:3])
+    return details + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
 class OutputDirectory:
@@ -102,7 +118,7 @@ class OutputDirectory:
                 f"--output_dir {self.path} holds another run's results ({', '.join(present)}). Choose another "
                 "directory, continue that run with --resume_from_checkpoint last, or delete it with --overwrite."
             )
-        if resume and not (self.path / "arguments.json").is_file():
+        if resume and not self.arguments.is_file():
             raise InputError(f"There is nothing to resume in {self.path}. Start without --resume_from_checkpoint.")
 
     def check_same(self, arguments: Mapping[str, Any]) -> None:
@@ -111,13 +127,14 @@ class OutputDirectory:
         Raises:
             InputError: They differ; the message names where.
         """
-        before = _flat(json.loads((self.path / "arguments.json").read_text(encoding="utf-8")))
-        now = _flat(json.loads(json.dumps(dict(arguments))))
-        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if changed:
-            details = "; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in changed[:3])
-            details += f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+        before = json.loads(self.arguments.read_text(encoding="utf-8"))
+        if details := differences(before, arguments, (" before", " now")):
             raise InputError(f"{self.path} was started with other arguments ({details}). Resume with the same ones.")
+
+    @property
+    def arguments(self) -> Path:
+        """File that says what the directory was started with."""
+        return self.path / "arguments.json"
 
     def start(self, arguments: Mapping[str, Any], *, overwrite: bool) -> None:
         """Deletes an earlier command's results if wished, and notes the arguments of this one."""
@@ -128,7 +145,7 @@ class OutputDirectory:
                     shutil.rmtree(entry)
                 else:
                     entry.unlink(missing_ok=True)
-        write_json(self.path / "arguments.json", arguments)
+        write_json(self.arguments, arguments)
 
     def remove_checkpoints(self, run: str) -> None:
         """Deletes the checkpoints of a finished run, but not what logging integrations wrote beside them."""

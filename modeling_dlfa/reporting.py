@@ -207,6 +207,7 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
                 notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    notes += _shards(results)
     notes += _beside(results, metric)
     notes += _data(results)
     families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
@@ -218,6 +219,18 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
     else:
         notes.append("Collapsed runs (one label almost always): none.")
     return notes
+
+
+def _shards(results: Mapping[str, Any]) -> list[str]:
+    """Say where the runs were trained apart, and on unlike machines."""
+    shards = results.get("shards", [])
+    unlike = [
+        name
+        for key, name in (("versions", "versions of libraries"), ("hardware", "hardware"))
+        if any(shard[key] != shards[0][key] for shard in shards)
+    ]
+    differ = f" Between them differ: {' and '.join(unlike)} (results.json)." if unlike else ""
+    return [f"Merged from {len(shards)} shards of the runs.{differ}"] if shards else []
 
 
 def _data(results: Mapping[str, Any]) -> list[str]:

@@ -93,6 +93,9 @@ def test_every_snippet_is_known() -> None:
     elsewhere = {
         ("# modeling_dlfa", "bash", "tests"),  # What runs this test.
         ("Use", "bash", "'.[train]'"),  # The Makefile's own commands.
+        ("Many devices", "bash", "--output_dir"),  # test_devices.py and test_merging.py, with arguments.
+        ("Many devices", "bash", "runs/xnli"),
+        ("Which layer", "bash", "runs/sweep"),  # test_layer_sweep.py, on files there.
         ("Train", "bash", "runs/pos"),  # Arguments of test_training.py and test_token_training.py, on files there.
     }
     assert found == run_here | elsewhere

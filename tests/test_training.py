@@ -21,6 +21,7 @@ from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.training import main
 
 from .conftest import ROOT, write_nli
+from .launching import launch
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -139,22 +140,6 @@ def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
     results = read(tmp_path / "two" / "results.json")
     assert results["recipe"]["batch_size"] == 8 and results["runs"][0]["train"]["steps"] == 24
     assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}
-
-
-def launch(arguments: list[str], output: Path, script: str = "examples/run_xnli.py") -> None:
-    """Runs an example under `accelerate launch` with two processes on the CPU."""
-    # Accelerate starts CPU processes through MPI alone; its launcher for GPUs starts these, told to stay on the CPU.
-    command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    process = subprocess.run(
-        [sys.executable, *command, script, *arguments, "--output_dir", str(output)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert process.returncode == 0, process.stderr[-4000:]
 
 
 def test_killed_and_resumed_training_ends_in_the_same_weights(xnli_arguments: list[str], tmp_path: Path) -> None:
