@@ -1,0 +1,141 @@
+"""DLFA models as ONNX graphs: torch's own exporter, and int8 weights by ONNX Runtime."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from .errors import InputError
+from .modeling_dlfa import DlfaModel, DlfaPreTrainedModel
+
+# Every operator that the models need, in every release of ONNX Runtime since 1.15.
+OPSET = 18
+AXES = {0: "batch", 1: "length"}
+# What a file of protocol buffers holds at most is 2 GB; int8 weights take a quarter.
+LARGEST_QUANTIZED_SOURCE = 6 * 2**30
+
+
+class _Tensors(nn.Module):
+    """A model as the exporter takes it: tensors in, tensors out."""
+
+    def __init__(self, model: DlfaPreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.outputs = graph_outputs(model)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            output_attentions=False,
+            output_hidden_states=False,
+            output_fusion_weights=False,
+            return_dict=True,
+        )
+        return tuple(outputs[name] for name in self.outputs)
+
+
+def graph_inputs(model: DlfaPreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """Returns what a graph takes, each B x T: segments only where the encoder reads and the tokenizer gives them."""
+    has_types = getattr(model.config.backbone_config, "type_vocab_size", 0)
+    segments = ("token_type_ids",) if has_types and "token_type_ids" in tokenizer.model_input_names else ()
+    return ("input_ids", "attention_mask", *segments)
+
+
+def graph_outputs(model: DlfaPreTrainedModel) -> tuple[str, ...]:
+    """Returns what a graph gives: logits or, of the model without a head, the fused stream and what the pooler gives.
+
+    Shapes are those of `DlfaClassifierOutput` and `DlfaModelOutput`.
+    """
+    if not isinstance(model, DlfaModel):
+        return ("logits",)
+    return ("last_hidden_state", "pooler_output") if model.pooler is not None else ("last_hidden_state",)
+
+
+def export_graph(model: DlfaPreTrainedModel, example: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Writes a model as an ONNX graph for any number of sentences of any length that the encoder reads.
+
+    Weights that no single file can hold lie beside it, in `{path}.data`.
+
+    Args:
+        model: In float32, on the CPU.
+        example: Inputs of `graph_inputs`, at least two sentences of two tokens: what has size one would stay so.
+        path: The file.
+
+    Raises:
+        InputError: torch's exporter does not know something that the encoder does.
+    """
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                _Tensors(model).eval(),
+                kwargs=dict(example),
+                dynamo=True,
+                dynamic_shapes={name: dict(AXES) for name in example},
+                output_names=graph_outputs(model),
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        cause = error.__cause__ or error
+        reason = str(cause).strip().splitlines()[0]
+        raise InputError(
+            f"torch {torch.__version__} cannot export the encoder {model.config.backbone_config.model_type!r}: "
+            f"{type(cause).__name__}: {reason}. BERT, RoBERTa, XLM-RoBERTa and DistilBERT are tested."
+        ) from error
+    assert program is not None
+    program.save(path)
+
+
+def quantize_graph(source: Path, target: Path) -> None:
+    """Writes a graph again with int8 weights, whose inputs are quantised while it runs.
+
+    Every linear map of the encoder, the fusion and the head over tokens has int8 weights with a scale for each output;
+    attention, normalisation and the sums in between stay in float32.
+
+    Args:
+        source: Of `export_graph`.
+        target: The file.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet():
+        quantize_dynamic(
+            source,
+            target,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=graph_size(source) > LARGEST_QUANTIZED_SOURCE,
+        )
+
+
+def graph_size(path: Path) -> int:
+    """Returns the bytes of a graph, with the weights that lie beside it."""
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leaves out what exporter and quantiser tell their own developers."""
+    loggers = [logging.getLogger(name) for name in ("", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
