@@ -94,6 +94,10 @@ def export_graph(model: DlfaPreTrainedModel, example: Mapping[str, torch.Tensor]
             f"{type(cause).__name__}: {reason}. BERT, RoBERTa, XLM-RoBERTa and DistilBERT are tested."
         ) from error
     assert program is not None
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    # It notes at every node which lines of which files of this machine it is from.
+    ClearMetadataAndDocStringPass()(program.model)
     program.save(path)
 
 

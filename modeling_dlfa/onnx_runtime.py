@@ -117,9 +117,7 @@ class OnnxLogits:
     def __init__(self, graph: OnnxGraph, given: Iterable[str], labels: int, where: str) -> None:
         missing = [name for name in graph.inputs if name not in given]
         if missing:
-            raise InputError(
-                f"{where} takes {', '.join(missing)}, not given by its tokenizer. Export it again."
-            )
+            raise InputError(f"{where} takes {', '.join(missing)}, not given by its tokenizer. Export it again.")
         size = graph.outputs.get("logits", 0)
         if isinstance(size, int) and size != labels:
             raise InputError(
