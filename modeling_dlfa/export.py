@@ -16,14 +16,13 @@ from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_check import TOLERANCE, Check, check_batches, compare
-from .onnx_graph import OPSET, export_graph, graph_inputs, graph_size, quantize_graph
+from .onnx_graph import OPSET, QUANTIZATIONS, export_graph, graph_inputs, graph_size, quantize_graph
 from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, require_onnx
 from .output import check_new_folder, draft_folder, write_json
 from .systems import MODEL_CLASSES, longest_input
 from .tokenizer_files import save_tokenizer
 from .weights_dlfa import SUMS_KEY
 
-QUANTIZATIONS = ("int8",)
 RECORD = "onnx_export.json"
 
 
@@ -71,7 +70,7 @@ def export_onnx(
     Args:
         name: Folder or Hub id of a DLFA checkpoint.
         folder: A folder that does not exist or is empty.
-        quantize: `"int8"` also writes `model_quantized.onnx`.
+        quantize: One of `onnx_graph.QUANTIZATIONS`, to write `model_quantized.onnx` as well; see `quantize_graph`.
         hub_arguments: `revision`, `token`, `cache_dir`.
 
     Returns:
@@ -92,7 +91,7 @@ def export_onnx(
         graphs = _write_graphs(model, tokenizer, draft, quantize)
         model.config.save_pretrained(draft)
         save_tokenizer(tokenizer, draft)
-        write_json(draft / RECORD, {**source, **_record(model, graphs)})
+        write_json(draft / RECORD, {**source, **_record(model, graphs), "quantization": quantize})
         os.replace(draft, target)
     return graphs
 
@@ -123,7 +122,7 @@ def load_checkpoint(
         raise InputError(f"Cannot load {name}: {str(error).strip().splitlines()[0]}") from error
     source = {
         "checkpoint": None if Path(name).is_dir() else name,
-        "commit": getattr(config, "_commit_hash", None),
+        "commit": saved.get("_commit_hash"),
         "weights_sha256": saved.get(SUMS_KEY),
     }
     return model.eval(), tokenizer, source
@@ -149,7 +148,7 @@ def _write_graphs(
             "of torch or onnxruntime."
         )
     if quantize:
-        quantize_graph(folder / MODEL_FILE, folder / QUANTIZED_FILE)
+        quantize_graph(folder / MODEL_FILE, folder / QUANTIZED_FILE, quantize)
         graphs.append(check(QUANTIZED_FILE))
     return graphs
 

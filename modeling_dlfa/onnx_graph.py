@@ -18,6 +18,7 @@ from .modeling_dlfa import DlfaModel, DlfaPreTrainedModel
 # Every operator that the models need, in every release of ONNX Runtime since 1.15.
 OPSET = 18
 AXES = {0: "batch", 1: "length"}
+QUANTIZATIONS = ("int8", "int8_blocks")
 # What a file of protocol buffers holds at most is 2 GB; int8 weights take a quarter.
 LARGEST_QUANTIZED_SOURCE = 6 * 2**30
 
@@ -101,26 +102,40 @@ def export_graph(model: DlfaPreTrainedModel, example: Mapping[str, torch.Tensor]
     program.save(path)
 
 
-def quantize_graph(source: Path, target: Path) -> None:
-    """Writes a graph again with int8 weights, whose inputs are quantised while it runs.
+def quantize_graph(source: Path, target: Path, method: str) -> None:
+    """Writes a graph again with int8 weights for the linear maps over tokens; their inputs are rounded while it runs.
 
-    Every linear map of the encoder, the fusion and the head over tokens has int8 weights with a scale for each output;
-    attention, normalisation and the sums in between stay in float32.
+    Attention, normalisation, the sums in between and the head over a sentence stay in float32.
 
     Args:
         source: Of `export_graph`.
         target: The file.
+        method: One of `QUANTIZATIONS`. `"int8"`, a scale for each output of a map and one for all its inputs, which
+            thus depends on the batch; `"int8_blocks"`, a scale for each 128 features of a weight and of a token, so
+            that no token's result depends on another sentence, slower and closer to float32.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
     with _quiet():
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+        is_large = graph_size(source) > LARGEST_QUANTIZED_SOURCE
+        if method == "int8_blocks":
+            # Accuracy level 4: products of int8, not of weights that are made float32 again.
+            config = DefaultWeightOnlyQuantConfig(block_size=128, is_symmetric=True, accuracy_level=4, bits=8)
+            quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=config)
+            quantizer.process()
+            quantizer.model.save_model_to_file(str(target), use_external_data_format=is_large)
+            return
+        nodes = onnx.load(source, load_external_data=False).graph.node
         quantize_dynamic(
             source,
             target,
             op_types_to_quantize=["MatMul"],
+            nodes_to_quantize=[node.name for node in nodes if node.op_type == "MatMul"],
             per_channel=True,
             weight_type=QuantType.QInt8,
-            use_external_data_format=graph_size(source) > LARGEST_QUANTIZED_SOURCE,
+            use_external_data_format=is_large,
         )
 
 
@@ -131,15 +146,15 @@ def graph_size(path: Path) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leaves out what exporter and quantiser tell their own developers."""
-    loggers = [logging.getLogger(name) for name in ("", "torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Leaves out what exporter and quantiser tell their own developers, and the handlers that they set up for it."""
+    root = logging.getLogger()
+    handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(disabled)
+        root.handlers[:] = handlers
+        root.setLevel(level)
