@@ -1,7 +1,7 @@
 """Exports a DLFA checkpoint to ONNX, checked against PyTorch, for `predict.py --backend onnx` and ONNX Runtime.
 
-`python examples/export_onnx.py CHECKPOINT FOLDER --quantize int8` writes `model.onnx` and `model_quantized.onnx`, whose
-probabilities depend a little on the batch; with `int8_blocks` they do not, are closer to PyTorch's, and take longer.
+`python examples/export_onnx.py CHECKPOINT FOLDER --quantize int8` writes `model.onnx` and `model_quantized.onnx`. What
+the latter gives depends a little on the batch; with `int8_blocks` it does not, is closer to PyTorch, and takes longer.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from .configuration_dlfa import DlfaConfig
@@ -120,12 +121,12 @@ def load_checkpoint(
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {name}: {str(error).strip().splitlines()[0]}") from error
-    source = {
-        "checkpoint": None if Path(name).is_dir() else name,
-        "commit": saved.get("_commit_hash"),
-        "weights_sha256": saved.get(SUMS_KEY),
-    }
-    return model.eval(), tokenizer, source
+    hub_id = None if Path(name).exists() else name
+    cached = hub_id and try_to_load_from_cache(
+        hub_id, "config.json", hub_arguments.get("cache_dir"), hub_arguments.get("revision")
+    )
+    commit = Path(cached).parent.name if isinstance(cached, str) else None
+    return model.eval(), tokenizer, {"checkpoint": hub_id, "commit": commit, SUMS_KEY: saved.get(SUMS_KEY)}
 
 
 def _write_graphs(
