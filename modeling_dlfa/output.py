@@ -1,11 +1,13 @@
-"""The output directory of the runner: what lies where, and who may write into it."""
+"""Writing whole or not at all; the output directory of the runner: what lies where, and who may write into it."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,29 @@ def write_text(path: Path, content: str) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a JSON file that appears whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_new_folder(path: Path) -> None:
+    """Refuses to write into a folder that holds something.
+
+    Raises:
+        InputError: It does, or it is a file.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not empty. Name another folder.")
+
+
+@contextmanager
+def draft_folder(parent: Path | None = None) -> Iterator[Path]:
+    """An empty folder that is gone in the end unless it was moved: what is written there appears whole or not at all.
+
+    Args:
+        parent: Where it lies; beside the target, so that it can be moved there. The system's place if None.
+    """
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=parent) as enclosing:
+        folder = Path(enclosing, "draft")  # The enclosing one is closed to other users; what is written is not.
+        folder.mkdir()
+        yield folder
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

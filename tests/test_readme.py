@@ -83,6 +83,7 @@ def test_every_snippet_is_known() -> None:
         ("A task of your own", "bash", "runs/reviews"),
         ("Predict", "python", '{}.")'),
         ("Predict", "bash", "--skip_bad_lines"),
+        ("Predict faster on a CPU", "bash", "labels.int8.tsv"),
         ("Train a part", "bash", "runs/lora"),
         ("Train a part", "python", '"my-adapter")'),
         ("Look at the fusion", "bash", "gate.png"),
@@ -129,6 +130,16 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     package_environment.run(only("Predict", "python", "pipeline"), home=tmp_path)
     shown = shell(package_environment, only("Look at the fusion", "bash", "show_fusion"), tmp_path, hub)
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
+
+
+def test_predict_faster(hub: HubServer, package_environment: Environment, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    save_checkpoint(tmp_path / "runs/xnli/models/aif-layer4-seed42", "sequence", XNLI.labels)
+    (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
+    printed = shell(package_environment, only("Predict faster on a CPU", "bash", "export_onnx"), tmp_path, hub)
+    assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
+    for name in ("labels.onnx.tsv", "labels.int8.tsv"):
+        assert len((tmp_path / name).read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_train_a_part(
