@@ -97,9 +97,7 @@ def _adjusted(shared: NDArray[np.float64], first: float, second: float, pairs: i
     return (shared - expected) / (largest - expected)
 
 
-def permuted_sums(
-    first: NDArray[np.floating], second: NDArray[np.floating], permutations: NDArray[np.integer]
-) -> NDArray[np.float64]:
+def permuted_sums(first: NDArray[Any], second: NDArray[Any], permutations: NDArray[np.integer]) -> NDArray[np.float64]:
     """Returns Σ_{i<j} first[i, j] second[p(i), p(j)] for each of (P, L) permutations p of the languages."""
     weights = upper(first)
     rows, columns = np.triu_indices(len(first), 1)

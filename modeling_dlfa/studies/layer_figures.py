@@ -51,7 +51,7 @@ def _paper(width: float, height: float) -> Iterator[Figure]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         "font.size": 8,
         "axes.titlesize": 8.5,
         "legend.fontsize": 7.5,
@@ -218,7 +218,7 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int, path
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02, location="right")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.set_label(SIMILARITY_TITLES[similarity])
         agreement, tree_fit = entry["cophenetic"], entry["tree_fit"]
         figure.suptitle(

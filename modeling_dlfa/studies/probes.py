@@ -109,7 +109,7 @@ class Counts:
             sentences: (W,) the sentence of each answer, from 0.
         """
         hits = (predictions == labels).astype(np.float64)
-        return cls(np.bincount(sentences, weights=hits), np.bincount(sentences).astype(np.float64))
+        return cls(np.bincount(sentences, weights=hits), np.bincount(sentences, weights=np.ones_like(hits)))
 
     def accuracy(self, draws: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Returns the accuracy in every draw of sentences, (R,) for (R, N)."""
