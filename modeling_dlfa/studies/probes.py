@@ -109,7 +109,8 @@ class Counts:
             sentences: (W,) the sentence of each answer, from 0.
         """
         hits = (predictions == labels).astype(np.float64)
-        return cls(np.bincount(sentences, weights=hits), np.bincount(sentences, weights=np.ones_like(hits)))
+        correct, total = np.bincount(sentences, weights=hits), np.bincount(sentences)
+        return cls(correct.astype(np.float64), total.astype(np.float64))
 
     def accuracy(self, draws: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Returns the accuracy in every draw of sentences, (R,) for (R, N)."""
