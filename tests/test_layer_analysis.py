@@ -95,8 +95,8 @@ def test_the_curves(analysed: tuple[Path, dict[str, Any]]) -> None:
         assert len(curve["layers"]) == results["n_layers"] == 4
         assert all(-1 <= entry["low"] <= entry["high"] <= 1 for entry in curve["layers"])
         assert curve["best_layer"] in curve["tied_with_best"]
-    # The tags are those of words, which the embeddings know and an untrained encoder forgets a little.
-    assert curves["pos"]["layers"][0]["mean"] > 0.9 > curves["pos"]["chance"]
+    # The tag of a word is its place in a list, which its embedding tells.
+    assert curves["pos"]["layers"][0]["mean"] > 0.75 > 0.5 > curves["pos"]["chance"]
     assert list(curves["pos_transfer"]["languages"]) == ["de", "ar"]
     transferred = curves["pos_transfer"]
     average = sum(values[2] for values in transferred["languages"].values()) / 2
@@ -121,17 +121,21 @@ def test_what_is_alike_is_found_alike(analysed: tuple[Path, dict[str, Any]]) -> 
 
 def test_the_words_of_a_report(analysed: tuple[Path, dict[str, Any]]) -> None:
     _, results = analysed
+
+    def flat(told: dict[str, Any]) -> str:
+        return " ".join(analysis_summary(told).split())
+
     summary = analysis_summary(results)
     assert max(map(len, summary.splitlines())) <= 119
     for curve in results["curves"].values():
-        assert f"{curve['title']}: highest at layer {curve['best_layer']}" in summary
+        assert f"{curve['title']}: highest at layer {curve['best_layer']}" in flat(results)
     told = dict(results, profiles={**results["profiles"], "crossings": []})
-    assert "the profiles do not cross." in analysis_summary(told)
+    assert "the profiles do not cross." in flat(told)
     weak = {"layer": 1.5, "upward": True, "support": 0.5}
     told["profiles"]["crossings"] = [weak]
-    assert "no crossing in 95% of resamples; crossings of all sentences: layer 1.5 (in 50%" in analysis_summary(told)
-    told["profiles"]["crossings"] = [weak, {"layer": 2.25, "upward": True, "support": 0.99}]
-    assert "crossing at layer 2.2 (structure leads above)" in analysis_summary(told)
+    assert "no crossing in 95% of resamples; crossings of all sentences: layer 1.5 (in 50%" in flat(told)
+    told["profiles"]["crossings"] = [weak, {"layer": 2.3, "upward": True, "support": 0.99}]
+    assert "crossing at layer 2.3 (structure leads above)" in flat(told)
 
 
 def test_a_second_call_is_quick_and_the_same(

@@ -188,8 +188,9 @@ def _described(arguments: LayerAnalysisArguments, data: AnalysisData, encoder: E
 def _write(arguments: LayerAnalysisArguments, results: dict[str, Any], output: Path) -> None:
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    for earlier in figures.glob("languages-*-layer*.p*"):
-        earlier.unlink()
+    for pattern in ("families.p*", "languages-*-layer*.p*"):  # Of an earlier analysis, which may have had more.
+        for earlier in figures.glob(pattern):
+            earlier.unlink()
     results["figures"] = ["figures/layers.png"]
     plot_layers(results, figures / "layers")
     if "not_compared" not in results["families"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..languages import get_language
 from .depth import Curve
 from .probes import Counts, LinearProbe, majority_accuracy
 from .resampling import half_samples
@@ -198,7 +199,7 @@ def pos_probe_curves(
     curves = []
     targets = [code for code in tests if code != source]
     for name, title, kind, codes in (
-        ("pos", f"parts of speech, {source}", "structure", [source] if source in tests else []),
+        ("pos", f"parts of speech, {get_language(source).name}", "structure", [source] if source in tests else []),
         ("pos_transfer", "parts of speech, transferred", "both", targets),
     ):
         if codes:

@@ -102,27 +102,34 @@ def plot_layers(results: Mapping[str, Any], path: Path) -> None:
         results: What `layer_analysis.json` holds.
         path: The file without its extension; its folder is made.
     """
-    with _paper(WIDTH, 3.4) as figure:
-        left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+    with _paper(WIDTH, 3.2) as figure:
+        left, right = figure.subplots(1, 2)
         for name, curve in results["curves"].items():
             _curve(left, curve["layers"], _STYLES[name], curve["title"])
         _layer_axis(left, results)
         lowest = min(entry["low"] for curve in results["curves"].values() for entry in curve["layers"])
         left.set_ylim(min(0, lowest - 0.02), 1.02)
         left.set_ylabel("cosine, CKA or accuracy")
-        left.set_title("a  Measures and probes", loc="left", fontweight="bold")
+        left.set_title("a  Measures and probes", loc="left", fontweight="bold", pad=18)
 
         for kind, (colour, marker, line, label) in _KINDS.items():
             _curve(right, results["profiles"][kind], (colour, marker, line), label)
         _layer_axis(right, results)
-        right.set_ylim(-0.03, 1.2)
-        right.set_yticks(np.linspace(0, 1, 6))
+        right.set_ylim(-0.03, 1.02)
         right.set_ylabel("position in own range over depth")
-        right.set_title("b  The two kinds compared", loc="left", fontweight="bold")
-        _name_crossing(right, results)
-        for ax, columns in ((left, 2), (right, 1)):
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False, handlelength=3)
+        right.set_title("b  The two kinds compared", loc="left", fontweight="bold", pad=18)
+        _mark_crossings(right, results)
+        _legend(figure, [left, right], columns=3)
         _save(figure, path)
+
+
+def _legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
+    handles, names = [], []
+    for ax in axes:
+        found = ax.get_legend_handles_labels()
+        handles += found[0]
+        names += found[1]
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, handlelength=3)
 
 
 def crossing_sentence(results: Mapping[str, Any]) -> str:
@@ -137,11 +144,11 @@ def crossing_sentence(results: Mapping[str, Any]) -> str:
     return f"crossing at {' and '.join(places)}"
 
 
-def _name_crossing(ax: Axes, results: Mapping[str, Any]) -> None:
+def _mark_crossings(ax: Axes, results: Mapping[str, Any]) -> None:
     for entry in results["profiles"]["crossings"]:
         if entry["support"] >= SUPPORTED:
             ax.axvline(entry["layer"], color="#555555", linewidth=0.9, zorder=1)
-    ax.text(0.5, 1.0, crossing_sentence(results), transform=ax.transAxes, ha="center", va="top", fontsize=7.5)
+    ax.text(0.0, 1.02, crossing_sentence(results), transform=ax.transAxes, va="bottom")
 
 
 def plot_agreement(results: Mapping[str, Any], path: Path) -> None:
@@ -153,7 +160,7 @@ def plot_agreement(results: Mapping[str, Any], path: Path) -> None:
         results: What `layer_analysis.json` holds, with a comparison.
         path: The file without its extension; its folder is made.
     """
-    with _paper(WIDTH * 0.62, 2.8) as figure:
+    with _paper(WIDTH * 0.68, 3.0) as figure:
         ax = figure.subplots()
         for name, layers in results["families"]["similarities"].items():
             colour, marker, offset = _SIMILARITY_STYLES[name]
@@ -172,11 +179,12 @@ def plot_agreement(results: Mapping[str, Any], path: Path) -> None:
             for place, entry in zip(places, entries, strict=True):
                 fill = colour if entry["p_value_holm"] < 0.05 else "white"
                 ax.plot(place, entry["mean"], marker, color=colour, markerfacecolor=fill, zorder=3)
-            ax.plot([], [], marker=marker, color=colour, label=SIMILARITY_TITLES[name])
+            ax.plot([], [], marker=marker, color=colour, markerfacecolor="white", label=SIMILARITY_TITLES[name])
+        ax.plot([], [], "o", color="#555555", label="filled: p < 0.05, corrected")
         ax.axhline(0, color="#555555", linewidth=0.7, zorder=1)
         _layer_axis(ax, results)
         ax.set_ylabel("cophenetic correlation\nwith the genealogy")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, columnspacing=1)
+        _legend(figure, [ax], columns=2)
         _save(figure, path)
 
 
@@ -198,8 +206,8 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int, path
     matrix = np.array(entry["matrix"])[np.ix_(rows, rows)]
     np.fill_diagonal(matrix, np.nan)
     side = 0.9 + 0.17 * len(order)
-    with _paper(side + 3.1, side + 0.35) as figure:
-        tree_ax, ax = figure.subplots(1, 2, width_ratios=[1.1, side - 0.6])
+    with _paper(side + 3.3, side + 0.2) as figure:
+        tree_ax, ax = figure.subplots(1, 2, width_ratios=[0.45, 1])
         with_tree = dendrogram(entry["linkage"], orientation="left", no_plot=True)
         for depths, places in zip(with_tree["dcoord"], with_tree["icoord"], strict=True):
             tree_ax.plot(depths, [place / 10 - 0.5 for place in places], color="#333333", linewidth=0.9)
@@ -210,7 +218,7 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int, path
         tree_ax.xaxis.set_major_locator(_few_ticks())
         tree_ax.spines[["top", "left", "right"]].set_visible(False)
 
-        image = ax.imshow(matrix, cmap="cividis", aspect="equal", interpolation="nearest")
+        image = ax.imshow(matrix, cmap="cividis", aspect="auto", interpolation="nearest")
         names = [f"{genealogy[code]['name']} ({genealogy[code]['genus']})" for code in order]
         ax.set_yticks(range(len(order)), names)
         ax.set_xticks(range(len(order)), order)

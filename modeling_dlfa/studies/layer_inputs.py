@@ -49,8 +49,8 @@ class LayerAnalysisArguments:
         metadata={"help": "TSV with the columns code name family genus script, for languages that we do not know."},
     )
     max_sentences: int = field(default=1000, metadata={"help": "Rows of the aligned file, drawn by the seed."})
-    max_pos_train_sentences: int = field(default=2000, metadata={"help": "Sentences to train on, drawn by the seed."})
-    max_pos_test_sentences: int = field(default=500, metadata={"help": "Sentences a language, drawn by the seed."})
+    max_pos_train_sentences: int = field(default=1000, metadata={"help": "Sentences to train on, drawn by the seed."})
+    max_pos_test_sentences: int = field(default=300, metadata={"help": "Sentences a language, drawn by the seed."})
     n_resamples: int = field(default=500, metadata={"help": "Half-samples of the sentences, for intervals."})
     n_permutations: int = field(default=9999, metadata={"help": "Permutations of the languages, for p-values."})
     figure_similarity: str = field(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..bootstrap import Interval
+from ..languages import get_language
 from .layer_figures import SIMILARITY_TITLES, crossing_sentence
 
 
@@ -50,7 +51,8 @@ def analysis_markdown(results: Mapping[str, Any]) -> str:
         for name in families["similarities"]:
             blocks += [f"### By {SIMILARITY_TITLES[name]}", _family_table(families["similarities"][name])]
         blocks.append("\n".join(f"- {note}" for note in [*_family_notes(results), *_family_explanation(results)]))
-        blocks += [f"![{figure}]({figure})" for figure in results["figures"][1:]]
+        blocks.append("![Agreement with the genealogy over depth](figures/families.png)")
+        blocks += [f"![Languages by similarity]({figure})" for figure in results["figures"][2:]]
     blocks += ["## How to read this", "\n".join(f"- {note}" for note in _method_notes(results))]
     blocks.append("Command:\n\n" + textwrap.indent(results["command"], "    "))
     return "\n\n".join(blocks) + "\n"
@@ -127,15 +129,19 @@ def _family_table(layers: list[Mapping[str, Any]]) -> str:
         agreement, rand = entry["cophenetic"], entry["adjusted_rand"]
         cells = [
             f"{agreement['mean']:.2f} [{agreement['low']:.2f}, {agreement['high']:.2f}]",
-            f"{agreement['p_value']:.4f}",
-            f"{agreement['p_value_holm']:.4f}",
+            _p(agreement["p_value"]),
+            _p(agreement["p_value_holm"]),
             f"{entry['cophenetic_without_script']:.2f}",
             f"{entry['cophenetic_of_script']:.2f}",
         ]
         for level in ("genus", "family"):
-            cells += [f"{rand[level]['index']:.2f}", f"{rand[level]['p_value_holm']:.4f}"]
+            cells += [f"{rand[level]['index']:.2f}", _p(rand[level]["p_value_holm"])]
         lines.append([str(layer), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _family_notes(results: Mapping[str, Any]) -> list[str]:
@@ -145,9 +151,9 @@ def _family_notes(results: Mapping[str, Any]) -> list[str]:
     for name, layers in results["families"]["similarities"].items():
         found = [layer for layer, entry in enumerate(layers) if entry["cophenetic"]["p_value_holm"] < 0.05]
         values = [entry["cophenetic"]["mean"] for entry in layers]
-        said = f"at layer {_layers(found)}" if found else "at no layer"
+        said = f"beyond chance at layer {_layers(found)}" if found else "beyond chance at no layer"
         notes.append(
-            f"Clusters by {SIMILARITY_TITLES[name]} agree with the genealogy {said} (corrected p < 0.05); "
+            f"Clusters by {SIMILARITY_TITLES[name]} agree with the genealogy {said} (p < 0.05, corrected); "
             f"r from {min(values):.2f} to {max(values):.2f}."
         )
     return notes
@@ -175,9 +181,8 @@ def _data_notes(results: Mapping[str, Any]) -> list[str]:
         f"{len(results['languages'])} languages: {' '.join(results['languages'])}."
     ]
     if results["truncated_sentences"]:
-        notes.append(
-            f"{results['truncated_sentences']} sentences were cut at {results['options']['max_length']} tokens."
-        )
+        longest = results["options"]["max_length"]
+        notes.append(f"Sentences cut at {longest} tokens: {results['truncated_sentences']:,}.")
     if pos:
         train = pos["train"]
         notes.append(
@@ -200,8 +205,8 @@ def _method_notes(results: Mapping[str, Any]) -> list[str]:
         "retrieval (nearest neighbour by cosine among all sentences of the other language, both ways) and linear CKA "
         "(debiased) are means over all pairs of languages.",
         "Probes are multinomial logistic regressions on standardised states: parts of speech from the first piece of "
-        f"a word, learnt in {results['source_language']} and asked in the other languages as it is; the language from "
-        "one token a sentence. Guess: the most frequent tag; one of the languages; one of the sentences.",
+        f"a word, learnt in {get_language(results['source_language']).name} and asked in other languages as it is; "
+        "the language from one token a sentence. Guess: the most frequent tag; one of the languages or sentences.",
         f"Intervals: {options['n_resamples']} half-samples of the test sentences. They hold for this encoder and say "
         "nothing of one trained with another seed. Bonferroni's correction stands behind the best layers (all pairs "
         "of layers) and the halves (all curves).",
