@@ -57,7 +57,7 @@ class Genealogy:
         if missing:
             raise InputError(
                 f"The families of {quoted(missing)} are not known. Add them by --genealogy_file, a TSV file with the "
-                f"columns {' '.join(COLUMNS)}."
+                f"columns {' '.join(COLUMNS)}, or leave them out (--languages)."
             )
         sources = [str(path)] if own.keys() & set(codes) else []
         if set(codes) - own.keys():

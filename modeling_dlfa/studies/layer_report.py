@@ -211,9 +211,9 @@ def _method_notes(results: Mapping[str, Any]) -> list[str]:
         "nothing of one trained with another seed. Bonferroni's correction stands behind the best layers (all pairs "
         "of layers) and the halves (all curves).",
         "Panel b puts every curve on its own range over depth (0 at its lowest layer, 1 at its highest) and averages "
-        "the curves of a kind: shared are cosine, CKA and retrieval; own are parts of speech in the source language "
-        "and the language of a token. Transferred parts of speech need both and are in neither. A crossing is named "
-        "where 95 % of the resamples have it within a layer.",
+        "the curves of a kind: shared are cosine, CKA and retrieval; own are the language of a token and, where "
+        "tested, parts of speech in the source language. Transferred parts of speech need both and are in neither. "
+        "A crossing is named where 95 % of the resamples have it within a layer.",
         f"Seed {options['seed']}; probes have none.",
     ]
     for name, layers in results["probes_not_converged"].items():
