@@ -133,7 +133,7 @@ def test_the_words_of_a_report(analysed: tuple[Path, dict[str, Any]]) -> None:
     assert "the profiles do not cross." in flat(told)
     weak = {"layer": 1.5, "upward": True, "support": 0.5}
     told["profiles"]["crossings"] = [weak]
-    assert "no crossing in 95% of resamples; crossings of all sentences: layer 1.5 (in 50%" in flat(told)
+    assert "no crossing that 95% of the resamples have; crossings of all sentences: layer 1.5 (in 50%" in flat(told)
     told["profiles"]["crossings"] = [weak, {"layer": 2.3, "upward": True, "support": 0.99}]
     assert "crossing at layer 2.3 (structure leads above)" in flat(told)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from transformers import AutoModel, AutoTokenizer, BertForSequenceClassification
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_states import LayerStates, load_encoder
+from modeling_dlfa.studies.encoders import load_encoder
+from modeling_dlfa.studies.layer_states import LayerStates
 
 from .backbones import backbone_config
 
@@ -112,6 +114,16 @@ def test_what_is_broken_off_leaves_nothing(states: LayerStates, monkeypatch: pyt
     with pytest.raises(InputError, match="Layer 2 of .* is not finite"):
         states.sentences(TEXTS)
     assert list(Path(states.folder).iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_is_computed(states: LayerStates, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 4 layers x 8 rows x 16 features x 4 bytes.
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2047))
+    with pytest.raises(InputError, match="0.0 GB left.*--states_dir"):
+        states.sentences(TEXTS)
+    assert states.computed == 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2048))
+    states.sentences(TEXTS)
 
 
 def test_a_file_that_is_something_else(states: LayerStates) -> None:

@@ -17,6 +17,7 @@ from ..output import write_json, write_text
 from ..results import command_line
 from ..splits import Split
 from .depth import Curve, Profiles
+from .encoders import Encoder, load_encoder
 from .genealogy import Genealogy
 from .language_families import adjust_p_values, agreement_with_genealogy, language_permutations
 from .layer_curves import (
@@ -30,7 +31,7 @@ from .layer_curves import (
 from .layer_figures import plot_agreement, plot_languages, plot_layers
 from .layer_inputs import RESULTS, AnalysisData, LayerAnalysisArguments, check_arguments, read_data
 from .layer_report import analysis_markdown
-from .layer_states import Encoder, LayerStates, load_encoder
+from .layer_states import LayerStates
 from .probes import L2
 
 PACKAGES = ("modeling_dlfa", "transformers", "torch", "numpy", "scipy", "scikit-learn")

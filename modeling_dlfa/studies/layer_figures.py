@@ -79,8 +79,6 @@ def _layer_axis(ax: Axes, results: Mapping[str, Any]) -> None:
     ax.set_xlabel("layer (0: embeddings)")
     ax.grid(axis="y", color="#d8d8d8", linewidth=0.5, zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
-    for layer in results["fusion_layers"] or ():
-        ax.axvline(layer, color="#999999", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
 
 
 def _curve(ax: Axes, entries: Sequence[Mapping[str, float]], style: tuple[str, str, str], label: str) -> None:
@@ -119,6 +117,10 @@ def plot_layers(results: Mapping[str, Any], path: Path) -> None:
         right.set_ylabel("position in own range over depth")
         right.set_title("b  The two kinds compared", loc="left", fontweight="bold", pad=18)
         _mark_crossings(right, results)
+        for layer in results["fusion_layers"] or ():
+            for ax in (left, right):
+                label = "fused with the last layer" if ax is right and layer == results["fusion_layers"][0] else None
+                ax.axvline(layer, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label=label)
         _legend(figure, [left, right], columns=3)
         _save(figure, path)
 
@@ -139,7 +141,7 @@ def crossing_sentence(results: Mapping[str, Any]) -> str:
     if not crossings:
         return "the profiles do not cross"
     if not held:
-        return f"no crossing in {SUPPORTED:.0%} of resamples"
+        return f"no crossing that {SUPPORTED:.0%} of the resamples have"
     places = [f"layer {entry.layer:.1f} ({'structure' if entry.upward else 'sharing'} leads above)" for entry in held]
     return f"crossing at {' and '.join(places)}"
 
@@ -205,7 +207,7 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int, path
     rows = [languages.index(code) for code in order]
     matrix = np.array(entry["matrix"])[np.ix_(rows, rows)]
     np.fill_diagonal(matrix, np.nan)
-    side = 0.9 + 0.17 * len(order)
+    side = 0.9 + 0.17 * max(len(order), 9)
     with _paper(side + 3.3, side + 0.2) as figure:
         tree_ax, ax = figure.subplots(1, 2, width_ratios=[0.45, 1])
         with_tree = dendrogram(entry["linkage"], orientation="left", no_plot=True)
