@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..languages import get_language
-from .depth import Curve
+from .depth import Curve, Kind
 from .probes import Counts, LinearProbe, majority_accuracy
 from .resampling import half_samples
 from .similarity import (
@@ -198,13 +198,14 @@ def pos_probe_curves(
     majority = {code: majority_accuracy(train.labels, test.labels) for code, test in tests.items()}
     curves = []
     targets = [code for code in tests if code != source]
-    for name, title, kind, codes in (
+    wanted: list[tuple[str, str, Kind, list[str]]] = [
         ("pos", f"parts of speech, {get_language(source).name}", "structure", [source] if source in tests else []),
         ("pos_transfer", "parts of speech, transferred", "both", targets),
-    ):
+    ]
+    for name, title, kind, codes in wanted:
         if codes:
             average = np.mean([values[code] for code in codes], axis=0)
             languages = {code: values[code][0] for code in codes}
             chance = float(np.mean([majority[code] for code in codes]))
-            curves.append(Curve(name, title, kind, average[0], average[1:], languages, chance))  # type: ignore[arg-type]
+            curves.append(Curve(name, title, kind, average[0], average[1:], languages, chance))
     return curves, converged
