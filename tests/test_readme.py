@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel
 from modeling_dlfa.tasks import XNLI
 
 from .checkpoints import ENTITIES, save_checkpoint
+from .conftest import WORDS
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
@@ -87,6 +88,7 @@ def test_every_snippet_is_known() -> None:
         ("Train a part", "bash", "runs/lora"),
         ("Train a part", "python", '"my-adapter")'),
         ("Look at the fusion", "bash", "gate.png"),
+        ("Look into the layers", "bash", "runs/layers"),
         ("Publish", "bash", "apache-2.0"),
         ("Publish", "python", "trainer.push_to_hub()"),
         ("Load", "python", 'rests."}))'),
@@ -140,6 +142,23 @@ def test_predict_faster(hub: HubServer, package_environment: Environment, tmp_pa
     assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
     for name in ("labels.onnx.tsv", "labels.int8.tsv"):
         assert len((tmp_path / name).read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_look_into_the_layers(
+    hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
+    rows = [(row, row * row % 7) for row in range(60)]
+    lines = ["\t".join(f"{words[a % 14]} {words[b]}" for words in WORDS.values()) for a, b in rows]
+    (tmp_path / "aligned.tsv").write_text("\n".join(["\t".join(WORDS), *lines]) + "\n", encoding="utf-8")
+    for name, words in {"en-train": WORDS["en"], "en-test": WORDS["en"], "de-test": WORDS["de"]}.items():
+        tree = "1\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\t{}\t_\tVERB\t_\t_\t1\tdep\t_\t_\n\n"
+        sentences = "".join(tree.format(words[a % 7], words[7 + b]) for a, b in rows)
+        (tmp_path / f"{name}.conllu").write_text(sentences, encoding="utf-8")
+    printed = shell(package_environment, only("Look into the layers", "bash", "run_layer"), tmp_path, hub)
+    assert "parts of speech, transferred" in printed
+    files = {path.name for path in (tmp_path / "runs/layers").rglob("*")}
+    assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
 
 
 def test_train_a_part(
