@@ -63,7 +63,7 @@ def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
             lines.append([f"**this model**, {run}", *(_score(_value(own, key)) for key in keys)])
         escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
         tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
-    notes = "\n".join(f"- {note}" for note in _notes(results, marked="Bold"))
+    notes = "\n".join(f"- {note}" for note in table_notes(results, marked="Bold"))
     command = textwrap.indent(results["command"], "    ")
     return "\n\n".join([*tables, notes, f"Command:\n\n{command}"]) + "\n"
 
@@ -83,7 +83,7 @@ def text_table(results: Mapping[str, Any]) -> str:
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
     keys = languages + averages
-    labels = [*map(_language_label, languages), *(_AVERAGES[name] for name in averages)]
+    labels = [*map(language_label, languages), *(_AVERAGES[name] for name in averages)]
 
     baseline: list[list[str]] = []
     groups: list[list[list[str]]] = []
@@ -106,7 +106,7 @@ def text_table(results: Mapping[str, Any]) -> str:
             blocks.append(list(baseline))
         blocks[-1] += columns
     text = [_layout(labels, columns, len(averages)) for columns in blocks]
-    notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in _notes(results, marked="*")]
+    notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in table_notes(results, marked="*")]
     return "\n\n".join([*text, "\n".join(notes)]) + "\n"
 
 
@@ -120,7 +120,8 @@ def _summary(results: Mapping[str, Any]) -> Mapping[str, Any]:
     return summary
 
 
-def _language_label(code: str) -> str:
+def language_label(code: str) -> str:
+    """Return a language's name with its code, as in `German (de)`."""
     name = get_language(code).name
     return code if name == code else f"{name} ({code})"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,20 +76,24 @@ class ScoredRuns:
         """The seeds that all these systems have."""
         return tuple(sorted(set.intersection(*(set(self.counts[system]) for system in systems))))
 
-    def draws(self, seeds: tuple[int, ...], *, n_resamples: int, seed: int) -> Draws:
-        """Resample the target languages' scores of all systems that have these seeds, on the same draws.
+    def draws(
+        self, seeds: tuple[int, ...], *, n_resamples: int, seed: int, languages: Sequence[str] | None = None
+    ) -> Draws:
+        """Resample the scores of all systems that have these seeds, on the same draws.
 
         Args:
             seeds: Training seeds.
             n_resamples: Number of resamples.
             seed: Of the bootstrap.
+            languages: Which, in the order wanted; the targets if None.
         """
-        key = (seeds, n_resamples, seed)
+        languages = self.targets if languages is None else list(languages)
+        key = (seeds, n_resamples, seed, *languages)
         if key not in self._cache:
             systems = [system for system in self.counts if set(seeds) <= set(self.counts[system])]
             stacked = {
                 code: np.stack([[self.counts[system][one][code] for one in seeds] for system in systems])
-                for code in self.targets
+                for code in languages
             }
             metric = get_metric(self.results["metric"])
             observed, resampled = resampled_scores(
