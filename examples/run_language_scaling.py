@@ -36,7 +36,7 @@ class ScalingArguments:
     overwrite: bool = field(default=False, metadata={"help": "Replace a study that is there."})
     measure_cost: bool = field(default=False, metadata={"help": "Time testing n languages, with the first results."})
     cost_model: str | None = field(default=None, metadata={"help": "Checkpoint to time; the results' own."})
-    cost_test_file: str | None = field(default=None, metadata={"help": "Test files with {language}; the results' own."})
+    cost_test_file: str | None = field(default=None, metadata={"help": "Test files, with {language}; the results'."})
     cost_samples: int | None = field(default=None, metadata={"help": "Examples of each language to time; all."})
     cost_batch_size: int = field(default=64, metadata={"help": "Examples of a batch."})
     cost_repeats: int = field(default=3, metadata={"help": "Passes of each n."})

@@ -148,9 +148,7 @@ def _intervals(
     if not 0 < confidence < 1:
         raise InputError(f"Got confidence={confidence}; it must be inside (0, 1).")
     languages = list(counts)
-    observed, resampled = resampled_scores(
-        counts, metric=metric, aligned=aligned, n_resamples=n_resamples, seed=seed
-    )
+    observed, resampled = resampled_scores(counts, metric=metric, aligned=aligned, n_resamples=n_resamples, seed=seed)
     point, draws = observed.mean(axis=2) @ contrast, resampled @ contrast  # (L,), (R, L)
     quantiles = [(1 - confidence) / 2, (1 + confidence) / 2]
 

@@ -177,8 +177,13 @@ def _difference(value: Mapping[str, float] | None, mark: str) -> str:
     return f"{mark}{mean}{mark} [{low}, {high}]" if excludes_zero else f"{mean} [{low}, {high}]"
 
 
-def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
-    """Say what one must know to read the numbers, a sentence or two a note."""
+def table_notes(results: Mapping[str, Any], marked: str) -> list[str]:
+    """Say what one must know to read the numbers of a table, a sentence or two a note.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+        marked: How the table marks differences whose interval excludes 0, such as `"Bold"`.
+    """
     summary, source = results["summary"], results["source_language"]
     systems, differences, bootstrap = summary["systems"], summary["differences"], summary["bootstrap"]
     seeds = {name: system["seeds"] for name, system in systems.items()}

@@ -58,10 +58,10 @@ def measure_cost(results: Mapping[str, Any], folder: Path, options: CostOptions)
         options: What to time.
 
     Returns:
-        `"points"`, one for each n: `n`, `examples`, `tokens`, `start_seconds` (from the process's start until model and
-        tokenizer are loaded), `read_seconds` (data read and tokenised), `predict_seconds` (median over the passes, in
-        order), `passes` (each pass), `peak_memory` and `memory_before` (bytes, resident; before the data were read) and
-        `device_memory` (bytes at the accelerator's peak, None without one). `"seconds_per_language"` and
+        `"points"`, one for each n: `n`, `examples`, `tokens`, `start_seconds` (until model and tokenizer are loaded),
+        `read_seconds` (data read and tokenised), `predict_seconds` (median over the passes), `passes` (each), resident
+        bytes at their peak (`peak_memory`) and before the data were read (`memory_before`), and `device_memory` (bytes
+        at the accelerator's peak, None without one). `"seconds_per_language"` and
         `"memory_per_language"` are least-squares slopes over n with 95 % intervals, None for fewer than three n.
 
     Raises:

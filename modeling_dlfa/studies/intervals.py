@@ -93,9 +93,7 @@ def slope_over_languages(
     )
 
 
-def mean_over_languages(
-    by_seed: NDArray[np.float64], *, comparisons: int = 1, confidence: float = 0.95
-) -> Interval:
+def mean_over_languages(by_seed: NDArray[np.float64], *, comparisons: int = 1, confidence: float = 0.95) -> Interval:
     """Return the mean over languages, with the interval of the mean that further languages like these would show.
 
     As `slope_over_languages`: the scatter of languages, taken for a random sample, and the variance between seeds.

@@ -131,7 +131,7 @@ def scale_languages(
     """
     targets = scored.targets
     sets = {order.name: grown_sets(order, targets, max_subsets=max_subsets, seed=seed) for order in orders}
-    options = {"n_resamples": n_resamples, "seed": seed}
+    options: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     baseline, results = scored.baseline, scored.results
     systems = [*([baseline] if baseline else []), *scored.fused]
     compared = [system for system in scored.fused if baseline and scored.seeds(system, baseline)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..bootstrap import Interval
 
@@ -145,7 +145,7 @@ def picture(name: str, draw: Callable[[], Figure], *, alt: str, caption: str) ->
     import matplotlib as mpl
 
     # Letters as paths look the same everywhere; a fixed salt makes the same figure the same file.
-    settings = {"svg.fonttype": "path", "svg.hashsalt": name, "text.parse_math": False}
+    settings: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": name, "text.parse_math": False}
     file = io.BytesIO()
     with mpl.rc_context(settings):
         draw().savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

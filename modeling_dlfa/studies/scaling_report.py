@@ -222,7 +222,7 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
         + (" One seed: the intervals hold for these models, not for the recipe." if seeds[0] == 1 else "")
     )
     yield (
-        f"{MARK} and bold: the interval, corrected by Bonferroni's method for all that the table compares, excludes 0. "
+        f"{MARK} and bold: the interval, corrected (Bonferroni) for all that the table compares, excludes 0. "
         "Nothing else may be called a difference. The worst of n measured scores is lower than the worst of n true "
         "ones, for both systems."
     )

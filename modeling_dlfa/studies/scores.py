@@ -127,13 +127,13 @@ def load_scored_runs(path: str | Path) -> ScoredRuns:
             file = output.predictions(run["name"], code)
             if not file.is_file():
                 raise InputError(
-                    f"{file} is missing: intervals need the predictions, which lie beside results.json in the runner's "
-                    "output directory. Give the whole directory."
+                    f"{file} is missing: intervals need the predictions, which the runner writes beside results.json. "
+                    "Give its whole output directory."
                 )
             try:
                 entry = read_predictions(file, task)
             except (KeyError, ValueError, IndexError) as error:
-                raise InputError(f"{file} is no file of {task.title} predictions ({error!r}). Predict again.") from error
+                raise InputError(f"{file} holds no {task.title} predictions ({error!r}). Predict again.") from error
             by_name[run["name"]][code] = metric.counts(entry.predictions, entry.references, task.labels)
     return scored_runs(results, by_name, aligned=results["summary"]["bootstrap"]["aligned"], folder=folder)
 
@@ -163,7 +163,7 @@ def scored_runs(
         systems.setdefault(run["system"], {})[run["seed"]] = counts[run["name"]]
     for code in results["languages"]:
         if len({len(counts[run["name"]][code]) for run in results["runs"]}) > 1:
-            raise InputError(f"The runs were tested on different numbers of examples in {code}; test them on the same.")
+            raise InputError(f"The runs were tested on different data in {code}; test all on the same.")
     scored = ScoredRuns(results, systems, aligned, folder)
     if not scored.targets:
         raise InputError(f"Only {results['source_language']} was tested, the language of the labels; test others.")
