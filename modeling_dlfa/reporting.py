@@ -177,38 +177,24 @@ def _difference(value: Mapping[str, float] | None, mark: str) -> str:
     return f"{mark}{mean}{mark} [{low}, {high}]" if excludes_zero else f"{mean} [{low}, {high}]"
 
 
-def table_notes(results: Mapping[str, Any], marked: str) -> list[str]:
+def table_notes(results: Mapping[str, Any], marked: str | None) -> list[str]:
     """Say what one must know to read the numbers of a table, a sentence or two a note.
 
     Args:
         results: What `results.json` holds, `"summary"` included.
-        marked: How the table marks differences whose interval excludes 0, such as `"Bold"`.
+        marked: How the table marks differences whose interval excludes 0, such as `"Bold"`; None for a table with
+            other intervals, of which the notes then say nothing.
     """
     summary, source = results["summary"], results["source_language"]
-    systems, differences, bootstrap = summary["systems"], summary["differences"], summary["bootstrap"]
+    systems, differences = summary["systems"], summary["differences"]
     seeds = {name: system["seeds"] for name, system in systems.items()}
-    fewest = min(len(values) for values in seeds.values())
     spread = "mean ± standard deviation over" if max(map(len, seeds.values())) > 1 else "of"
     metric = get_metric(results["metric"])
     notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
-    if fewest == 1:
-        notes.append("One seed: intervals hold for the models trained here and say nothing of other seeds.")
-    elif fewest < _FEW_SEEDS:
-        notes.append(f"{fewest} seeds are few: intervals may miss part of the variation between seeds.")
     if any(system["transfer_gap"] for system in systems.values()):
         notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
-    if differences:
-        baseline = next(iter(differences.values()))["baseline"]
-        one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
-        if any(len(entry["seeds"]) > 1 for entry in differences.values()):
-            several = f"seeds and {several}"
-        drawn = ", the same examples in every language" if bootstrap["aligned"] else ""
-        notes.append(
-            f"Difference to {baseline}, in points, with its {bootstrap['confidence']:.0%} bootstrap interval, paired "
-            f"by seed ({_per_system({name: entry['seeds'] for name, entry in differences.items()})}) and {one}: "
-            f"{bootstrap['n_resamples']:,} resamples of {several}{drawn}. {marked}: the interval excludes 0; not "
-            f"corrected for the number of comparisons."
-        )
+    if marked is not None:
+        notes += _interval_notes(summary, metric, marked)
     if any(system["baseline"] for system in systems.values()):
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
@@ -223,6 +209,29 @@ def table_notes(results: Mapping[str, Any], marked: str) -> list[str]:
         notes.append(f"Collapsed runs (one label almost always), counted in the averages: {', '.join(collapsed)}.")
     else:
         notes.append("Collapsed runs (one label almost always): none.")
+    return notes
+
+
+def _interval_notes(summary: Mapping[str, Any], metric: Metric, marked: str) -> list[str]:
+    """Say how the recorded intervals came about."""
+    differences, bootstrap, notes = summary["differences"], summary["bootstrap"], []
+    fewest = min(len(system["seeds"]) for system in summary["systems"].values())
+    if fewest == 1:
+        notes.append("One seed: intervals hold for the models trained here and say nothing of other seeds.")
+    elif fewest < _FEW_SEEDS:
+        notes.append(f"{fewest} seeds are few: intervals may miss part of the variation between seeds.")
+    if differences:
+        baseline = next(iter(differences.values()))["baseline"]
+        one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
+        if any(len(entry["seeds"]) > 1 for entry in differences.values()):
+            several = f"seeds and {several}"
+        drawn = ", the same examples in every language" if bootstrap["aligned"] else ""
+        notes.append(
+            f"Difference to {baseline}, in points, with its {bootstrap['confidence']:.0%} bootstrap interval, paired "
+            f"by seed ({_per_system({name: entry['seeds'] for name, entry in differences.items()})}) and {one}: "
+            f"{bootstrap['n_resamples']:,} resamples of {several}{drawn}. {marked}: the interval excludes 0; not "
+            f"corrected for the number of comparisons."
+        )
     return notes
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..bootstrap import Interval
 from ..metrics import get_metric
+from ..tasks import recorded_task
 from .intervals import Estimates, mean_over_languages, slope_over_languages, slopes
 from .language_orders import Order, grown_sets
 from .scores import Draws, ScoredRuns
@@ -49,20 +50,28 @@ def _estimates(draws: Draws, system: str, baseline: str | None, sets: NDArray[np
     return {name: Estimates(observed[name], drawn[name], seeds[name]) for name in observed}
 
 
-def _point(estimates: Mapping[str, Estimates], sets: NDArray[np.int64], *, gain: bool) -> dict[str, Any]:
-    """What one n has in the results: averages over its sets."""
-    point: dict[str, Any] = {"n": sets.shape[1], "sets": len(sets)}
-    for name, estimate in estimates.items():
-        low, high = estimate.limits()
-        point[name] = {
-            "mean": float(estimate.observed.mean()),
-            "low": float(low.mean()),
-            "high": float(high.mean()),
-            "between_sets": [float(value) for value in np.quantile(estimate.observed, _SUBSET_QUANTILES)],
-        }
-        if gain:
-            point[name] |= {"above_zero": float((low > 0).mean()), "below_zero": float((high < 0).mean())}
-    return point
+def _points(
+    grown: Sequence[Mapping[str, Estimates]], sets: Sequence[NDArray[np.int64]], names: Sequence[str], *, gain: bool
+) -> list[dict[str, Any]]:
+    """What each n has in the results: averages over its sets."""
+    points: list[dict[str, Any]] = [{"n": some.shape[1], "sets": len(some)} for some in sets]
+    for name in names:
+        having = [index for index, estimates in enumerate(grown) if name in estimates]
+        if not having:
+            continue
+        low, high = Estimates.joined([grown[index][name] for index in having]).limits()
+        ends = np.cumsum([len(sets[index]) for index in having])[:-1]
+        for index, lows, highs in zip(having, np.split(low, ends), np.split(high, ends), strict=True):
+            observed = grown[index][name].observed
+            # The mean variance between n random languages does not depend on n; that of standard deviations does.
+            mean = np.sqrt(np.mean(observed**2)) if name == "spread" else observed.mean()
+            quantiles = [float(value) for value in np.quantile(observed, _SUBSET_QUANTILES)]
+            point = {"mean": float(mean), "low": float(lows.mean()), "high": float(highs.mean())}
+            points[index][name] = {**point, "between_sets": quantiles}
+            if gain:
+                shares = {"above_zero": float((lows > 0).mean()), "below_zero": float((highs < 0).mean())}
+                points[index][name] |= shares
+    return points
 
 
 def _average(estimate: Estimates) -> Estimates:
@@ -74,10 +83,8 @@ def _average(estimate: Estimates) -> Estimates:
 def _curve_slope(curve: Sequence[Estimates]) -> Estimates:
     """Least-squares slope of a curve over log2(n), refitted in each resample and seed: change per doubling of n."""
     positions = np.log2(np.arange(1, len(curve) + 1))
-    parts = (
-        np.concatenate([getattr(estimate, name) for estimate in curve], axis=-1)
-        for name in ("observed", "draws", "by_seed")
-    )
+    joined = Estimates.joined(curve)
+    parts = (joined.observed, joined.draws, joined.by_seed)
     return Estimates(*(slopes(values, positions)[..., None] for values in parts))
 
 
@@ -127,7 +134,8 @@ def scale_languages(
         Plain values for JSON. `"scores"` has for each order and system a point for each n; `"gains"` the same of the
         difference to the baseline, paired by seed and example; `"all_languages"` the gain over all N with its interval
         alone and corrected for `comparisons`; `"trends"` the fitted lines, corrected for their number. A point's
-        `low` and `high` are the ends of the interval that one set of n languages would give, averaged over the sets.
+        `low` and `high` are the ends of the interval that one set of n languages would give, averaged over the sets;
+        its `mean` is the average over the sets, of the spread the root of the mean square.
     """
     targets = scored.targets
     sets = {order.name: grown_sets(order, targets, max_subsets=max_subsets, seed=seed) for order in orders}
@@ -137,7 +145,7 @@ def scale_languages(
     compared = [system for system in scored.fused if baseline and scored.seeds(system, baseline)]
     entry: dict[str, Any] = {
         "task": results["task"],
-        "title": results.get("title", results["task"]),
+        "title": recorded_task(results).title,
         "metric": results["metric"],
         "metric_title": get_metric(results["metric"]).title,
         "model_name_or_path": results["model_name_or_path"],
@@ -165,8 +173,8 @@ def scale_languages(
     for system in systems:
         draws = scored.draws(scored.seeds(system), **options)
         for order in orders:
-            points = [_point(_estimates(draws, system, None, some), some, gain=False) for some in sets[order.name]]
-            entry["scores"][order.name][system] = points
+            grown = [_estimates(draws, system, None, some) for some in sets[order.name]]
+            entry["scores"][order.name][system] = _points(grown, sets[order.name], STATISTICS, gain=False)
     for system in compared:
         assert baseline is not None
         draws = scored.draws(scored.seeds(system, baseline), **options)
@@ -184,9 +192,7 @@ def scale_languages(
         }
         for order in orders:
             grown = [_estimates(draws, system, baseline, some) for some in sets[order.name]]
-            entry["gains"][order.name][system] = [
-                _point(estimates, some, gain=True) for estimates, some in zip(grown, sets[order.name], strict=True)
-            ]
+            entry["gains"][order.name][system] = _points(grown, sets[order.name], TREND_STATISTICS, gain=True)
             entry["trends"] += _trends(order, system, grown, by_seed, targets, entry["comparisons"]["trends"])
     return entry
 

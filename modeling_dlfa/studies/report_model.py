@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARK = "*"
+_SHORT = 26
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,12 @@ class Table:
         columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.header)
         return tuple(all(cell.text[:1] in "+-0123456789" for cell in column) for column in columns)
 
+    @property
+    def short(self) -> tuple[bool, ...]:
+        """For each column whether its cells should stay on one line."""
+        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.header)
+        return tuple(all(len(cell.text) <= _SHORT for cell in column) for column in columns)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -119,14 +126,16 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def difference(interval: Interval, *, marked: bool = False) -> Cell:
+def difference(interval: Interval, *, marked: bool = False, digits: int = 1) -> Cell:
     """Return a difference with its interval, in points.
 
     Args:
         interval: The difference, a fraction.
         marked: Whether it is marked where the interval excludes 0; only with intervals that hold together.
+        digits: Behind the point.
     """
-    mean, low, high = (f"{100 * value:+.1f}" for value in (interval.mean, interval.low, interval.high))
+    values = (round(100 * value, digits) + 0.0 for value in (interval.mean, interval.low, interval.high))  # No -0.0.
+    mean, low, high = (f"{value:+.{digits}f}" for value in values)
     strong = marked and interval.excludes_zero
     return Cell(f"{mean} [{low}, {high}]{f' {MARK}' if strong else ''}", strong)
 

@@ -13,6 +13,7 @@ from ..figures import scores_by_language
 from ..languages import by_family
 from ..metrics import AVERAGES, average_weights, get_metric
 from ..reporting import language_label, table_notes
+from ..tasks import recorded_task
 from .intervals import Estimates
 from .report_model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
 from .scores import ScoredRuns
@@ -40,8 +41,8 @@ class RunResults:
         """The systems that have a difference to the baseline."""
         return list(self.results["summary"]["differences"])
 
-    def estimates(self, system: str) -> dict[str, Estimates]:
-        """Difference of a system to its baseline, paired by seed and example, in every language and average."""
+    def estimates(self, system: str, keys: Sequence[str]) -> Estimates:
+        """Differences of a system to its baseline, paired by seed and example, in languages or averages."""
         assert self.scored is not None and self.scored.baseline is not None
         languages, baseline = list(self.results["languages"]), self.scored.baseline
         seeds = self.scored.seeds(system, baseline)
@@ -50,10 +51,8 @@ class RunResults:
         by_seed = draws.by_seed[system] - draws.by_seed[baseline]
         weights = dict(zip(languages, np.eye(len(languages)), strict=True))
         weights |= average_weights(languages, self.results["source_language"])
-        return {
-            key: Estimates(by_seed.mean(axis=0) @ one[:, None], resampled @ one[:, None], by_seed @ one[:, None])
-            for key, one in weights.items()
-        }
+        chosen = np.stack([weights[key] for key in keys], axis=1)
+        return Estimates(by_seed.mean(axis=0) @ chosen, resampled @ chosen, by_seed @ chosen)
 
 
 def overview(runs: Sequence[RunResults]) -> Section | None:
@@ -66,7 +65,7 @@ def overview(runs: Sequence[RunResults]) -> Section | None:
         summary = run.results["summary"]
         key = "macro_target" if summary["systems"][system]["macro_target"] else "macro_all"
         entry = summary["differences"][system]
-        [interval] = run.estimates(system)[key].intervals(comparisons=len(lines))
+        [interval] = run.estimates(system, [key]).intervals(comparisons=len(lines))
         cells = [
             _title(run.results),
             system,
@@ -125,7 +124,7 @@ def run_section(run: RunResults, name: str) -> Section:
 
 
 def _title(results: Mapping[str, Any]) -> str:
-    return str(results.get("title", results["task"]))
+    return recorded_task(results).title
 
 
 def _averages_table(run: RunResults) -> Table:
@@ -144,7 +143,7 @@ def _averages_table(run: RunResults) -> Table:
     for name in run.compared:
         entry = summary["differences"][name]
         seeds, label = ", ".join(map(str, entry["seeds"])), f"{name} minus {entry['baseline']}"
-        rows.append((Cell(label), Cell(seeds), Cell("-"), *(_difference(run, name, key, count) for key in keys)))
+        rows.append((Cell(label), Cell(seeds), Cell("-"), *_differences(run, name, keys, count)))
     source = run.results["source_language"]
     header = ("system", "seeds", f"{source} validation", *(_AVERAGES[key] for key in keys))
     corrected = f", intervals corrected for the {count} differences" if run.scored and count > 1 else ""
@@ -153,7 +152,8 @@ def _averages_table(run: RunResults) -> Table:
 
 def _language_table(run: RunResults) -> Table:
     results, summary = run.results, run.results["summary"]
-    header, columns = ["language"], []  # type: tuple[list[str], list[Any]]
+    header = ["language"]
+    columns: list[list[Cell]] = []
     codes = [code for _, group in by_family(results["languages"], results["source_language"]) for code in group]
     count = len(run.compared) * len(codes)
     for name, system in summary["systems"].items():
@@ -161,7 +161,7 @@ def _language_table(run: RunResults) -> Table:
         columns.append([Cell(_score(system["languages"][code])) for code in codes])
         if name in run.compared:
             header.append(f"{name} minus {summary['differences'][name]['baseline']}")
-            columns.append([_difference(run, name, code, count) for code in codes])
+            columns.append(_differences(run, name, codes, count))
     rows = zip([Cell(language_label(code)) for code in codes], *columns, strict=True)
     corrected = f", intervals corrected for the {count} differences" if run.scored and count > 1 else ""
     return Table(f"Every language, in percent{corrected}", tuple(header), tuple(rows))
@@ -173,13 +173,13 @@ def _score(value: Mapping[str, Any] | None) -> str:
     return percent(value["mean"]) + ("" if value["std"] is None else f" ± {percent(value['std'])}")
 
 
-def _difference(run: RunResults, system: str, key: str, comparisons: int) -> Cell:
+def _differences(run: RunResults, system: str, keys: Sequence[str], comparisons: int) -> list[Cell]:
     if run.scored is not None:
-        [interval] = run.estimates(system)[key].intervals(comparisons=comparisons)
-        return difference(interval, marked=True)
+        intervals = run.estimates(system, keys).intervals(comparisons=comparisons)
+        return [difference(interval, marked=True) for interval in intervals]
     entry = run.results["summary"]["differences"][system]
-    value = entry[key] if key in _AVERAGES else entry["languages"][key]
-    return difference(Interval(value["mean"], value["low"], value["high"]))
+    values = [entry[key] if key in _AVERAGES else entry["languages"][key] for key in keys]
+    return [difference(Interval(value["mean"], value["low"], value["high"])) for value in values]
 
 
 def _method(corrected: bool) -> str:
@@ -192,8 +192,7 @@ def _method(corrected: bool) -> str:
 
 
 def _notes(run: RunResults) -> list[str]:
-    # What the runner's own table says of its intervals does not hold for these.
-    notes = [note for note in table_notes(run.results, marked="Filled") if not note.startswith("Difference to ")]
+    notes = table_notes(run.results, marked=None)
     if not run.compared:
         return notes
     if run.scored is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..languages import get_language
 
@@ -98,19 +99,18 @@ def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
     from matplotlib.figure import Figure
 
     orders = [order for order in entry["orders"] if order["values"] is not None]
-    figure = Figure(figsize=(4.6 * len(orders) + 0.4, 3.8), layout="constrained")
+    figure = Figure(figsize=(5.4 * len(orders) + 0.4, 4.2), layout="constrained")
     gains = entry["languages"][system]
     for ax, order in zip(figure.subplots(1, len(orders), sharey=True, squeeze=False)[0], orders, strict=True):
         codes = list(gains)
         x = np.array([order["values"][code] for code in codes])
         y, low, high = (100 * np.array([gains[code][key] for code in codes]) for key in ("mean", "low", "high"))
         ax.axhline(0, color=_BASELINE, linewidth=1)
-        # Languages at the same place stand beside each other.
-        shift = np.array([list(x[:index]).count(value) for index, value in enumerate(x)]) * 0.02 * max(np.ptp(x), 1e-9)
-        ax.vlines(x + shift, low, high, color=_COLOURS[0], linewidth=1, alpha=0.6)
-        ax.plot(x + shift, y, "o", color=_COLOURS[0], markersize=4)
-        for code, left, height in zip(codes, x + shift, y, strict=True):
-            ax.annotate(code, (left, height), xytext=(3, 3), textcoords="offset points", fontsize="small")
+        shown = _side_by_side(x)
+        ax.vlines(shown, low, high, color=_COLOURS[0], linewidth=1, alpha=0.6)
+        ax.plot(shown, y, "o", color=_COLOURS[0], markersize=4)
+        for code, left, height in zip(codes, shown, y, strict=True):
+            ax.annotate(code, (left, height), xytext=(2, 2), textcoords="offset points", fontsize="small")
         if np.ptp(x) > 0:
             slope, intercept = np.polyfit(x, y, 1)
             ends = np.array([x.min(), x.max()])
@@ -121,6 +121,14 @@ def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("gain (points), 95% intervals")
     return figure
+
+
+def _side_by_side(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move languages at the same place apart, but not to the next place."""
+    places, index, counts = np.unique(x, return_inverse=True, return_counts=True)
+    gap = min(np.diff(places).min() / counts.max() if len(places) > 1 else 1.0, 0.1 * max(np.ptp(x), 1.0))
+    ranks = np.array([np.count_nonzero(index[:number] == place) for number, place in enumerate(index)])
+    return np.asarray(x + 0.8 * gap * (ranks - (counts[index] - 1) / 2), dtype=np.float64)
 
 
 def _source(entry: Mapping[str, Any]) -> str:

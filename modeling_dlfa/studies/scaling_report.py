@@ -152,8 +152,8 @@ def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
             Cell(titles[trend["order"]]),
             Cell(_STATISTICS[trend["statistic"]]),
             Cell(f"per {trend['unit']}"),
-            difference(_interval(trend, corrected=True), marked=True),
-            difference(_interval(trend)),
+            difference(_interval(trend, corrected=True), marked=True, digits=2),
+            difference(_interval(trend), digits=2),
         )
         for trend in entry["trends"]
     ]
