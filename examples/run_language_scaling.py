@@ -31,7 +31,7 @@ class ScalingArguments:
         default=None, metadata={"help": "Pre-training data of each language: TSV or JSON; CC-100's if left out."}
     )
     max_subsets: int = field(default=100, metadata={"help": "About how many sets of n languages are looked at."})
-    n_resamples: int = field(default=1000, metadata={"help": "Bootstrap resamples of seeds and examples."})
+    n_resamples: int = field(default=1000, metadata={"help": "Bootstrap resamples of the examples."})
     seed: int = field(default=0, metadata={"help": "Of the bootstrap and the sampled sets."})
     overwrite: bool = field(default=False, metadata={"help": "Replace a study that is there."})
     measure_cost: bool = field(default=False, metadata={"help": "Time testing n languages, with the first results."})

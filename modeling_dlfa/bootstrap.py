@@ -145,11 +145,15 @@ def _intervals(
     seed: int,
 ) -> Intervals:
     """Intervals of `contrast` (M,) over systems, from (M, S, N, K) counts a language."""
-    if not 0 < confidence < 1:
-        raise InputError(f"Got confidence={confidence}; it must be inside (0, 1).")
+    _check_counts(counts, aligned)
+    if n_resamples < 1 or not 0 < confidence < 1:
+        raise InputError(
+            f"Got n_resamples={n_resamples}, confidence={confidence}; need at least 1, and inside (0, 1)."
+        )
     languages = list(counts)
-    observed, resampled = resampled_scores(counts, metric=metric, aligned=aligned, n_resamples=n_resamples, seed=seed)
-    point, draws = observed.mean(axis=2) @ contrast, resampled @ contrast  # (L,), (R, L)
+    observed = np.stack([metric.score(counts[language].sum(axis=2)).mean(axis=1) for language in languages])  # (L, M)
+    resampled = _resample(counts, metric, aligned, n_resamples, seed)  # (R, L, M)
+    point, draws = observed @ contrast, resampled @ contrast  # (L,), (R, L)
     quantiles = [(1 - confidence) / 2, (1 + confidence) / 2]
 
     def interval(weights: NDArray[np.float64]) -> Interval:
@@ -167,34 +171,6 @@ def _intervals(
         n_resamples=n_resamples,
         confidence=confidence,
     )
-
-
-def resampled_scores(
-    counts: Mapping[str, NDArray[np.int64]], *, metric: Metric, aligned: bool, n_resamples: int = 2000, seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The scores themselves and those of the bootstrap's resamples, for statistics that the other functions lack.
-
-    What is drawn depends on `seed`, on the number of seeds and of examples alone: two calls draw the same.
-
-    Args:
-        counts: For each of L languages an (M, S, N, K) array: M systems, S seeds, N examples, K counts.
-        metric: What turns counts into a score.
-        aligned: Row i is the same example in every language (translations).
-        n_resamples: Number R of bootstrap resamples.
-        seed: Seed of `np.random.default_rng`.
-
-    Returns:
-        The (L, M, S) scores of the data as they are, and the (R, L, M) scores of the resamples, means over the drawn
-        seeds, as `bootstrap_interval` draws them.
-
-    Raises:
-        InputError: As `bootstrap_interval`.
-    """
-    _check_counts(counts, aligned)
-    if n_resamples < 1:
-        raise InputError(f"Got n_resamples={n_resamples}; need at least 1.")
-    observed = np.stack([metric.score(array.sum(axis=2)) for array in counts.values()])
-    return observed, _resample(counts, metric, aligned, n_resamples, seed)
 
 
 def _check_counts(counts: Mapping[str, NDArray[np.int64]], aligned: bool) -> None:
@@ -249,3 +225,26 @@ def _example_weights(rng: np.random.Generator, n_examples: int, n_resamples: int
     drawn += np.arange(n_resamples)[:, None] * n_examples
     counted = np.bincount(drawn.ravel(), minlength=n_resamples * n_examples)
     return counted.reshape(n_resamples, n_examples).astype(np.float64)
+
+
+def resampled_scores(
+    counts: Mapping[str, NDArray[np.int64]], *, metric: Metric, aligned: bool, n_resamples: int = 2000, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores themselves, and those of resampled examples with the training seeds left as they are.
+
+    For statistics that the other functions lack. What is drawn depends on `seed` and on the number of examples alone:
+    two calls draw the same.
+
+    Args:
+        counts: For each of L languages an (M, S, N, K) array: M systems, S seeds, N examples, K counts.
+        metric: What turns counts into a score.
+        aligned: Row i is the same example in every language (translations), whose N is then the same.
+        n_resamples: Number R of bootstrap resamples.
+        seed: Seed of `np.random.default_rng`.
+
+    Returns:
+        (L, M, S) scores and (R, L, M, S) scores of the resamples.
+    """
+    observed = np.stack([metric.score(array.sum(axis=2)) for array in counts.values()])
+    apart = {code: np.reshape(array, (-1, 1, *array.shape[2:])) for code, array in counts.items()}
+    return observed, _resample(apart, metric, aligned, n_resamples, seed).reshape(n_resamples, *observed.shape)

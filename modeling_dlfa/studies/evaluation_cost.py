@@ -111,7 +111,7 @@ def _arguments(results: Mapping[str, Any], folder: Path, options: CostOptions) -
     if len(patterns) > 1 or not Path(next(iter(sources.values()))["source"]).is_file():
         raise InputError(
             f"The test files of the results ({next(iter(sources.values()))['source']}, ...) are not here. "
-            "Name them with --test_file, {language} for the code."
+            "Name them with --cost_test_file, {language} for the code."
         )
     return [*argv, "--test_file", patterns.pop()]
 

@@ -127,7 +127,7 @@ def scale_languages(
         orders: The orders, of `language_orders`.
         comparisons: Fused systems among which a reader may pick, those of other results included.
         max_subsets: About how many sets of an n are looked at.
-        n_resamples: Bootstrap resamples of seeds and examples.
+        n_resamples: Bootstrap resamples of the examples.
         seed: Of the bootstrap and of the sampled sets.
 
     Returns:

@@ -184,8 +184,8 @@ def _differences(run: RunResults, system: str, keys: Sequence[str], comparisons:
 
 def _method(corrected: bool) -> str:
     return (
-        f"Differences are paired by seed and by example. Interval: estimate plus and minus t standard errors of a "
-        f"bootstrap of seeds and examples ({_RESAMPLES:,} resamples), t with Satterthwaite's degrees of freedom, "
+        f"Differences are paired by seed and by example. Interval: estimate plus and minus t standard errors, of the "
+        f"examples ({_RESAMPLES:,} bootstrap resamples) and of the seeds, t with Satterthwaite's degrees of freedom, "
         "since a percentile interval of few seeds is too narrow"
         + ("; Bonferroni's correction, so that all of a table's intervals hold together." if corrected else ".")
     )

@@ -215,10 +215,11 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     )
     seeds = sorted({len(system["seeds"]) for system in entry["systems"].values()})
     yield (
-        f"Intervals: estimate plus and minus t standard errors of a bootstrap of seeds and examples "
-        f"({settings['n_resamples']:,} resamples"
-        + (", the same examples in every language" if entry["aligned"] else "")
-        + f"), paired; t has Satterthwaite's degrees of freedom. Seeds of a system: {', '.join(map(str, seeds))}."
+        f"Intervals: estimate plus and minus t standard errors, of the examples ({settings['n_resamples']:,} "
+        + "bootstrap "
+        + ("resamples, the same in every language" if entry["aligned"] else "resamples in every language")
+        + f") and of the seeds, paired; t has Satterthwaite's degrees of freedom. Seeds of a system: "
+        f"{', '.join(map(str, seeds))}."
         + (" One seed: the intervals hold for these models, not for the recipe." if seeds[0] == 1 else "")
     )
     yield (

@@ -1,4 +1,4 @@
-"""What a study of finished runs starts from: the counts of every run, and scores resampled over seeds and examples."""
+"""What a study of finished runs starts from: the counts of every run, and scores of resampled examples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Draws:
 
     Attributes:
         by_seed: For each system the S x L scores of its seeds, as they are.
-        resampled: For each system R x L scores of the resamples, each a mean over drawn seeds.
+        resampled: For each system R x L scores of resampled examples, means over the seeds.
     """
 
     by_seed: dict[str, NDArray[np.float64]]
@@ -101,7 +101,7 @@ class ScoredRuns:
             )
             self._cache[key] = Draws(
                 {system: observed[:, index].T for index, system in enumerate(systems)},
-                {system: resampled[:, :, index] for index, system in enumerate(systems)},
+                {system: resampled[:, :, index].mean(axis=-1) for index, system in enumerate(systems)},
             )
         return self._cache[key]
 
