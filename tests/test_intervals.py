@@ -63,7 +63,6 @@ def test_coverage_on_simulated_data(seeds: int, seed_error: float) -> None:
         low, high = estimates.limits(comparisons=4)
         together += bool(np.all((low <= gains) & (gains <= high)))
     # The share in 150 repeats has a standard error of up to 2 points.
-    print(f"{seeds} seeds, error {seed_error}: {held:.3f} held, {together / repeats:.3f} of four at once")
     assert 0.91 <= held and together / repeats >= 0.91
     assert held <= 0.98 or seeds == 2
 

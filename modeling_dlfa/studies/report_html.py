@@ -75,7 +75,7 @@ def inline_svg(svg: str, name: str, alt: str) -> str:
         alt: Its description, escaped.
     """
     element = svg[svg.index("<svg") :]
-    element = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", element, flags=re.DOTALL)
     element = re.sub(r'(\bid="|"#|\burl\(#)', rf"\g<1>{name}-", element)
     for colour, variable in _COLOURS.items():
         element = element.replace(f": {colour}", f": var(--{variable})")
