@@ -96,6 +96,7 @@ def _arguments(results: Mapping[str, Any], folder: Path, options: CostOptions) -
             raise InputError(f"{folder} has no model to time ({found}). Name one with --cost_model.")
         model = str(found)
     argv = ["--model_name_or_path", model, "--do_train", "False", "--do_eval", "False", "--report_to", "none"]
+    argv += ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "False"]
     argv += ["--disable_tqdm", "True", "--per_device_eval_batch_size", str(options.batch_size)]
     argv += ["--max_length", str(results["recipe"]["max_length"])]
     argv += ["--max_test_samples", str(options.max_test_samples)] if options.max_test_samples else []

@@ -12,6 +12,7 @@ from .report_model import Block, Cell, Code, Heading, Notes, Picture, Section, T
 _PICTURES = ("svg", "png", "jpg", "jpeg", "gif", "webp")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<path>[^)]+)\)")
 _RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*\|?")
+_PRIVATE = 0xE000
 _SPECIAL = re.compile(r"([\\`*_\[\]|#])")
 
 
@@ -147,8 +148,10 @@ def _picture(image: re.Match[str], path: Path, name: str) -> Block:
 
 
 def _plain(text: str) -> str:
+    # What a backslash protects hides in Unicode's private area while the marks are removed.
+    text = re.sub(rf"\\{_SPECIAL.pattern}", lambda match: chr(_PRIVATE + ord(match[1])), text)
     text = re.sub(r"\[([^\]]+)\]\(([^)]+)\)", r"\1 (\2)", text)
-    text = re.sub(r"(\*\*|__)(.+?)\1", r"\2", text)
-    text = re.sub(r"(?<![\\\w])\*(\S.*?)(?<!\\)\*", r"\1", text)
-    text = re.sub(r"(?<!\\)`([^`]*)`", r"\1", text)
-    return " ".join(html.unescape(re.sub(r"\\([\\`*_\[\]|#])", r"\1", text)).split())
+    text = re.sub(r"(\*\*|__|`)(.+?)\1", r"\2", text)
+    text = re.sub(r"(?<!\w)\*(\S.*?)\*(?!\w)", r"\1", text)
+    text = re.sub("[\ue000-\ue07f]", lambda match: chr(ord(match[0]) - _PRIVATE), text)
+    return " ".join(html.unescape(text).split())
