@@ -247,3 +247,26 @@ def _example_weights(rng: np.random.Generator, n_examples: int, n_resamples: int
     drawn += np.arange(n_resamples)[:, None] * n_examples
     counted = np.bincount(drawn.ravel(), minlength=n_resamples * n_examples)
     return counted.reshape(n_resamples, n_examples).astype(np.float64)
+
+
+def resampled_scores(
+    counts: Mapping[str, NDArray[np.int64]], *, metric: Metric, aligned: bool, n_resamples: int = 2000, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores themselves, and those of resampled examples with the training seeds left as they are.
+
+    For statistics that the other functions lack. What is drawn depends on `seed` and on the number of examples alone:
+    two calls draw the same.
+
+    Args:
+        counts: For each of L languages an (M, S, N, K) array: M systems, S seeds, N examples, K counts.
+        metric: What turns counts into a score.
+        aligned: Row i is the same example in every language (translations), whose N is then the same.
+        n_resamples: Number R of bootstrap resamples.
+        seed: Seed of `np.random.default_rng`.
+
+    Returns:
+        (L, M, S) scores and (R, L, M, S) scores of the resamples.
+    """
+    observed = np.stack([metric.score(array.sum(axis=2)) for array in counts.values()])
+    apart = {code: np.reshape(array, (-1, 1, *array.shape[2:])) for code, array in counts.items()}
+    return observed, _resample(apart, metric, aligned, n_resamples, seed).reshape(n_resamples, *observed.shape)

@@ -241,7 +241,16 @@ def get_task(name: str) -> Task:
 
 
 def recorded_task(results: Mapping[str, Any]) -> Task:
-    """Returns a task as its `results.json` tells it, so that one of the user's own is known without its code."""
+    """Return the task as its results tell it, so that one of the user's own is known as well.
+
+    Args:
+        results: What `results.json` holds; the earliest ones name the task alone.
+
+    Raises:
+        InputError: They name a task that does not exist, and do not describe it.
+    """
+    if "labels" not in results:
+        return get_task(results["task"])
     return Task(
         name=results["task"],
         title=results["title"],

@@ -89,6 +89,7 @@ def test_every_snippet_is_known() -> None:
         ("Train a part", "python", '"my-adapter")'),
         ("Look at the fusion", "bash", "gate.png"),
         ("Look into the layers", "bash", "runs/layers"),
+        ("Scaling with languages, and a report", "bash", "runs/report"),
         ("Publish", "bash", "apache-2.0"),
         ("Publish", "python", "trainer.push_to_hub()"),
         ("Load", "python", 'rests."}))'),
@@ -174,6 +175,17 @@ def test_train_a_part(
     save_checkpoint(tmp_path / "my-model", "sequence", XNLI.labels)
     printed = package_environment.run(only("Train a part", "python", "peft"), home=tmp_path).stdout
     assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
+
+
+def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "runs" / "xnli")
+    command = only("Scaling with languages, and a report", "bash", "report.py")
+    printed = shell(package_environment, command, tmp_path, hub)
+    assert "Study: " in printed and "Report: " in printed
+    study = json.loads((tmp_path / "runs/scaling/language_scaling.json").read_text(encoding="utf-8"))
+    assert [point["n"] for point in study["cost"]["points"]] == [1, 2, 3]
+    page = (tmp_path / "runs/report/report.html").read_text(encoding="utf-8")
+    assert "Cost of n languages" in page and "Scaling with target languages: XNLI" in page
 
 
 def test_publish_and_load(
