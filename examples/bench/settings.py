@@ -1,0 +1,132 @@
+"""What to measure, on what, and how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.prediction import best_device
+
+from .harness import Effort
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is computed: enough for a median in a quick run, or for a figure that one cites.
+
+    Attributes:
+        effort: Of a comparison within this process.
+        process_effort: Of one between processes.
+        fusion_batch: Examples of a batch where fusion is compared.
+        steps: Optimiser steps of a training.
+        rows: Rows of each language where languages are evaluated.
+        official_languages: How many languages the official path evaluates; the others are extrapolated.
+        examples: Examples to predict from a file.
+        lengths: Sentence lengths, in tokens.
+        batches: Batch sizes.
+        language_counts: Numbers of languages.
+        processes: Numbers of processes.
+    """
+
+    effort: Effort
+    process_effort: Effort
+    fusion_batch: int
+    steps: int
+    rows: int
+    official_languages: int
+    examples: int
+    lengths: tuple[int, ...]
+    batches: tuple[int, ...]
+    language_counts: tuple[int, ...]
+    processes: tuple[int, ...]
+
+
+QUICK = Scale(
+    effort=Effort(20, least=5),
+    process_effort=Effort(0, least=2),
+    fusion_batch=8,
+    steps=3,
+    rows=16,
+    official_languages=2,
+    examples=32,
+    lengths=(16, 32, 64, 128),
+    batches=(1, 4, 16),
+    language_counts=(1, 5, 15),
+    processes=(1, 2),
+)
+FULL = Scale(
+    effort=Effort(180, least=15, most=500),
+    process_effort=Effort(0, least=5),
+    fusion_batch=32,
+    steps=40,
+    rows=200,
+    official_languages=15,
+    examples=512,
+    lengths=(16, 32, 64, 128, 256, 512),
+    batches=(1, 2, 4, 8, 16, 32, 64),
+    language_counts=(1, 2, 4, 8, 15),
+    processes=(1, 2, 4),
+)
+
+
+@dataclass
+class Settings:
+    """Arguments of the benchmark."""
+
+    train_file: str = field(metadata={"help": "English NLI training data: TSV with premise, hypothesis and label."})
+    test_file: str = field(metadata={"help": "XNLI files; {language} in the name stands for the language code."})
+    vocab_file: str = field(metadata={"help": "mBERT's vocabulary, a word piece a line, for real token lengths."})
+    output_dir: str = field(
+        default="bench", metadata={"help": "Where the table, its JSON and the figure are written."}
+    )
+    only: list[str] | None = field(
+        default=None, metadata={"help": "Some of fusion, training, evaluation, startup, prediction, options, scaling."}
+    )
+    full: bool = field(default=False, metadata={"help": "Measure for long, not in under 15 minutes on 2 cores."})
+    size: str = field(default="mbert", metadata={"help": "mbert, or tiny to see the benchmark itself work."})
+    device: str = field(default_factory=best_device, metadata={"help": "cpu, cuda, ..."})
+    batch_size: int = field(default=32, metadata={"help": "Of training, both ways."})
+    steps: int | None = field(default=None, metadata={"help": "Optimiser steps of a training."})
+    rows: int | None = field(default=None, metadata={"help": "Rows of each language where languages are evaluated."})
+    examples: int | None = field(default=None, metadata={"help": "Examples to predict from a file."})
+    rounds: int | None = field(default=None, metadata={"help": "Rounds of every comparison, instead of a time."})
+    peak_tflops: float | None = field(
+        default=None, metadata={"help": "bf16 peak of the device in TFLOP/s, where its name does not tell it."}
+    )
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device as torch names it."""
+        return torch.device(self.device)
+
+    @property
+    def scale(self) -> Scale:
+        """How much is computed: quick or full, with what was given over it."""
+        scale = FULL if self.full else QUICK
+        given = {name: getattr(self, name) for name in ("steps", "rows", "examples") if getattr(self, name)}
+        if self.rounds is not None:
+            given |= dict.fromkeys(("effort", "process_effort"), Effort(0, least=self.rounds, most=self.rounds))
+        return replace(scale, **given)
+
+    def check(self) -> None:
+        """Checks what can be checked before any work.
+
+        Raises:
+            InputError: A file is missing, or a value makes no sense.
+        """
+        wanted = "Data are TSV files as described in the README's section on benchmarks; with make, set DATA."
+        for name in ("train_file", "vocab_file"):
+            if not Path(getattr(self, name)).is_file():
+                raise InputError(f"--{name} {getattr(self, name)}: there is no such file. {wanted}")
+        for name in ("batch_size", "steps", "rows", "examples", "rounds"):
+            value = getattr(self, name)
+            least = 2 if name == "rows" else 1
+            if value is not None and value < least:
+                raise InputError(f"--{name} {value}: give {least} or more.")
+        try:
+            torch.empty(0, device=self.torch_device)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise InputError(f"--device {self.device}: {str(error).splitlines()[0]}.") from error
