@@ -8,17 +8,19 @@
 from __future__ import annotations
 
 import sys
-
-from transformers import HfArgumentParser
+from typing import Any
 
 from bench.main import run
 from bench.settings import Settings
+from transformers import HfArgumentParser
+
 from modeling_dlfa.errors import InputError
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measures, or ends with one message and exit status 2."""
-    (settings,) = HfArgumentParser(Settings, description=__doc__).parse_args_into_dataclasses(argv)
+    groups: Any = [Settings]
+    (settings,) = HfArgumentParser(groups, description=__doc__).parse_args_into_dataclasses(argv)
     try:
         run(settings)
     except InputError as error:

@@ -83,7 +83,7 @@ def waiter(device: torch.device) -> Callable[[], None] | None:
 
 
 def peak_flops(device: torch.device, given: float | None = None) -> float | None:
-    """Returns the FLOP a second that the device can do in bf16: as given in TFLOP, else the card's; None if unknown."""
+    """Returns the bf16 FLOP a second of the device, as given (in TFLOP) or the card's; None if unknown."""
     if given is not None:
         return given * 1e12
     name = device_name(device)

@@ -17,7 +17,7 @@ from .report import Row, Skipped, document, markdown
 from .settings import Settings
 from .workload import Workload
 
-BENCHMARKS: dict[str, Callable[[Workload], Iterator[Any]]] = {
+BENCHMARKS: dict[str, Callable[[Workload], Iterator[Row | Skipped]]] = {
     "fusion": fusion.measure,
     "training": training.measure,
     "evaluation": evaluation.measure,
@@ -44,6 +44,7 @@ def run(settings: Settings) -> dict[str, Any]:
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         raise InputError(f"--only {unknown[0]} does not exist; choose from {', '.join(BENCHMARKS)}.")
+    settings.check()
     output = Path(settings.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
@@ -56,7 +57,10 @@ def run(settings: Settings) -> dict[str, Any]:
         for name in names:
             before = time.perf_counter()
             for found in BENCHMARKS[name](workload):
-                (rows if isinstance(found, Row) else skipped).append(found)  # type: ignore[arg-type]
+                if isinstance(found, Row):
+                    rows.append(found)
+                else:
+                    skipped.append(found)
             print(f"{name}: {time.perf_counter() - before:.0f} s", flush=True)
             machine["seconds"] = round(time.perf_counter() - started)
             results = document(rows, skipped, machine)

@@ -13,7 +13,8 @@ from .fusion import adamw, inference, training_step
 from .harness import interleave, timed
 from .machine import device_name, has_fast_bf16, peak_flops, training_flops, waiter
 from .report import Row, Skipped, time_row
-from .workload import SIZES, Workload
+from .settings import SIZES
+from .workload import Workload
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,15 @@ def filled(workload: Workload, rows: int, length: int) -> dict[str, torch.Tensor
 def _throughput(workload: Workload, title: str, batch: dict[str, torch.Tensor], seconds: float) -> Row:
     """Returns tokens a second and, where the device's peak is known, the share of it (MFU)."""
     real, padded = int(batch["attention_mask"].sum()), batch["input_ids"].numel()
-    values, peak = (
-        SIZES[workload.settings.size],
-        peak_flops(workload.settings.torch_device, workload.settings.peak_tflops),
-    )
-    model = workload.dlfa()
-    embeddings = sum(entry.numel() for entry in model.dlfa.backbone.embeddings.parameters())
-    parameters = sum(entry.numel() for entry in model.parameters()) - embeddings
+    settings = workload.settings
+    values, peak = SIZES[settings.size], peak_flops(settings.torch_device, settings.peak_tflops)
+    sizes = {name: entry.numel() for name, entry in workload.dlfa().named_parameters()}
+    parameters = sum(count for name, count in sizes.items() if ".embeddings." not in name)
     each = training_flops(parameters, values["num_hidden_layers"], values["hidden_size"], batch["input_ids"].size(1))
     rate = f"{real / seconds:,.0f} real tokens/s"
     note = f"{padded - real} of {padded} tokens are padding."
     if peak is None:
-        note += f" The peak of {device_name(workload.settings.torch_device)} is not known: give --peak_tflops for MFU."
+        note += f" The peak of {device_name(settings.torch_device)} is not known: give --peak_tflops for MFU."
     else:
         rate += f", MFU {100 * each * real / seconds / peak:.1f} %"
         note += (

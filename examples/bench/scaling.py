@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from .evaluation import evaluate_ours
 from .fusion import adamw, inference, training_step
-from .harness import Line, Ratio, exponent, interleave, line, timed
+from .harness import Effort, Line, Ratio, exponent, interleave, line, timed
 from .machine import waiter
 from .memory import held_bytes, peak_bytes
 from .options import filled
@@ -149,8 +149,6 @@ def _far(curve: Curve, rows: int) -> Row:
     )
 
 
-def _shorter(workload: Workload):
-    from dataclasses import replace
-
+def _shorter(workload: Workload) -> Effort:
     effort = workload.settings.scale.effort
     return replace(effort, seconds=effort.seconds / 2, least=min(effort.least, 3))

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from modeling_dlfa.data import expand_files
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.prediction import best_device
+from modeling_dlfa.tasks import XNLI
 
 from .harness import Effort
+
+# bert-base-multilingual-cased, but for the vocabulary, which the file gives; and a size for tests.
+SIZES: dict[str, dict[str, Any]] = {
+    "mbert": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
+    "tiny": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64},
+}
 
 
 @dataclass(frozen=True)
@@ -117,10 +126,13 @@ class Settings:
         Raises:
             InputError: A file is missing, or a value makes no sense.
         """
-        wanted = "Data are TSV files as described in the README's section on benchmarks; with make, set DATA."
+        if self.size not in SIZES:
+            raise InputError(f"--size {self.size} does not exist; choose from {', '.join(SIZES)}.")
+        wanted = "Data are TSV files as described in the README's section on speed; with make, set DATA."
         for name in ("train_file", "vocab_file"):
             if not Path(getattr(self, name)).is_file():
                 raise InputError(f"--{name} {getattr(self, name)}: there is no such file. {wanted}")
+        expand_files(self.test_file, XNLI.languages)
         for name in ("batch_size", "steps", "rows", "examples", "rounds"):
             value = getattr(self, name)
             least = 2 if name == "rows" else 1

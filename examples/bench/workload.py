@@ -31,15 +31,10 @@ from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 from modeling_dlfa.trainer import LengthGroupedSampler
 
-from .settings import Settings
+from .settings import SIZES, Settings
 
 MAX_LENGTH = 128
 ENTITIES = 7  # PAN-X: O, and B and I of three kinds.
-# bert-base-multilingual-cased, but for the vocabulary, which the file gives; and a size for tests.
-SIZES: dict[str, dict[str, Any]] = {
-    "mbert": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
-    "tiny": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64},
-}
 
 Pair = tuple[str, str]
 
@@ -69,13 +64,10 @@ class Workload:
         folder: Where checkpoints and files are written.
 
     Raises:
-        InputError: A file is missing or broken, or there is no such size.
+        InputError: A language of XNLI has no file.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        if settings.size not in SIZES:
-            raise InputError(f"--size {settings.size} does not exist; choose from {', '.join(SIZES)}.")
-        settings.check()
         self.settings, self.folder = settings, folder
         self.test_files = expand_files(settings.test_file, XNLI.languages)
         self.languages = list(XNLI.languages)
@@ -90,28 +82,23 @@ class Workload:
         (folder / "tokenizer_config.json").write_text(json.dumps(values), encoding="utf-8")
         return AutoTokenizer.from_pretrained(folder)
 
-    def config(self, num_labels: int = 3, **values: Any) -> BertConfig:
+    def config(self, **values: Any) -> BertConfig:
         """Returns the encoder's configuration."""
-        return BertConfig(
-            vocab_size=len(self.tokenizer),
-            pad_token_id=self.tokenizer.pad_token_id,
-            num_labels=num_labels,
-            **{**SIZES[self.settings.size], **values},
-        )
+        vocabulary: dict[str, Any] = {"vocab_size": len(self.tokenizer), "pad_token_id": self.tokenizer.pad_token_id}
+        return BertConfig(**SIZES[self.settings.size], **vocabulary, **values)
 
-    def plain(self, kind: str = "sequence", **values: Any) -> PreTrainedModel:
+    def plain(self, kind: str = "sequence") -> PreTrainedModel:
         """Returns transformers' own classifier on the device, random weights."""
         torch.manual_seed(0)
-        if kind == "token":
-            return BertForTokenClassification(self.config(ENTITIES, **values)).to(self.settings.torch_device)
-        return BertForSequenceClassification(self.config(**values)).to(self.settings.torch_device)
+        model_class: Any = BertForTokenClassification if kind == "token" else BertForSequenceClassification
+        return model_class(self.config(num_labels=_labels(kind))).to(self.settings.torch_device)
 
-    def dlfa(self, kind: str = "sequence", attention: str | None = None, **values: Any) -> PreTrainedModel:
+    def dlfa(self, kind: str = "sequence", attention: str | None = None) -> PreTrainedModel:
         """Returns ours on the device, random weights, with the default fusion."""
         torch.manual_seed(0)
-        config = DlfaConfig(self.config(**values), num_labels=ENTITIES if kind == "token" else 3)
+        config = DlfaConfig(self.config(), num_labels=_labels(kind))
         config._attn_implementation = attention
-        model_class = DlfaForTokenClassification if kind == "token" else DlfaForSequenceClassification
+        model_class: Any = DlfaForTokenClassification if kind == "token" else DlfaForSequenceClassification
         return model_class(config).to(self.settings.torch_device)
 
     @cached_property
@@ -123,20 +110,13 @@ class Workload:
     @cached_property
     def plain_checkpoint(self) -> Path:
         """Checkpoint of transformers' classifier of XNLI."""
-        names = dict(enumerate(XNLI.labels))
         torch.manual_seed(0)
-        config = self.config()
-        config.id2label, config.label2id = names, {name: index for index, name in names.items()}
-        return self._save(BertForSequenceClassification(config), "plain")
+        return self._save(BertForSequenceClassification(self.config(**label_names())), "plain")
 
     @cached_property
     def dlfa_checkpoint(self) -> Path:
         """Checkpoint of ours, around the same encoder."""
-        names = dict(enumerate(XNLI.labels))
-        model = DlfaForSequenceClassification.from_backbone(
-            self.encoder, id2label=names, label2id={name: index for index, name in names.items()}
-        )
-        return self._save(model, "dlfa")
+        return self._save(DlfaForSequenceClassification.from_backbone(self.encoder, **label_names()), "dlfa")
 
     def _save(self, model: PreTrainedModel, name: str) -> Path:
         model.save_pretrained(self.folder / name)
@@ -167,7 +147,7 @@ class Workload:
         """Writes rows for so many steps that are what a whole epoch is.
 
         From the order in which the runner groups up to 400 batches, batches are taken at equal distances in length:
-        few steps then have the mean and the spread of the epoch's batches, and the official recipe gets the same texts.
+        few steps then have the mean and the spread of the epoch's batches; the official recipe gets the same texts.
 
         Raises:
             InputError: The file has too few rows.
@@ -195,9 +175,19 @@ class Workload:
         return TrainingFile(path, len(rows), float(lengths[rows].mean()), float(padded / len(rows)))
 
 
-def grouped(lengths: Sequence[int] | np.ndarray, size: int) -> list[np.ndarray]:
+def _labels(kind: str) -> int:
+    return ENTITIES if kind == "token" else len(XNLI.labels)
+
+
+def label_names() -> dict[str, Any]:
+    """Returns the values of a configuration that name XNLI's labels."""
+    names = dict(enumerate(XNLI.labels))
+    return {"id2label": names, "label2id": {name: index for index, name in names.items()}}
+
+
+def grouped(lengths: np.ndarray, size: int) -> list[np.ndarray]:
     """Returns the runner's batches: indices of examples, in the order of an epoch."""
-    order = np.fromiter(LengthGroupedSampler(np.asarray(lengths), size, seed=42), dtype=np.int64)
+    order = np.fromiter(LengthGroupedSampler(lengths.tolist(), size, seed=42), dtype=np.int64)
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
