@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import IntervalStrategy
 
 from .adapters import adapt, check_adaptable, parameter_counts
 from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
@@ -157,6 +158,8 @@ def _execute(
     training.output_dir = str(output.checkpoints(run.name))
     training.seed, training.run_name = run.seed, run.name
     training.push_to_hub = False  # One model of the command is published, in the end.
+    if "validation" not in data.encoded:
+        training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
     model: Any = adapt(load_model(task, arguments, run), arguments.model)
     trained, parameters = parameter_counts(model)
     if arguments.model.peft and PartialState().is_main_process:

@@ -278,7 +278,7 @@ def test_few_steps_stand_for_an_epoch(tiny: Settings, tmp_path: Path):
 
     assert mean(lines[1:]) == pytest.approx(file.real)
     assert file.real == pytest.approx(mean(sorted(known - {lines[0]})), rel=0.05)
-    with pytest.raises(InputError, match="lower --steps"):
+    with pytest.raises(InputError, match="fewer --steps"):
         workload.training_file(5000)
 
 

@@ -93,6 +93,7 @@ def test_every_snippet_is_known() -> None:
     elsewhere = {
         ("# modeling_dlfa", "bash", "tests"),  # What runs this test.
         ("Use", "bash", "'.[train]'"),  # The Makefile's own commands.
+        ("Measure the speed", "bash", "BENCH=--full"),  # Minutes long; test_bench.py runs it in miniature.
         ("Train", "bash", "runs/pos"),  # Arguments of test_training.py and test_token_training.py, on files there.
     }
     assert found == run_here | elsewhere

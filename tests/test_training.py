@@ -98,10 +98,11 @@ def test_systems_share_the_head_and_the_data_order(finished: Path, tiny_encoder:
     assert torch.equal(*heads)
 
 
+@pytest.mark.parametrize("validation", [[], ["--validation_file", ""]], ids=["validated", "test files alone"])
 def test_evaluating_the_checkpoint_gives_the_same_predictions(
-    finished: Path, xnli_arguments: list[str], tmp_path: Path
+    finished: Path, xnli_arguments: list[str], validation: list[str], tmp_path: Path
 ) -> None:
-    arguments = [*xnli_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
+    arguments = [*xnli_arguments, *validation, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--reduction_ratio", "4", "--per_device_eval_batch_size", "5"]
     main("xnli", arguments)
     again = read(tmp_path / "out" / "results.json")["runs"][0]
