@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -133,6 +134,14 @@ class RunArguments:
     )
 
 
+def default_workers() -> int:
+    """Returns how many processes pad batches: none for a CPU, which computes far longer than it pads.
+
+    A core takes 2 ms to pad 32 sentence pairs, in which a fast GPU trains on more.
+    """
+    return min(4, (os.cpu_count() or 1) // 2) if torch.cuda.is_available() else 0
+
+
 @dataclass
 class CrossLingualTrainingArguments(TrainingArguments):
     """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation an epoch.
@@ -151,6 +160,9 @@ class CrossLingualTrainingArguments(TrainingArguments):
     load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best checkpoint, not the last."})
     dataloader_pin_memory: bool = field(
         default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory, for an accelerator."}
+    )
+    dataloader_num_workers: int = field(
+        default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}
     )
     logging_steps: float = field(default=50, metadata={"help": "Steps between two logs of the training loss."})
     hub_strategy: str = field(

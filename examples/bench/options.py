@@ -46,7 +46,7 @@ def measure(workload: Workload) -> Iterator[Row | Skipped]:
     """Compares each option with the runner's defaults, and tells tokens a second."""
     settings, scale = workload.settings, workload.settings.scale
     device = settings.torch_device
-    batch = workload.batch(settings.batch_size if device.type == "cuda" or settings.full else scale.fusion_batch)
+    batch = workload.batch(settings.device_batch)
     shape = "×".join(map(str, batch["input_ids"].shape))
     options = {"eager attention": Option(attention="eager"), "optimiser not fused": Option(fused=False)}
     if has_fast_bf16(device):
@@ -76,7 +76,7 @@ def _attention_in_inference(workload: Workload) -> Iterator[Row]:
     """Compares attentions on short rows and on long ones: which is faster on a CPU depends on the length."""
     device = workload.settings.torch_device
     models = {name: workload.dlfa(attention=name) for name in ("sdpa", "eager")}
-    rows = workload.settings.scale.fusion_batch
+    rows = workload.settings.device_batch
     for length in (32, 128):
         batch = filled(workload, rows, length)
         measures = {name: timed(inference(model, batch), wait=waiter(device)) for name, model in models.items()}

@@ -44,18 +44,23 @@ class Curve:
 
 def measure(workload: Workload) -> Iterator[Row]:
     """Measures the curves, draws them beside the table, and yields how steep each is."""
-    scale = workload.settings.scale
+    scale, rows = workload.settings.scale, workload.settings.device_batch
     curves = [
-        *_forward(workload, "tokens of a sentence", scale.lengths, [(scale.fusion_batch, x) for x in scale.lengths]),
+        *_forward(
+            workload,
+            "tokens of a sentence",
+            scale.lengths,
+            [(rows, x) for x in scale.lengths],
+        ),
         *_forward(workload, "examples of a batch", scale.batches, [(x, 48) for x in scale.batches]),
     ]
     languages = _languages(workload)
-    processes, rows = _processes(workload)
+    processes, rates = _processes(workload)
     for curve in curves:
         yield _steepness(curve)
     yield _far(languages, scale.rows)
     yield _steepness(languages)
-    yield from rows
+    yield from rates
     from .figure import draw
 
     draw([*curves, languages, processes], Path(workload.settings.output_dir) / "scaling.png")
@@ -90,7 +95,7 @@ def _languages(workload: Workload) -> Curve:
         return finished.seconds
 
     seconds = interleave(
-        {str(count): partial(run, count) for count in scale.language_counts}, scale.process_effort, warm_up=0
+        {str(count): partial(run, count) for count in scale.language_counts}, scale.curve_effort, warm_up=0
     )
     medians = [statistics.median(values) for values in seconds.values()]
     counts = scale.language_counts
@@ -111,7 +116,7 @@ def _processes(workload: Workload) -> tuple[Curve, list[Row]]:
         losses[count] = record["loss"]
         return record["seconds"]
 
-    seconds = interleave({str(count): partial(run, count) for count in counts}, scale.process_effort, warm_up=0)
+    seconds = interleave({str(count): partial(run, count) for count in counts}, scale.curve_effort, warm_up=0)
     medians = [statistics.median(values) for values in seconds.values()]
     rows = [
         Row(

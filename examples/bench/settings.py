@@ -29,7 +29,8 @@ class Scale:
     Attributes:
         effort: Of a comparison within this process.
         process_effort: Of one between processes.
-        fusion_batch: Examples of a batch where fusion is compared.
+        curve_effort: Of a curve whose points are processes.
+        fusion_batch: Examples of a batch where models are compared on a CPU.
         steps: Optimiser steps of a training.
         rows: Rows of each language where languages are evaluated.
         official_languages: How many languages the official path evaluates; the others are extrapolated.
@@ -42,6 +43,7 @@ class Scale:
 
     effort: Effort
     process_effort: Effort
+    curve_effort: Effort
     fusion_batch: int
     steps: int
     rows: int
@@ -54,12 +56,13 @@ class Scale:
 
 
 QUICK = Scale(
-    effort=Effort(20, least=5),
+    effort=Effort(15, least=3),
     process_effort=Effort(0, least=2),
+    curve_effort=Effort(0, least=1),
     fusion_batch=8,
     steps=3,
     rows=16,
-    official_languages=2,
+    official_languages=1,
     examples=32,
     lengths=(16, 32, 64, 128),
     batches=(1, 4, 16),
@@ -69,6 +72,7 @@ QUICK = Scale(
 FULL = Scale(
     effort=Effort(180, least=15, most=500),
     process_effort=Effort(0, least=5),
+    curve_effort=Effort(0, least=3),
     fusion_batch=32,
     steps=40,
     rows=200,
@@ -112,12 +116,18 @@ class Settings:
         return torch.device(self.device)
 
     @property
+    def device_batch(self) -> int:
+        """Examples of a batch where models are compared: enough to fill a card, few enough for a CPU."""
+        return 8 * self.batch_size if self.torch_device.type == "cuda" else self.scale.fusion_batch
+
+    @property
     def scale(self) -> Scale:
         """How much is computed: quick or full, with what was given over it."""
         scale = FULL if self.full else QUICK
         given = {name: getattr(self, name) for name in ("steps", "rows", "examples") if getattr(self, name)}
         if self.rounds is not None:
-            given |= dict.fromkeys(("effort", "process_effort"), Effort(0, least=self.rounds, most=self.rounds))
+            effort = Effort(0, least=self.rounds, most=self.rounds)
+            given |= dict.fromkeys(("effort", "process_effort", "curve_effort"), effort)
         return replace(scale, **given)
 
     def check(self) -> None:

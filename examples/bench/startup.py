@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,7 @@ MEMORY_GOAL = 1.02
 
 
 def measure(workload: Workload) -> Iterator[Row]:
-    """Compares starts; the files are in the system's cache, since warm-up rounds have read them."""
+    """Compares starts; the files are in the system's cache, since they have just been written."""
     folders = {"plain": workload.plain_checkpoint, "dlfa": workload.dlfa_checkpoint}
     found: dict[str, list[dict[str, float]]] = {system: [] for system in folders}
 
@@ -28,18 +27,16 @@ def measure(workload: Workload) -> Iterator[Row]:
         found[system].append(json.loads(finished.output.strip().splitlines()[-1]))
         return finished.seconds
 
-    effort = replace(workload.settings.scale.process_effort, least=workload.settings.scale.process_effort.least + 1)
     systems = {name: partial(start, name, folder) for name, folder in folders.items()}
-    seconds = interleave(systems, effort, warm_up=1)
-    rounds = {name: values[1:] for name, values in found.items()}
+    seconds = interleave(systems, workload.settings.scale.process_effort, warm_up=0)
     for part, title in PARTS.items():
-        ours, theirs = ([entry[part] for entry in rounds[name]] for name in ("dlfa", "plain"))
+        ours, theirs = ([entry[part] for entry in found[name]] for name in ("dlfa", "plain"))
         yield time_row("startup", title, ours, theirs, "Bert", better="low")
     yield time_row("startup", "whole process", seconds["dlfa"], seconds["plain"], "Bert", better="low")
-    peaks = {name: int(statistics.median(entry["peak"] for entry in rounds[name])) for name in rounds}
+    peaks = {name: int(statistics.median(entry["peak"] for entry in found[name])) for name in found}
     if all(peaks.values()):
         copies = ", ".join(
-            f"{name} {peaks[name] / rounds[name][0]['weights']:.2f} times its weights" for name in ("dlfa", "plain")
+            f"{name} {peaks[name] / found[name][0]['weights']:.2f} times its weights" for name in ("dlfa", "plain")
         )
         yield count_row(
             "startup",
