@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from .evaluation import evaluate_ours
 from .fusion import adamw, inference, training_step
@@ -46,12 +49,7 @@ def measure(workload: Workload) -> Iterator[Row]:
     """Measures the curves, draws them beside the table, and yields how steep each is."""
     scale, rows = workload.settings.scale, workload.settings.device_batch
     curves = [
-        *_forward(
-            workload,
-            "tokens of a sentence",
-            scale.lengths,
-            [(rows, x) for x in scale.lengths],
-        ),
+        *_forward(workload, "tokens of a sentence", scale.lengths, [(rows, x) for x in scale.lengths]),
         *_forward(workload, "examples of a batch", scale.batches, [(x, 48) for x in scale.batches]),
     ]
     languages = _languages(workload)
@@ -107,7 +105,8 @@ def _processes(workload: Workload) -> tuple[Curve, list[Row]]:
     """Trains the same global batch in one process and in several, which share the processors."""
     scale, settings = workload.settings.scale, workload.settings
     file = workload.training_file(scale.steps)
-    counts = tuple(count for count in scale.processes if settings.batch_size % count == 0)
+    most = torch.cuda.device_count() if settings.torch_device.type == "cuda" else os.cpu_count() or 1
+    counts = tuple(count for count in scale.processes if count <= most and settings.batch_size % count == 0)
     losses: dict[int, float] = {}
 
     def run(count: int) -> float:

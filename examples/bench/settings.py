@@ -100,7 +100,7 @@ class Settings:
     )
     full: bool = field(default=False, metadata={"help": "Measure for long, not in under 15 minutes on 2 cores."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to see the benchmark itself work."})
-    device: str = field(default_factory=best_device, metadata={"help": "cpu, cuda, ..."})
+    device: str = field(default_factory=best_device, metadata={"help": "cpu or cuda."})
     batch_size: int = field(default=32, metadata={"help": "Of training, both ways."})
     steps: int | None = field(default=None, metadata={"help": "Optimiser steps of a training."})
     rows: int | None = field(default=None, metadata={"help": "Rows of each language where languages are evaluated."})
@@ -152,3 +152,5 @@ class Settings:
             torch.empty(0, device=self.torch_device)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(f"--device {self.device}: {str(error).splitlines()[0]}.") from error
+        if self.torch_device.type not in ("cpu", "cuda"):
+            raise InputError(f"--device {self.device}: memory is known for cpu and cuda alone. Choose one of them.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -43,13 +44,15 @@ def train_ours(workload: Workload, file: TrainingFile, folder: Path, *more: str,
     arguments += ["--eval_strategy", "no", "--load_best_model_at_end", "False", "--output_dir", folder]
     arguments += ["--per_device_train_batch_size", workload.settings.batch_size // processes, *COMMON, *more]
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes))}
     python(
         [
             *(launcher if processes > 1 else []),
             ROOT / "examples/run_xnli.py",
             *map(str, arguments),
             *on_device(workload.settings),
-        ]
+        ],
+        threads if processes > 1 else None,
     )
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return results["runs"][0]["train"]
