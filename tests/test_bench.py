@@ -24,6 +24,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 from bench import settings as settings_module  # noqa: E402
+from bench.evaluation import Pass  # noqa: E402
 from bench.harness import Effort, Ratio, exponent, interleave, line, ratio, timed  # noqa: E402
 from bench.machine import describe, peak_flops, training_flops  # noqa: E402
 from bench.main import run  # noqa: E402
@@ -187,6 +188,11 @@ def test_a_process_is_measured_and_a_failed_one_tells_why():
         python(["-c", "print('so it is'); raise SystemExit(3)"])
 
 
+def test_more_rows_cost_predicting_alone():
+    entry = Pass(seconds=12.0, predicting=2.0, peak=1)
+    assert entry.with_rows(1) == 12.0 and entry.with_rows(10) == 30.0
+
+
 @pytest.fixture(scope="module")
 def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> str:
     letters = sorted({letter for file in CORPUS.glob("t*-*.tsv") for letter in file.read_text(encoding="utf-8")})
@@ -326,7 +332,7 @@ def test_a_miniature_run_of_everything(tiny: Settings, in_this_process: None, ca
         ({"test_file": "absent-{language}.tsv"}, "absent-"),
         ({"size": "huge"}, "--size huge does not exist; choose from mbert, tiny"),
         ({"only": ["speed"]}, "--only speed does not exist"),
-        ({"rows": 1}, "--rows 1: give 2 or more"),
+        ({"rows": 0}, "--rows 0: give 1 or more"),
         ({"device": "nowhere"}, "--device nowhere"),
     ],
 )

@@ -124,7 +124,9 @@ class Settings:
     def scale(self) -> Scale:
         """How much is computed: quick or full, with what was given over it."""
         scale = FULL if self.full else QUICK
-        given = {name: getattr(self, name) for name in ("steps", "rows", "examples") if getattr(self, name)}
+        given = {
+            name: getattr(self, name) for name in ("steps", "rows", "examples") if getattr(self, name) is not None
+        }
         if self.rounds is not None:
             effort = Effort(0, least=self.rounds, most=self.rounds)
             given |= dict.fromkeys(("effort", "process_effort", "curve_effort"), effort)
@@ -145,9 +147,8 @@ class Settings:
         expand_files(self.test_file, XNLI.languages)
         for name in ("batch_size", "steps", "rows", "examples", "rounds"):
             value = getattr(self, name)
-            least = 2 if name == "rows" else 1
-            if value is not None and value < least:
-                raise InputError(f"--{name} {value}: give {least} or more.")
+            if value is not None and value < 1:
+                raise InputError(f"--{name} {value}: give 1 or more.")
         try:
             torch.empty(0, device=self.torch_device)
         except (RuntimeError, AssertionError, ValueError) as error:

@@ -20,11 +20,11 @@ def main(system: str, folder: str, device: str) -> None:
     started = time.perf_counter()
     if system == "dlfa":
         import modeling_dlfa  # noqa: F401
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    # What transformers would import while it loads counts as import, for both.
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification  # noqa: F401
 
     imported = time.perf_counter()
-    import torch
-
     tokenizer = AutoTokenizer.from_pretrained(folder)
     before, start_load = resident("VmRSS"), time.perf_counter()
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval().to(device)
