@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -146,6 +147,14 @@ class RunArguments:
     )
 
 
+def default_workers() -> int:
+    """Returns how many processes pad batches: none for a CPU, which computes far longer than it pads.
+
+    A core takes 2 ms to pad 32 sentence pairs, in which a fast GPU trains on more.
+    """
+    return min(4, (os.cpu_count() or 1) // 2) if torch.cuda.is_available() else 0
+
+
 @dataclass
 class CrossLingualTrainingArguments(TrainingArguments):
     """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation an epoch.
@@ -167,6 +176,9 @@ class CrossLingualTrainingArguments(TrainingArguments):
     )
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "Whether to look for parameters without gradient at every step; none are."}
+    )
+    dataloader_num_workers: int = field(
+        default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}
     )
     logging_steps: float = field(default=50, metadata={"help": "Steps between two logs of the training loss."})
     hub_strategy: str = field(

@@ -14,6 +14,7 @@ import numpy as np
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import IntervalStrategy
 
 from .adapters import adapt, check_adaptable, parameter_counts
 from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
@@ -157,6 +158,8 @@ def _execute(
     training.output_dir = str(output.checkpoints(run.name))
     training.seed, training.run_name = run.seed, run.name
     training.push_to_hub = False  # One model of the command is published, in the end.
+    if "validation" not in data.encoded:
+        training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
     model: Any = adapt(load_model(task, arguments, run), arguments.model)
     trained, parameters = parameter_counts(model)
     if trained < parameters and PartialState().is_main_process:
@@ -195,7 +198,7 @@ def _execute(
     if "validation" in data.encoded:
         record |= _validate(task, trainer, data)
     if "test" in data.encoded:
-        _predict(task, trainer, run, data, output)
+        record["prediction"] = {"seconds": _predict(task, trainer, run, data, output)}
     if trainer.is_world_process_zero():
         record["test"] = score_run(task, output, run, data)
         write_json(output.record(run.name), record)
@@ -249,12 +252,12 @@ def _validate(task: Task, trainer: Trainer, data: TaskData) -> dict[str, Any]:
     return {"validation": validation, "collapsed": collapsed}
 
 
-def _predict(task: Task, trainer: Trainer, run: Run, data: TaskData, output: OutputDirectory) -> None:
-    """Predicts all languages in one pass, longest example first, and writes a file for each."""
+def _predict(task: Task, trainer: Trainer, run: Run, data: TaskData, output: OutputDirectory) -> float:
+    """Predicts all languages in one pass, longest example first, writes a file for each, and returns the seconds."""
     trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
     dataset = data.encoded["test"]
     outcome = trainer.predict(dataset, metric_key_prefix="test")
-    if not trainer.is_world_process_zero():
-        return
-    for split, answer in zip(data.test, answers(task, data.test, dataset, outcome), strict=True):
-        write_predictions(output.predictions(run.name, split.language), task, split, answer)
+    if trainer.is_world_process_zero():
+        for split, answer in zip(data.test, answers(task, data.test, dataset, outcome), strict=True):
+            write_predictions(output.predictions(run.name, split.language), task, split, answer)
+    return (outcome.metrics or {})["test_runtime"]

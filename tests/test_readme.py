@@ -100,6 +100,7 @@ def test_every_snippet_is_known() -> None:
         ("Many devices", "bash", "--output_dir"),  # test_devices.py and test_merging.py, with arguments.
         ("Many devices", "bash", "runs/xnli"),
         ("Which layer", "bash", "runs/sweep"),  # test_layer_sweep.py, on files there.
+        ("Measure the speed", "bash", "BENCH=--full"),  # Minutes long; test_bench.py runs it in miniature.
         ("Train", "bash", "runs/pos"),  # Arguments of test_training.py and test_token_training.py, on files there.
     }
     assert found == run_here | elsewhere

@@ -12,12 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.arguments import default_workers
 from modeling_dlfa.training import main
 
 from .conftest import ROOT, write_nli
@@ -99,10 +101,11 @@ def test_systems_share_the_head_and_the_data_order(finished: Path, tiny_encoder:
     assert torch.equal(*heads)
 
 
+@pytest.mark.parametrize("validation", [[], ["--validation_file", ""]], ids=["validated", "test files alone"])
 def test_evaluating_the_checkpoint_gives_the_same_predictions(
-    finished: Path, xnli_arguments: list[str], tmp_path: Path
+    finished: Path, xnli_arguments: list[str], validation: list[str], tmp_path: Path
 ) -> None:
-    arguments = [*xnli_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
+    arguments = [*xnli_arguments, *validation, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--reduction_ratio", "4", "--per_device_eval_batch_size", "5"]
     main("xnli", arguments)
     again = read(tmp_path / "out" / "results.json")["runs"][0]
@@ -110,6 +113,39 @@ def test_evaluating_the_checkpoint_gives_the_same_predictions(
     assert {code: entry["predictions"] for code, entry in again["test"].items()} == {
         code: entry["predictions"] for code, entry in first["test"].items()
     }
+
+
+SPEED_OPTIONS = {
+    "--dataloader_num_workers 2": 0.0,
+    "--optim adamw_torch": 1e-5,
+    "--attn_implementation eager": 1e-4,
+    "--bf16 True": 2e-2,
+    "--torch_compile True --torch_compile_backend eager": 1e-4,
+}
+
+
+@pytest.mark.parametrize("option", SPEED_OPTIONS)
+def test_options_of_speed_keep_the_results(option: str, xnli_arguments: list[str], tmp_path: Path) -> None:
+    def outcome(*more: str) -> list[float]:
+        output = tmp_path / f"out{len(more)}"
+        few = ["--max_steps", "3", "--eval_strategy", "no", "--load_best_model_at_end", "False", "--languages", "de"]
+        main("xnli", [*xnli_arguments, *few, *more, "--output_dir", str(output)])
+        run = read(output / "results.json")["runs"][0]
+        with (output / "predictions" / run["name"] / "de.tsv").open(encoding="utf-8") as file:
+            shares = [float(row["neutral"]) for row in csv.DictReader(file, delimiter="\t")]
+        return [run["train"]["loss"], *shares]
+
+    # Accelerate is told of them by the environment.
+    with mock.patch.dict(os.environ):
+        reference = outcome()
+        assert outcome(*option.split()) == pytest.approx(reference, abs=SPEED_OPTIONS[option], rel=0)
+
+
+def test_batches_are_padded_in_processes_beside_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    for has_gpu, workers in ((False, 0), (True, 4)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda has_gpu=has_gpu: has_gpu)
+        assert default_workers() == workers
 
 
 def test_training_goes_on_from_a_dlfa_checkpoint(finished: Path, xnli_arguments: list[str], tmp_path: Path) -> None:
