@@ -119,8 +119,8 @@ def plot_layers(results: Mapping[str, Any], path: Path) -> None:
         _mark_crossings(right, results)
         for layer in results["fusion_layers"] or ():
             for ax in (left, right):
-                label = "fused with the last layer" if ax is right and layer == results["fusion_layers"][0] else None
-                ax.axvline(layer, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label=label)
+                named = "fused with the last layer" if ax is right and layer == results["fusion_layers"][0] else None
+                ax.axvline(layer, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label=named)
         _legend(figure, [left, right], columns=3)
         _save(figure, path)
 
