@@ -1,4 +1,4 @@
-# make demo, make test, make test-versions, make quality: each sets up what it needs. `make -B demo` and `make -B test`
+# make demo, make test, make test-versions, make bench, make quality: each sets up what it needs. `make -B demo` and `make -B test`
 # run again although nothing changed.
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ ENVIRONMENT := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 VERSIONS := 4.57.6 5.5.4
 OLDER := $(VERSIONS:%=.work/versions/%/bin/python)
 
-.PHONY: demo test test-versions quality format clean
+.PHONY: demo test test-versions bench quality format clean
 
 # Trains where something changed, otherwise shows the last run.
 demo: .work/installed
@@ -27,6 +27,15 @@ test-versions: .work/installed $(VERSIONS:%=.work/versions/%/installed)
 	set -e; for python in $(OLDER); do \
 		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/test_security.py; \
 	done
+
+# Ratios against what one would use in place of this package, on text that is no part of the repository.
+# `make bench BENCH=--full` measures for long.
+DATA ?= ../shared/data
+BENCH ?=
+bench: .work/installed
+	$(ENVIRONMENT) $(BIN)/python examples/benchmark.py --train_file '$(DATA)/nli-en/train.tsv' \
+		--test_file '$(DATA)/xnli/dev-{language}.tsv' --vocab_file '$(DATA)/mbert-vocab/vocab.txt' \
+		--output_dir runs/bench $(BENCH)
 
 quality: .work/installed
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -145,11 +145,7 @@ def _intervals(
     seed: int,
 ) -> Intervals:
     """Intervals of `contrast` (M,) over systems, from (M, S, N, K) counts a language."""
-    _check_counts(counts, aligned)
-    if n_resamples < 1 or not 0 < confidence < 1:
-        raise InputError(
-            f"Got n_resamples={n_resamples}, confidence={confidence}; need at least 1, and inside (0, 1)."
-        )
+    check_request(counts, aligned, n_resamples, confidence)
     languages = list(counts)
     observed = np.stack([metric.score(counts[language].sum(axis=2)).mean(axis=1) for language in languages])  # (L, M)
     resampled = _resample(counts, metric, aligned, n_resamples, seed)  # (R, L, M)
@@ -173,7 +169,16 @@ def _intervals(
     )
 
 
-def _check_counts(counts: Mapping[str, NDArray[np.int64]], aligned: bool) -> None:
+def check_request(counts: Mapping[str, NDArray[np.int64]], aligned: bool, n_resamples: int, confidence: float) -> None:
+    """Checks what is to be resampled, (M, S, N, K) counts a language, and how.
+
+    Raises:
+        InputError: Arrays disagree in shape, are empty, or differ in N although `aligned`; or values out of range.
+    """
+    if n_resamples < 1 or not 0 < confidence < 1:
+        raise InputError(
+            f"Got n_resamples={n_resamples}, confidence={confidence}; need at least 1, and inside (0, 1)."
+        )
     if not counts:
         raise InputError("There are no counts to resample; evaluate at least one language.")
     shapes = {language: array.shape for language, array in counts.items()}
@@ -192,23 +197,40 @@ def _resample(
     counts: Mapping[str, NDArray[np.int64]], metric: Metric, aligned: bool, n_resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Scores of R resamples: (R, L, M), from (M, S, N, K) counts a language."""
+    num_seeds = next(iter(counts.values())).shape[1]
+    stream = np.random.SeedSequence(seed).spawn(1)[0]
+    seed_weights = _seed_weights(np.random.default_rng(stream), num_seeds, n_resamples)
+    groups = resample_examples(counts, metric, aligned, n_resamples, seed)
+    return np.concatenate([np.einsum("rgms,rs->rgm", scores, seed_weights) for scores in groups], axis=1)
+
+
+def resample_examples(
+    counts: Mapping[str, NDArray[np.int64]], metric: Metric, aligned: bool, n_resamples: int, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    """Scores of resampled examples, the training seeds left as they are.
+
+    Args:
+        counts: (M, S, N, K) counts a language, of M systems.
+        metric: What turns counts into a score.
+        aligned: Whether one draw of examples serves all languages.
+        n_resamples: R.
+        seed: Seed of the draws.
+
+    Yields:
+        (R, G, M, S) scores of one group of G languages after the other: all at once if aligned, else each alone.
+    """
     languages = list(counts)
     groups = [languages] if aligned else [[language] for language in languages]
-    streams = np.random.SeedSequence(seed).spawn(1 + len(groups))
-    num_seeds = counts[languages[0]].shape[1]
-    seed_weights = _seed_weights(np.random.default_rng(streams[0]), num_seeds, n_resamples)
-    scores = []
-    for group, stream in zip(groups, streams[1:], strict=True):
+    streams = np.random.SeedSequence(seed).spawn(1 + len(groups))[1:]  # The first is that of the seeds.
+    for group, stream in zip(groups, streams, strict=True):
         rng = np.random.default_rng(stream)
         array = np.stack([counts[language] for language in group]).astype(np.float64)  # (G, M, S, N, K)
-        n_groups, n_systems, _, n_examples, n_counts = array.shape
+        n_groups, n_systems, num_seeds, n_examples, n_counts = array.shape
         columns = np.moveaxis(array, 3, 0).reshape(n_examples, -1)
         block = max(1, _BLOCK_ELEMENTS // n_examples)
         sizes = [min(block, n_resamples - start) for start in range(0, n_resamples, block)]
         sums = np.concatenate([_example_weights(rng, n_examples, size) @ columns for size in sizes])
-        sums = sums.reshape(n_resamples, n_groups, n_systems, num_seeds, n_counts)
-        scores.append(np.einsum("rgms,rs->rgm", metric.score(sums), seed_weights))
-    return np.concatenate(scores, axis=1)
+        yield metric.score(sums.reshape(n_resamples, n_groups, n_systems, num_seeds, n_counts))
 
 
 def _seed_weights(rng: np.random.Generator, num_seeds: int, n_resamples: int) -> NDArray[np.float64]:
@@ -225,3 +247,26 @@ def _example_weights(rng: np.random.Generator, n_examples: int, n_resamples: int
     drawn += np.arange(n_resamples)[:, None] * n_examples
     counted = np.bincount(drawn.ravel(), minlength=n_resamples * n_examples)
     return counted.reshape(n_resamples, n_examples).astype(np.float64)
+
+
+def resampled_scores(
+    counts: Mapping[str, NDArray[np.int64]], *, metric: Metric, aligned: bool, n_resamples: int = 2000, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores themselves, and those of resampled examples with the training seeds left as they are.
+
+    For statistics that the other functions lack. What is drawn depends on `seed` and on the number of examples alone:
+    two calls draw the same.
+
+    Args:
+        counts: For each of L languages an (M, S, N, K) array: M systems, S seeds, N examples, K counts.
+        metric: What turns counts into a score.
+        aligned: Row i is the same example in every language (translations), whose N is then the same.
+        n_resamples: Number R of bootstrap resamples.
+        seed: Seed of `np.random.default_rng`.
+
+    Returns:
+        (L, M, S) scores and (R, L, M, S) scores of the resamples.
+    """
+    observed = np.stack([metric.score(array.sum(axis=2)) for array in counts.values()])
+    apart = {code: np.reshape(array, (-1, 1, *array.shape[2:])) for code, array in counts.items()}
+    return observed, _resample(apart, metric, aligned, n_resamples, seed).reshape(n_resamples, *observed.shape)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .configuration_dlfa import DlfaConfig
 from .languages import get_language
 from .reporting import figure_file, markdown_table
-from .tasks import Task
+from .tasks import Task, recorded_task
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -66,7 +66,7 @@ def make_card(
     from huggingface_hub import ModelCard
     from jinja2 import Environment, StrictUndefined
 
-    task = _task(results)
+    task = recorded_task(results)
     [record] = [record for record in results["runs"] if record["name"] == run]
     config = DlfaConfig.from_pretrained(folder)
     name = model_id.rstrip("/").rpartition("/")[2]
@@ -100,21 +100,6 @@ def make_card(
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values)
     return ModelCard(text)
-
-
-def _task(results: Mapping[str, Any]) -> Task:
-    """The task as its results tell it, so that one of the user's own has a card as well."""
-    return Task(
-        name=results["task"],
-        title=results["title"],
-        kind=results["kind"],
-        text_columns=tuple(results["text_columns"]),
-        label_column="label",
-        labels=tuple(results["labels"]),
-        languages=tuple(results["languages"]),
-        metric=results["metric"],
-        source_language=results["source_language"],
-    )
 
 
 def make_metadata(

@@ -13,6 +13,7 @@ from .metrics import get_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; shapes differ as well, for print in grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -24,7 +25,18 @@ _DPI = 150
 
 
 def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> None:
-    """Draw the scores of every language and system, and the differences to the baseline, as a PNG.
+    """Draw `scores_by_language` as a PNG.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+        path: File to write; its folder is created.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    scores_by_language(results).savefig(path, format="png", dpi=_DPI)
+
+
+def scores_by_language(results: Mapping[str, Any]) -> Figure:
+    """Draw the scores of every language and system, and the differences to the baseline.
 
     Left: the mean over seeds, its 95 % bootstrap interval, and every single run as a small mark (a cross if it
     collapsed), and for an accuracy a line at that of a uniform guess over the recorded labels. Right, if there is a
@@ -34,7 +46,6 @@ def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> Non
 
     Args:
         results: What `results.json` holds, `"summary"` included.
-        path: File to write; its folder is created.
     """
     from matplotlib.figure import Figure
 
@@ -71,8 +82,7 @@ def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> Non
     handles, names = axes[0].get_legend_handles_labels()
     columns = 3 if max(map(len, names)) < 28 else 2
     figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=_DPI)
+    return figure
 
 
 def _layout(results: Mapping[str, Any]) -> tuple[dict[str, float], list[tuple[str, float, float]], dict[str, str]]:

@@ -17,22 +17,27 @@ from .configuration_dlfa import DlfaConfig
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
-def masked_mean(stream: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Returns the mean over the real tokens of each sentence.
+def masked_means(streams: Sequence[torch.Tensor], mask: torch.Tensor | None) -> list[torch.Tensor]:
+    """Returns the mean of each stream over the real tokens of each sentence.
 
     Args:
-        stream: B x T x E.
+        streams: Each B x T x E.
         mask: B x T, 1 (or True) for a real token and 0 for padding; None where all are real.
 
     Returns:
-        B x 1 x E. A sentence without a real token gives zeros.
+        A B x 1 x E tensor for each stream. A sentence without a real token gives zeros.
     """
     if mask is None:
-        return stream.mean(dim=1, keepdim=True)
+        return [stream.mean(dim=1, keepdim=True) for stream in streams]
     mask = mask.float()
     # The division comes first, so that no sum over a long sentence overflows half precision.
-    weights = mask / mask.sum(dim=1, keepdim=True).clamp(min=1.0)
-    return torch.bmm(weights.to(stream.dtype).unsqueeze(1), stream)
+    weights = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1.0)).unsqueeze(1)
+    return [torch.bmm(weights.to(stream.dtype), stream) for stream in streams]
+
+
+def masked_mean(stream: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Returns the mean of one stream, B x 1 x E, as `masked_means` does."""
+    return masked_means((stream,), mask)[0]
 
 
 def take(stream: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -241,7 +246,7 @@ class AIF(Fusion):
     ) -> torch.Tensor:
         """Returns the global branch of the gate, before the sigmoid."""
         # The mean is linear: the sum W is never built over the whole sentence for its sake.
-        means = [masked_mean(stream, mask) for stream in (primary, *secondary)]
+        means = masked_means((primary, *secondary), mask)
         return self.global_branch(sum(means[1:], means[0]))
 
     def fuse(

@@ -1,11 +1,13 @@
-"""The output directory of the runner: what lies where, and who may write into it."""
+"""Writing whole or not at all; the output directory of the runner: what lies where, and who may write into it."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ OWN_ENTRIES = (
     "arguments.json",
     "checkpoints",
     "figures",
+    "layer_sweep.json",
+    "layer_sweep.md",
     "models",
     "predictions",
     "results.json",
@@ -37,12 +41,49 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def check_new_folder(path: Path) -> None:
+    """Refuses to write into a folder that holds something.
+
+    Raises:
+        InputError: It does, or it is a file.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not empty. Name another folder.")
+
+
+@contextmanager
+def draft_folder(parent: Path | None = None) -> Iterator[Path]:
+    """An empty folder that is gone in the end unless it was moved: what is written there appears whole or not at all.
+
+    Args:
+        parent: Where it lies; beside the target, so that it can be moved there. The system's place if None.
+    """
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=parent) as enclosing:
+        folder = Path(enclosing, "draft")  # The enclosing one is closed to other users; what is written is not.
+        folder.mkdir()
+        yield folder
+
+
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Returns nested mappings as one, with keys such as `recipe.learning_rate`."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], names: tuple[str, str] = ("", "")) -> str:
+    """Returns where two nested mappings differ, the first three places with both values; nothing if they agree.
+
+    Args:
+        before: One mapping.
+        now: The other.
+        names: What follows the values of the one and of the other.
+    """
+    one, two = _flat(before), _flat(json.loads(json.dumps(dict(now))))
+    changed = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
+    details = "; ".join(f"{key}: {one.get(key)}{names[0]}, {two.get(key)}{names[1]}" for key in changed[:3])
+    return details + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
 class OutputDirectory:
@@ -102,7 +143,7 @@ class OutputDirectory:
                 f"--output_dir {self.path} holds another run's results ({', '.join(present)}). Choose another "
                 "directory, continue that run with --resume_from_checkpoint last, or delete it with --overwrite."
             )
-        if resume and not (self.path / "arguments.json").is_file():
+        if resume and not self.arguments.is_file():
             raise InputError(f"There is nothing to resume in {self.path}. Start without --resume_from_checkpoint.")
 
     def check_same(self, arguments: Mapping[str, Any]) -> None:
@@ -111,13 +152,14 @@ class OutputDirectory:
         Raises:
             InputError: They differ; the message names where.
         """
-        before = _flat(json.loads((self.path / "arguments.json").read_text(encoding="utf-8")))
-        now = _flat(json.loads(json.dumps(dict(arguments))))
-        changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if changed:
-            details = "; ".join(f"{key}: {before.get(key)} before, {now.get(key)} now" for key in changed[:3])
-            details += f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+        before = json.loads(self.arguments.read_text(encoding="utf-8"))
+        if details := differences(before, arguments, (" before", " now")):
             raise InputError(f"{self.path} was started with other arguments ({details}). Resume with the same ones.")
+
+    @property
+    def arguments(self) -> Path:
+        """File that says what the directory was started with."""
+        return self.path / "arguments.json"
 
     def start(self, arguments: Mapping[str, Any], *, overwrite: bool) -> None:
         """Deletes an earlier command's results if wished, and notes the arguments of this one."""
@@ -128,7 +170,7 @@ class OutputDirectory:
                     shutil.rmtree(entry)
                 else:
                     entry.unlink(missing_ok=True)
-        write_json(self.path / "arguments.json", arguments)
+        write_json(self.arguments, arguments)
 
     def remove_checkpoints(self, run: str) -> None:
         """Deletes the checkpoints of a finished run, but not what logging integrations wrote beside them."""

@@ -22,6 +22,7 @@ from transformers import (
 
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
+from .onnx_runtime import MODEL_FILE, OnnxGraph, OnnxLogits, find_graph
 from .prediction_input import Example
 from .predictions import softmax
 from .systems import longest_input
@@ -141,6 +142,19 @@ class Checkpoint:
             return logits.float().cpu().numpy()
 
         return compute
+
+    def load_onnx(self, file: str = MODEL_FILE) -> Backend:
+        """Returns what computes logits by ONNX Runtime, on the CPU.
+
+        Args:
+            file: Name of the graph beside configuration and tokenizer.
+
+        Raises:
+            InputError: ONNX Runtime is not installed, or there is no such graph of these labels.
+        """
+        hub = {name: value for name, value in self.options.items() if name != "trust_remote_code"}
+        graph = OnnxGraph(find_graph(self.name, file, **hub))
+        return OnnxLogits(graph, self.tokenizer.model_input_names, len(self.labels), f"{file} of {self.name}")
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,6 +33,17 @@ PUSH_ARGUMENTS = (
     "tags",
     "token",
 )
+
+
+@contextlib.contextmanager
+def _own_class(model: nn.Module) -> Iterator[None]:
+    """Gives a model that FSDP2 shards its class back: of that which torch made, transformers would save the code."""
+    sharded = type(model)
+    model.__class__ = next(kind for kind in sharded.__mro__ if not kind.__module__.startswith("torch."))
+    try:
+        yield
+    finally:
+        model.__class__ = sharded
 
 
 class DlfaPreTrainedModel(PreTrainedModel):
@@ -158,7 +171,8 @@ class DlfaPreTrainedModel(PreTrainedModel):
         push = kwargs.pop("push_to_hub", False)
         repo_id = kwargs.pop("repo_id", os.path.basename(os.path.abspath(save_directory)))
         hub_kwargs = {key: kwargs.pop(key) for key in PUSH_ARGUMENTS if key in kwargs}
-        super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **kwargs)
+        with _own_class(self):
+            super().save_pretrained(save_directory, is_main_process=is_main_process, state_dict=state_dict, **kwargs)
         if is_main_process:
             record_sums(save_directory)
         if push:

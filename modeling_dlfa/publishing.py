@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 from .arguments import Arguments
 from .cards import make_card
 from .errors import InputError
-from .output import OutputDirectory, write_text
+from .output import OutputDirectory, check_new_folder, draft_folder, write_text
 from .publication_checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer, read_json
 from .reporting import figure_file
 from .repository import CARD, HubRepository, check_repo_id
@@ -171,11 +169,10 @@ def dry_run(
     """
     check_repo_id(repo_id, namespace=True)
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target} exists and is not empty. Name another folder.")
+    check_new_folder(target)
     publication = Publication.of(run_dir, run)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _draft(target.parent) as draft:
+    with draft_folder(target.parent) as draft:
         publication.write(draft, repo_id, revision or "main", license)
         os.replace(draft, target)
 
@@ -205,7 +202,7 @@ def publish(
     """
     publication = Publication.of(run_dir, run)
     repository.check()
-    with _draft() as draft:
+    with draft_folder() as draft:
         # What is wrong with the files shows before a repository is made for them.
         publication.write(draft, repository.repo_id, repository.revision or "main", license)
         prepared = repository.prepare()
@@ -217,12 +214,3 @@ def publish(
             lambda commit: publication.card(draft, prepared.repo_id, commit, license),
             commit_message or f"Publish {publication.run}",
         )
-
-
-@contextmanager
-def _draft(parent: Path | None = None) -> Iterator[Path]:
-    """An empty folder that is gone in the end unless it was moved."""
-    with tempfile.TemporaryDirectory(prefix=".publication-", dir=parent) as enclosing:
-        folder = Path(enclosing, "draft")  # The enclosing one is closed to other users; what is published is not.
-        folder.mkdir()
-        yield folder

@@ -63,7 +63,7 @@ def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
             lines.append([f"**this model**, {run}", *(_score(_value(own, key)) for key in keys)])
         escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
         tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
-    notes = "\n".join(f"- {note}" for note in _notes(results, marked="Bold"))
+    notes = "\n".join(f"- {note}" for note in table_notes(results, marked="Bold"))
     command = textwrap.indent(results["command"], "    ")
     return "\n\n".join([*tables, notes, f"Command:\n\n{command}"]) + "\n"
 
@@ -83,7 +83,7 @@ def text_table(results: Mapping[str, Any]) -> str:
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
     keys = languages + averages
-    labels = [*map(_language_label, languages), *(_AVERAGES[name] for name in averages)]
+    labels = [*map(language_label, languages), *(_AVERAGES[name] for name in averages)]
 
     baseline: list[list[str]] = []
     groups: list[list[list[str]]] = []
@@ -106,7 +106,7 @@ def text_table(results: Mapping[str, Any]) -> str:
             blocks.append(list(baseline))
         blocks[-1] += columns
     text = [_layout(labels, columns, len(averages)) for columns in blocks]
-    notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in _notes(results, marked="*")]
+    notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in table_notes(results, marked="*")]
     return "\n\n".join([*text, "\n".join(notes)]) + "\n"
 
 
@@ -120,7 +120,8 @@ def _summary(results: Mapping[str, Any]) -> Mapping[str, Any]:
     return summary
 
 
-def _language_label(code: str) -> str:
+def language_label(code: str) -> str:
+    """Return a language's name with its code, as in `German (de)`."""
     name = get_language(code).name
     return code if name == code else f"{name} ({code})"
 
@@ -176,21 +177,62 @@ def _difference(value: Mapping[str, float] | None, mark: str) -> str:
     return f"{mark}{mean}{mark} [{low}, {high}]" if excludes_zero else f"{mean} [{low}, {high}]"
 
 
-def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
-    """Say what one must know to read the numbers, a sentence or two a note."""
+def table_notes(results: Mapping[str, Any], marked: str | None) -> list[str]:
+    """Say what one must know to read the numbers of a table, a sentence or two a note.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+        marked: How the table marks differences whose interval excludes 0, such as `"Bold"`; None for a table with
+            other intervals, of which the notes then say nothing.
+    """
     summary, source = results["summary"], results["source_language"]
-    systems, differences, bootstrap = summary["systems"], summary["differences"], summary["bootstrap"]
+    systems, differences = summary["systems"], summary["differences"]
     seeds = {name: system["seeds"] for name, system in systems.items()}
-    fewest = min(len(values) for values in seeds.values())
     spread = "mean ± standard deviation over" if max(map(len, seeds.values())) > 1 else "of"
     metric = get_metric(results["metric"])
     notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
+    if any(system["transfer_gap"] for system in systems.values()):
+        notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
+    if marked is not None:
+        notes += _interval_notes(summary, metric, marked)
+    if any(system["baseline"] for system in systems.values()):
+        for name, system in systems.items():
+            if not system["baseline"] and name not in differences:
+                notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    notes += _shards(results)
+    notes += _beside(results, metric)
+    notes += _data(results)
+    families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
+    notes.append(f"Languages by family: {', '.join(families)}.")
+    notes.append(f"Selection: {results['selection']}.")
+    collapsed = [run for system in systems.values() for run in system["collapsed"]]
+    if collapsed:
+        notes.append(f"Collapsed runs (one label almost always), counted in the averages: {', '.join(collapsed)}.")
+    else:
+        notes.append("Collapsed runs (one label almost always): none.")
+    return notes
+
+
+def _shards(results: Mapping[str, Any]) -> list[str]:
+    """Say where the runs were trained apart, and on unlike machines."""
+    shards = results.get("shards", [])
+    unlike = [
+        name
+        for key, name in (("versions", "versions of libraries"), ("hardware", "hardware"))
+        if any(shard[key] != shards[0][key] for shard in shards)
+    ]
+    differ = f" Between them differ: {' and '.join(unlike)} (results.json)." if unlike else ""
+    return [f"Merged from {len(shards)} shards of the runs.{differ}"] if shards else []
+
+
+def _interval_notes(summary: Mapping[str, Any], metric: Metric, marked: str) -> list[str]:
+    """Say how the recorded intervals came about."""
+    differences, bootstrap, notes = summary["differences"], summary["bootstrap"], []
+    fewest = min(len(system["seeds"]) for system in summary["systems"].values())
     if fewest == 1:
         notes.append("One seed: intervals hold for the models trained here and say nothing of other seeds.")
     elif fewest < _FEW_SEEDS:
         notes.append(f"{fewest} seeds are few: intervals may miss part of the variation between seeds.")
-    if any(system["transfer_gap"] for system in systems.values()):
-        notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
     if differences:
         baseline = next(iter(differences.values()))["baseline"]
         one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
@@ -203,20 +245,6 @@ def _notes(results: Mapping[str, Any], marked: str) -> list[str]:
             f"{bootstrap['n_resamples']:,} resamples of {several}{drawn}. {marked}: the interval excludes 0; not "
             f"corrected for the number of comparisons."
         )
-    if any(system["baseline"] for system in systems.values()):
-        for name, system in systems.items():
-            if not system["baseline"] and name not in differences:
-                notes.append(f"{name} shares no seed with the baseline, hence no difference.")
-    notes += _beside(results, metric)
-    notes += _data(results)
-    families = [f"{family} ({', '.join(codes)})" for family, codes in by_family(results["languages"], source)]
-    notes.append(f"Languages by family: {', '.join(families)}.")
-    notes.append(f"Selection: {results['selection']}.")
-    collapsed = [run for system in systems.values() for run in system["collapsed"]]
-    if collapsed:
-        notes.append(f"Collapsed runs (one label almost always), counted in the averages: {', '.join(collapsed)}.")
-    else:
-        notes.append("Collapsed runs (one label almost always): none.")
     return notes
 
 

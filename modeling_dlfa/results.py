@@ -8,8 +8,8 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,9 +20,13 @@ from .metrics import get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .summary import summarise_runs
-from .systems import Run, model_commit
+from .systems import Run, model_commit, own_share, shard
 from .task_data import TaskData
-from .tasks import Task
+from .tasks import Task, recorded_task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PACKAGES = (
     "modeling_dlfa",
@@ -69,9 +73,42 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
     }
 
 
-def _read(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> dict[str, Predictions]:
+def start_record(
+    task: Task, arguments: Arguments, planned: Sequence[Run], data: TaskData, max_length: int
+) -> dict[str, Any]:
+    """Returns what an output directory is started with, and resumed with alone: all that shapes its results."""
+    sharded = arguments.run.num_shards > 1
     return {
-        split.language: read_predictions(output.predictions(run.name, split.language), task) for split in data.test
+        "task": task.name,
+        "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
+        "systems": {run.system: run.config.to_diff_dict() for run in planned},
+        "data": data.sources(),
+        "recipe": recipe(arguments, max_length),
+        **({"shard": shard(arguments)} if sharded else {}),
+    }
+
+
+def _read(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Predictions]:
+    return {language: read_predictions(output.predictions(run, language), task) for language in languages}
+
+
+def run_counts(results: Mapping[str, Any], output: OutputDirectory) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Reads the predictions of all runs.
+
+    Args:
+        results: What `results.json` holds, `"summary"` or not.
+        output: Where the predictions lie.
+
+    Returns:
+        For each run's name and each language the (N, K) counts of the metric.
+    """
+    task, metric = recorded_task(results), get_metric(results["metric"])
+    return {
+        record["name"]: {
+            language: metric.counts(entry.predictions, entry.references, task.labels)
+            for language, entry in _read(task, output, record["name"], results["languages"]).items()
+        }
+        for record in results["runs"]
     }
 
 
@@ -87,14 +124,14 @@ def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> 
             **score(task, entry.predictions, entry.references),
             "predictions": entry.distribution(task.labels),
         }
-        for language, entry in _read(task, output, run, data).items()
+        for language, entry in _read(task, output, run.name, (split.language for split in data.test)).items()
     }
 
 
 def collect_results(
     task: Task,
     arguments: Arguments,
-    runs: Sequence[Run],
+    planned: Sequence[Run],
     data: TaskData,
     output: OutputDirectory,
     max_length: int,
@@ -105,14 +142,14 @@ def collect_results(
     Args:
         task: What was learnt.
         arguments: Of the command.
-        runs: All runs of the command, each finished.
+        planned: All runs of the command; those of its shard are finished.
         data: The examples.
         output: Where the runs lie.
         max_length: Longest input, in tokens.
         seconds: Time that the command took.
     """
     tested = [split.language for split in data.test]
-    records = [output.finished(run.name) for run in runs]
+    records = [output.finished(run.name) for run in own_share(planned, arguments)]
     results: dict[str, Any] = {
         "schema_version": 1,
         "task": task.name,
@@ -143,17 +180,12 @@ def collect_results(
         "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}",
         "runs": records,
     }
+    if arguments.run.num_shards > 1:
+        results["shard"] = {**shard(arguments), "planned_runs": [run.name for run in planned]}
     if data.test:
-        metric = get_metric(task.metric)
-        counts = {}
-        for run in runs:
-            written = _read(task, output, run, data)
-            counts[run.name] = {
-                code: metric.counts(entry.predictions, entry.references, task.labels)
-                for code, entry in written.items()
-            }
         aligned = rows_are_aligned(data.test, task)
-        results["summary"] = summarise_runs(results, counts, metric=metric, aligned=aligned)
+        counts = run_counts(results, output)
+        results["summary"] = summarise_runs(results, counts, metric=task.metric, aligned=aligned)
     return results
 
 

@@ -55,7 +55,7 @@ def summarise_runs(
     baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
     if len(baselines) > 1:
         raise InputError(f"Differences need one baseline, but {', '.join(baselines)} are all marked as one.")
-    _check_runs(results["runs"], counts, languages, metric)
+    check_runs(results["runs"], counts, languages, metric)
     aligned = aligned and len({len(counts[run["name"]][lang]) for run in results["runs"] for lang in languages}) == 1
     options: dict[str, Any] = {
         "metric": metric,
@@ -99,12 +99,23 @@ def _runs_by_system(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, A
     return systems
 
 
-def _check_runs(
+def check_runs(
     runs: Sequence[Mapping[str, Any]],
     counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
     languages: Sequence[str],
     metric: Metric,
 ) -> None:
+    """Check that every run has counts for every language, that they give its scores, and that no seed is there twice.
+
+    Args:
+        runs: The runs of `results.json`.
+        counts: For each run's name and each language the (N, K) counts.
+        languages: The languages.
+        metric: The metric.
+
+    Raises:
+        InputError: One of it is not so; the message names the run.
+    """
     seen = set()
     for run in runs:
         name = run["name"]

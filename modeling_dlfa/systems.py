@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def system_name(config: DlfaConfig) -> str:
 
 
 def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
-    """Returns the runs of a command, seed by seed, the fused system before its baseline.
+    """Returns the runs of a command and all its shards, seed by seed, the fused systems before the baseline.
 
     Raises:
         InputError: The model cannot be found, or its configuration and the arguments do not fit.
@@ -88,6 +89,23 @@ def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
     ]
 
 
+def own_share(planned: Sequence[Run], arguments: Arguments) -> list[Run]:
+    """Returns the runs of this command's shard: neighbours, so that most seeds' systems are trained on one machine.
+
+    Raises:
+        InputError: There are fewer runs than shards.
+    """
+    index, shards = arguments.run.shard_index, arguments.run.num_shards
+    if shards > len(planned):
+        raise InputError(f"--num_shards {shards} is more than the {len(planned)} runs of this command. Lower it.")
+    return list(planned[index * len(planned) // shards : (index + 1) * len(planned) // shards])
+
+
+def shard(arguments: Arguments) -> dict[str, int]:
+    """Returns which shard a command is, as it is recorded."""
+    return {"shard_index": arguments.run.shard_index, "num_shards": arguments.run.num_shards}
+
+
 def _load_config(model: ModelArguments) -> PretrainedConfig:
     try:
         return AutoConfig.from_pretrained(model.model_name_or_path, **hub_arguments(model))
@@ -110,6 +128,9 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
     options = arguments.model.fusion_options()
     options |= {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
     configs = [DlfaConfig(backbone, **options)]
+    if arguments.layers_apart:
+        layers = configs[0].fusion_layers if arguments.model.fusion_layers else range(configs[0].num_hidden_layers)
+        configs = [DlfaConfig(backbone, **{**options, "fusion_layers": layer}) for layer in layers]
     if arguments.run.baseline:
         configs.append(DlfaConfig(backbone, **{**options, "fusion": "last"}))
     return configs

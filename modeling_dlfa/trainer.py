@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from .arguments import CrossLingualTrainingArguments
+from .processes import name_blocks
 from .tokenizer_files import save_tokenizer
 
 MEGABATCHES = 50
@@ -68,6 +69,10 @@ class CrossLingualTrainer(Trainer):
     """
 
     args: CrossLingualTrainingArguments
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_blocks(self.accelerator, cast(PreTrainedModel, self.model))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         if not self.args.groups_by_length:

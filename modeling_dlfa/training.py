@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import IntervalStrategy
 
 from .adapters import adapt, check_adaptable, parameter_counts
 from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
@@ -22,11 +24,12 @@ from .evaluation import answers, class_ids, compute_metrics, data_collator, keep
 from .metrics import is_collapsed
 from .output import OutputDirectory, write_json
 from .predictions import write_predictions
+from .processes import check_launch, check_shared
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
-from .results import collect_results, recipe, score_run
-from .systems import Run, fetch_weights, load_model, load_tokenizer, plan_runs
+from .results import collect_results, score_run, start_record
+from .systems import Run, fetch_weights, load_model, load_tokenizer, own_share, plan_runs
 from .task_data import TaskData, load_task_data
 from .tasks import Task, get_task
 from .trainer import CrossLingualTrainer
@@ -46,7 +49,7 @@ def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
         task = get_task(task) if isinstance(task, str) else task
         run_task(task, parse_arguments(task, argv))
     except InputError as error:
-        if int(os.environ.get("RANK", "0")) == 0:
+        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
             print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
 
@@ -66,15 +69,17 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     """
     started = time.time()
     state = PartialState()
+    check_launch(arguments.model.peft)
     training = arguments.training
     resume = training.resume_from_checkpoint is not None
     output = OutputDirectory(str(training.output_dir))
     output.check_free(resume=resume, overwrite=arguments.run.overwrite)
     languages = _languages(task, arguments, tell=state.is_main_process)
-    runs = plan_runs(task, arguments)
+    planned = plan_runs(task, arguments)
+    runs = own_share(planned, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
-    check_adaptable(task, arguments.model, runs)
+    check_adaptable(task, arguments.model, planned)
     tokenizer = load_tokenizer(arguments, runs[0].config)
     max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
@@ -82,13 +87,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
 
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
-    started_with = {
-        "task": task.name,
-        "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
-        "systems": {run.system: run.config.to_diff_dict() for run in runs},
-        "data": data.sources(),
-        "recipe": recipe(arguments, max_length),
-    }
+    started_with = start_record(task, arguments, planned, data, max_length)
     if resume:
         output.check_same(started_with)
     repository = hub_repository(arguments)
@@ -99,16 +98,18 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
     if state.is_main_process and not resume:
         output.start(started_with, overwrite=arguments.run.overwrite)
     state.wait_for_everyone()
+    check_shared(output.arguments)
     for index, run in enumerate(runs, start=1):
         if output.finished(run.name) is None:
             if state.is_main_process:
                 print(f"[{index}/{len(runs)}] {run.name}", flush=True)
             _execute(task, arguments, run, data, tokenizer, output)
         state.wait_for_everyone()
-    results = collect_results(task, arguments, runs, data, output, max_length, time.time() - started)
+    results: dict[str, Any] = {}
     if state.is_main_process:
+        results = collect_results(task, arguments, planned, data, output, max_length, time.time() - started)
         _report(results, arguments, output, repository)
-    state.wait_for_everyone()
+    [results] = broadcast_object_list([results])
     return results
 
 
@@ -157,6 +158,8 @@ def _execute(
     training.output_dir = str(output.checkpoints(run.name))
     training.seed, training.run_name = run.seed, run.name
     training.push_to_hub = False  # One model of the command is published, in the end.
+    if "validation" not in data.encoded:
+        training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
     model: Any = adapt(load_model(task, arguments, run), arguments.model)
     trained, parameters = parameter_counts(model)
     if trained < parameters and PartialState().is_main_process:
@@ -188,13 +191,14 @@ def _execute(
     if training.do_train:
         record["train"] = _train(trainer, output, run, arguments)
         if arguments.model.peft == "lora":
-            _merge(trainer, output.adapter(run.name))
-        record["model"] = str(output.model(run.name).relative_to(output.path))
-        trainer.save_model(str(output.model(run.name)))
+            _merge(trainer, output.adapter(run.name) if arguments.run.save_models else None)
+        if arguments.run.save_models:
+            record["model"] = str(output.model(run.name).relative_to(output.path))
+            trainer.save_model(str(output.model(run.name)))
     if "validation" in data.encoded:
         record |= _validate(task, trainer, data)
     if "test" in data.encoded:
-        _predict(task, trainer, run, data, output)
+        record["prediction"] = {"seconds": _predict(task, trainer, run, data, output)}
     if trainer.is_world_process_zero():
         record["test"] = score_run(task, output, run, data)
         write_json(output.record(run.name), record)
@@ -202,10 +206,10 @@ def _execute(
             output.remove_checkpoints(run.name)
 
 
-def _merge(trainer: Trainer, folder: Path) -> None:
+def _merge(trainer: Trainer, folder: Path | None) -> None:
     """Saves the adapter and goes on with the merged model: what is tested is what is saved and published."""
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
-    if trainer.is_world_process_zero():
+    if trainer.is_world_process_zero() and folder is not None:
         model.save_pretrained(str(folder))
     trainer.model = trainer.model_wrapped = model.merge_and_unload()
 
@@ -248,12 +252,12 @@ def _validate(task: Task, trainer: Trainer, data: TaskData) -> dict[str, Any]:
     return {"validation": validation, "collapsed": collapsed}
 
 
-def _predict(task: Task, trainer: Trainer, run: Run, data: TaskData, output: OutputDirectory) -> None:
-    """Predicts all languages in one pass, longest example first, and writes a file for each."""
+def _predict(task: Task, trainer: Trainer, run: Run, data: TaskData, output: OutputDirectory) -> float:
+    """Predicts all languages in one pass, longest example first, writes a file for each, and returns the seconds."""
     trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
     dataset = data.encoded["test"]
     outcome = trainer.predict(dataset, metric_key_prefix="test")
-    if not trainer.is_world_process_zero():
-        return
-    for split, answer in zip(data.test, answers(task, data.test, dataset, outcome), strict=True):
-        write_predictions(output.predictions(run.name, split.language), task, split, answer)
+    if trainer.is_world_process_zero():
+        for split, answer in zip(data.test, answers(task, data.test, dataset, outcome), strict=True):
+            write_predictions(output.predictions(run.name, split.language), task, split, answer)
+    return (outcome.metrics or {})["test_runtime"]

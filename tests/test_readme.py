@@ -16,6 +16,7 @@ from transformers import BertConfig, BertModel
 from modeling_dlfa.tasks import XNLI
 
 from .checkpoints import ENTITIES, save_checkpoint
+from .conftest import WORDS
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
@@ -83,9 +84,12 @@ def test_every_snippet_is_known() -> None:
         ("A task of your own", "bash", "runs/reviews"),
         ("Predict", "python", '{}.")'),
         ("Predict", "bash", "--skip_bad_lines"),
+        ("Predict faster on a CPU", "bash", "labels.int8.tsv"),
         ("Train a part", "bash", "runs/lora"),
         ("Train a part", "python", '"my-adapter")'),
         ("Look at the fusion", "bash", "gate.png"),
+        ("Look into the layers", "bash", "runs/layers"),
+        ("Scaling with languages, and a report", "bash", "runs/report"),
         ("Publish", "bash", "apache-2.0"),
         ("Publish", "python", "trainer.push_to_hub()"),
         ("Load", "python", 'rests."}))'),
@@ -93,6 +97,10 @@ def test_every_snippet_is_known() -> None:
     elsewhere = {
         ("# modeling_dlfa", "bash", "tests"),  # What runs this test.
         ("Use", "bash", "'.[train]'"),  # The Makefile's own commands.
+        ("Many devices", "bash", "--output_dir"),  # test_devices.py and test_merging.py, with arguments.
+        ("Many devices", "bash", "runs/xnli"),
+        ("Which layer", "bash", "runs/sweep"),  # test_layer_sweep.py, on files there.
+        ("Measure the speed", "bash", "BENCH=--full"),  # Minutes long; test_bench.py runs it in miniature.
         ("Train", "bash", "runs/pos"),  # Arguments of test_training.py and test_token_training.py, on files there.
     }
     assert found == run_here | elsewhere
@@ -128,6 +136,33 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
 
 
+def test_predict_faster(hub: HubServer, package_environment: Environment, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    save_checkpoint(tmp_path / "runs/xnli/models/aif-layer4-seed42", "sequence", XNLI.labels)
+    (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
+    printed = shell(package_environment, only("Predict faster on a CPU", "bash", "export_onnx"), tmp_path, hub)
+    assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
+    for name in ("labels.onnx.tsv", "labels.int8.tsv"):
+        assert len((tmp_path / name).read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_look_into_the_layers(
+    hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
+    rows = [(row, row * row % 7) for row in range(60)]
+    lines = ["\t".join(f"{words[a % 14]} {words[b]}" for words in WORDS.values()) for a, b in rows]
+    (tmp_path / "aligned.tsv").write_text("\n".join(["\t".join(WORDS), *lines]) + "\n", encoding="utf-8")
+    for name, words in {"en-train": WORDS["en"], "en-test": WORDS["en"], "de-test": WORDS["de"]}.items():
+        tree = "1\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\t{}\t_\tVERB\t_\t_\t1\tdep\t_\t_\n\n"
+        sentences = "".join(tree.format(words[a % 7], words[7 + b]) for a, b in rows)
+        (tmp_path / f"{name}.conllu").write_text(sentences, encoding="utf-8")
+    printed = shell(package_environment, only("Look into the layers", "bash", "run_layer"), tmp_path, hub)
+    assert "parts of speech, transferred" in printed
+    files = {path.name for path in (tmp_path / "runs/layers").rglob("*")}
+    assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
+
+
 def test_train_a_part(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
@@ -141,6 +176,17 @@ def test_train_a_part(
     save_checkpoint(tmp_path / "my-model", "sequence", XNLI.labels)
     printed = package_environment.run(only("Train a part", "python", "peft"), home=tmp_path).stdout
     assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
+
+
+def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "runs" / "xnli")
+    command = only("Scaling with languages, and a report", "bash", "report.py")
+    printed = shell(package_environment, command, tmp_path, hub)
+    assert "Study: " in printed and "Report: " in printed
+    study = json.loads((tmp_path / "runs/scaling/language_scaling.json").read_text(encoding="utf-8"))
+    assert [point["n"] for point in study["cost"]["points"]] == [1, 2, 3]
+    page = (tmp_path / "runs/report/report.html").read_text(encoding="utf-8")
+    assert "Cost of n languages" in page and "Scaling with target languages: XNLI" in page
 
 
 def test_publish_and_load(

@@ -20,7 +20,8 @@ from modeling_dlfa.trainer import CrossLingualTrainer
 from modeling_dlfa.training import main
 
 from .conftest import ROOT, WORDS
-from .test_training import Python, launch, read
+from .launching import launch
+from .test_training import Python, read
 
 
 def arguments_of(encoder: Path, tags: Path, kind: str, output: Path) -> list[str]:

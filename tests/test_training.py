@@ -12,15 +12,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.arguments import default_workers
 from modeling_dlfa.training import main
 
 from .conftest import ROOT, write_nli
+from .launching import launch
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -98,10 +101,11 @@ def test_systems_share_the_head_and_the_data_order(finished: Path, tiny_encoder:
     assert torch.equal(*heads)
 
 
+@pytest.mark.parametrize("validation", [[], ["--validation_file", ""]], ids=["validated", "test files alone"])
 def test_evaluating_the_checkpoint_gives_the_same_predictions(
-    finished: Path, xnli_arguments: list[str], tmp_path: Path
+    finished: Path, xnli_arguments: list[str], validation: list[str], tmp_path: Path
 ) -> None:
-    arguments = [*xnli_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
+    arguments = [*xnli_arguments, *validation, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--reduction_ratio", "4", "--per_device_eval_batch_size", "5"]
     main("xnli", arguments)
     again = read(tmp_path / "out" / "results.json")["runs"][0]
@@ -109,6 +113,39 @@ def test_evaluating_the_checkpoint_gives_the_same_predictions(
     assert {code: entry["predictions"] for code, entry in again["test"].items()} == {
         code: entry["predictions"] for code, entry in first["test"].items()
     }
+
+
+SPEED_OPTIONS = {
+    "--dataloader_num_workers 2": 0.0,
+    "--optim adamw_torch": 1e-5,
+    "--attn_implementation eager": 1e-4,
+    "--bf16 True": 2e-2,
+    "--torch_compile True --torch_compile_backend eager": 1e-4,
+}
+
+
+@pytest.mark.parametrize("option", SPEED_OPTIONS)
+def test_options_of_speed_keep_the_results(option: str, xnli_arguments: list[str], tmp_path: Path) -> None:
+    def outcome(*more: str) -> list[float]:
+        output = tmp_path / f"out{len(more)}"
+        few = ["--max_steps", "3", "--eval_strategy", "no", "--load_best_model_at_end", "False", "--languages", "de"]
+        main("xnli", [*xnli_arguments, *few, *more, "--output_dir", str(output)])
+        run = read(output / "results.json")["runs"][0]
+        with (output / "predictions" / run["name"] / "de.tsv").open(encoding="utf-8") as file:
+            shares = [float(row["neutral"]) for row in csv.DictReader(file, delimiter="\t")]
+        return [run["train"]["loss"], *shares]
+
+    # Accelerate is told of them by the environment.
+    with mock.patch.dict(os.environ):
+        reference = outcome()
+        assert outcome(*option.split()) == pytest.approx(reference, abs=SPEED_OPTIONS[option], rel=0)
+
+
+def test_batches_are_padded_in_processes_beside_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    for has_gpu, workers in ((False, 0), (True, 4)):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda has_gpu=has_gpu: has_gpu)
+        assert default_workers() == workers
 
 
 def test_training_goes_on_from_a_dlfa_checkpoint(finished: Path, xnli_arguments: list[str], tmp_path: Path) -> None:
@@ -139,22 +176,6 @@ def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
     results = read(tmp_path / "two" / "results.json")
     assert results["recipe"]["batch_size"] == 8 and results["runs"][0]["train"]["steps"] == 24
     assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}
-
-
-def launch(arguments: list[str], output: Path, script: str = "examples/run_xnli.py") -> None:
-    """Runs an example under `accelerate launch` with two processes on the CPU."""
-    # Accelerate starts CPU processes through MPI alone; its launcher for GPUs starts these, told to stay on the CPU.
-    command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    process = subprocess.run(
-        [sys.executable, *command, script, *arguments, "--output_dir", str(output)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert process.returncode == 0, process.stderr[-4000:]
 
 
 def test_killed_and_resumed_training_ends_in_the_same_weights(xnli_arguments: list[str], tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Start-up: import, `from_pretrained`, first batch, of ours and of transformers' own classifier."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from .harness import interleave
+from .processes import BENCH, python
+from .report import Row, count_row, time_row
+from .workload import Workload
+
+PARTS = {"import": "import", "load": "from_pretrained", "first": "first batch after loading"}
+MEMORY_GOAL = 1.02
+
+
+def measure(workload: Workload) -> Iterator[Row]:
+    """Compares starts; the files are in the system's cache, since they have just been written."""
+    folders = {"plain": workload.plain_checkpoint, "dlfa": workload.dlfa_checkpoint}
+    found: dict[str, list[dict[str, float]]] = {system: [] for system in folders}
+
+    def start(system: str, folder: Path) -> float:
+        finished = python([BENCH / "startup_child.py", system, folder, workload.settings.device])
+        found[system].append(json.loads(finished.output.strip().splitlines()[-1]))
+        return finished.seconds
+
+    systems = {name: partial(start, name, folder) for name, folder in folders.items()}
+    seconds = interleave(systems, workload.settings.scale.process_effort, warm_up=0)
+    for part, title in PARTS.items():
+        ours, theirs = ([entry[part] for entry in found[name]] for name in ("dlfa", "plain"))
+        yield time_row("startup", title, ours, theirs, "Bert", better="low")
+    yield time_row("startup", "whole process", seconds["dlfa"], seconds["plain"], "Bert", better="low")
+    peaks = {name: int(statistics.median(entry["peak"] for entry in found[name])) for name in found}
+    if all(peaks.values()):
+        copies = ", ".join(
+            f"{name} {peaks[name] / found[name][0]['weights']:.2f} times its weights" for name in ("dlfa", "plain")
+        )
+        yield count_row(
+            "startup",
+            "growth of resident memory while loading",
+            peaks["dlfa"],
+            peaks["plain"],
+            "Bert",
+            MEMORY_GOAL,
+            note=f"{copies}; what is mapped from the file counts until it is let go.",
+        )

@@ -1,0 +1,32 @@
+"""Measures this package against what one would use in its place, and prints a table of ratios with their goals.
+
+`make bench DATA=FOLDER`, or with files of one's own:
+`python examples/benchmark.py --train_file train.tsv --test_file 'dev-{language}.tsv' --vocab_file vocab.txt`.
+`--full` measures for long; `--only fusion training` measures a part; on a machine with a GPU it runs there.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from bench.main import run
+from bench.settings import Settings
+from transformers import HfArgumentParser
+
+from modeling_dlfa.errors import InputError
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures, or ends with one message and exit status 2."""
+    groups: Any = [Settings]
+    (settings,) = HfArgumentParser(groups, description=__doc__).parse_args_into_dataclasses(argv)
+    try:
+        run(settings)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main()

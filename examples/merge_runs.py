@@ -1,0 +1,34 @@
+"""Merges the shards of one command, each trained with its own --shard_index and --output_dir, into one directory.
+
+`python examples/merge_runs.py runs/shard-0 runs/shard-1 --output_dir runs/whole`
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.merging import merge_runs
+from modeling_dlfa.reporting import text_table
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Merges, or ends with one message and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shards", nargs="+", metavar="SHARD_DIR", help="Output directory of a finished shard.")
+    parser.add_argument("--output_dir", required=True, help="A directory that does not exist or is empty.")
+    parser.add_argument("--license", help="Licence that the models' cards state, as the Hub names it.")
+    given = parser.parse_args(argv)
+    try:
+        results = merge_runs(given.shards, given.output_dir, license=given.license)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    if "summary" in results:
+        print(text_table(results))
+    print(f"Results: {given.output_dir}/results.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Shows how transfer scales with the number of target languages, from finished results of any task.
+
+`python examples/run_language_scaling.py runs/xnli runs/ner --output_dir runs/scaling` reads `results.json` and the
+predictions beside it, and writes `language_scaling.json`, a Markdown report and figures. `--measure_cost` also times
+testing 1, 2, 4 ... languages in one pass.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from transformers import HfArgumentParser
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.studies.evaluation_cost import CostOptions
+from modeling_dlfa.studies.scaling_command import run_language_scaling
+
+
+@dataclass
+class ScalingArguments:
+    """Which results, in which orders, how finely."""
+
+    results: list[str] = field(metadata={"help": "Output directories of the runner, predictions included."})
+    output_dir: str = field(metadata={"help": "Where language_scaling.json, .md and figures/ go."})
+    similarity: str | None = field(
+        default=None,
+        metadata={"help": "Similarity of each language to English: TSV or JSON; shared family, branch and script."},
+    )
+    data_sizes: str | None = field(
+        default=None, metadata={"help": "Pre-training data of each language: TSV or JSON; CC-100's if left out."}
+    )
+    max_subsets: int = field(default=100, metadata={"help": "About how many sets of n languages are looked at."})
+    n_resamples: int = field(default=1000, metadata={"help": "Bootstrap resamples of the examples."})
+    seed: int = field(default=0, metadata={"help": "Of the bootstrap and the sampled sets."})
+    overwrite: bool = field(default=False, metadata={"help": "Replace a study that is there."})
+    measure_cost: bool = field(default=False, metadata={"help": "Time testing n languages, with the first results."})
+    cost_model: str | None = field(default=None, metadata={"help": "Checkpoint to time; the results' own."})
+    cost_test_file: str | None = field(default=None, metadata={"help": "Test files, with {language}; the results'."})
+    cost_samples: int | None = field(default=None, metadata={"help": "Examples of each language to time; all."})
+    cost_batch_size: int = field(default=64, metadata={"help": "Examples of a batch."})
+    cost_repeats: int = field(default=3, metadata={"help": "Passes of each n."})
+    cost_cpu: bool = field(default=False, metadata={"help": "Time on the CPU where there is an accelerator."})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the study, or ends with one message and exit status 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    # Results come first, without a name.
+    named = next((index for index, word in enumerate(argv) if word.startswith("--")), len(argv))
+    argv = ["--results", *argv[:named], *argv[named:]] if named else argv
+    parser = HfArgumentParser(ScalingArguments, description=__doc__)  # type: ignore[arg-type]
+    (given,) = parser.parse_args_into_dataclasses(argv)
+    cost = None
+    if given.measure_cost:
+        cost = CostOptions(
+            model=given.cost_model,
+            test_file=given.cost_test_file,
+            max_test_samples=given.cost_samples,
+            batch_size=given.cost_batch_size,
+            repeats=given.cost_repeats,
+            cpu=given.cost_cpu,
+        )
+    names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
+    try:
+        options = {name: getattr(given, name) for name in names}
+        path = run_language_scaling(given.results, given.output_dir, cost=cost, **options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    print(f"Study: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Which layer to fuse: trains every lower layer and the baseline, and compares them in every language.
+
+`python examples/run_layer_sweep.py --task pos ARGUMENTS` takes the arguments of `run_pos.py`; --fusion_layers are the
+candidates, each alone, all lower layers if left out. `python examples/run_layer_sweep.py --results_dir DIR` analyses a
+sweep that is trained already, such as one merged of shards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from modeling_dlfa.arguments import parse_arguments
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.studies.layer_sweep import analyse_sweep, run_sweep
+from modeling_dlfa.studies.layer_sweep_report import findings
+from modeling_dlfa.tasks import get_task
+
+TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Sweeps, or ends with one message and exit status 2."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", choices=TASKS, help="Train, with the arguments of the runner, such as run_pos.py's.")
+    what.add_argument("--results_dir", help="Analyse the sweep in this output directory.")
+    given, arguments = parser.parse_known_args(argv)
+    if given.results_dir is not None and arguments:
+        parser.error(f"--results_dir trains nothing and takes no further arguments, but got {' '.join(arguments)}")
+    try:
+        if given.results_dir is not None:
+            folder = given.results_dir
+            sweep: dict[str, Any] | None = analyse_sweep(folder)
+        else:
+            task = get_task(TASKS[given.task])
+            parsed = parse_arguments(task, arguments)
+            folder = str(parsed.training.output_dir)
+            sweep = run_sweep(task, parsed)
+    except InputError as error:
+        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    if sweep is not None:
+        print("\n".join(findings(sweep)).replace("**", ""))
+        print(f"Sweep: {folder}/layer_sweep.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The cost of testing n languages, measured in real processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.studies.evaluation_cost import CostOptions, measure_cost, numbers_of_languages
+
+
+def test_numbers_of_languages() -> None:
+    assert [numbers_of_languages(total) for total in (1, 2, 3, 8, 14)] == [
+        [1],
+        [1, 2],
+        [1, 2, 3],
+        [1, 2, 4, 8],
+        [1, 2, 4, 8, 14],
+    ]
+
+
+def test_a_run_is_timed_with_its_own_model_and_files(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text(encoding="utf-8"))
+    two = {**results, "languages": results["languages"][:2]}
+    cost = measure_cost(two, finished, CostOptions(repeats=2, cpu=True))
+    assert cost["model"] == str(finished / "models" / "aif-layer1-seed1")
+    assert [point["n"] for point in cost["points"]] == [1, 2]
+    assert [point["examples"] for point in cost["points"]] == [37, 74]
+    assert cost["points"][0]["tokens"] < cost["points"][1]["tokens"]
+    for point in cost["points"]:
+        assert (
+            0 < min(point["passes"]) <= point["predict_seconds"] <= max(point["passes"]) and len(point["passes"]) == 2
+        )
+        assert point["start_seconds"] > 0 and point["read_seconds"] > 0
+        assert 2**25 < point["memory_before"] <= point["peak_memory"]
+    assert cost["seconds_per_language"] is None  # Two points are no line with an error.
+
+
+def test_what_is_not_here_is_one_clear_error(finished: Path, tmp_path: Path) -> None:
+    results = json.loads((finished / "results.json").read_text(encoding="utf-8"))
+    with pytest.raises(InputError, match="--cost_model"):
+        measure_cost(results, tmp_path, CostOptions())
+    for source in results["data"]["test"].values():
+        source["source"] = source["source"].replace("test-", "gone-")
+    with pytest.raises(InputError, match="--cost_test_file"):
+        measure_cost(results, finished, CostOptions())
+    shutil.copytree(finished / "models" / "aif-layer1-seed1", tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="could not be timed: .*model"):
+        options = CostOptions(model=str(tmp_path / "model"), test_file=str(tmp_path / "gone-{language}.tsv"))
+        measure_cost(results, finished, options)

@@ -1,0 +1,111 @@
+"""Orders of languages and the sets that grow in them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.languages import LANGUAGES
+from modeling_dlfa.studies.language_orders import (
+    CC100_SIZES,
+    Order,
+    grown_sets,
+    language_orders,
+    read_values,
+    shared_levels,
+)
+
+XNLI = ["ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
+
+
+def test_built_in_tables_know_every_language_of_the_package() -> None:
+    assert set(LANGUAGES) == set(CC100_SIZES)
+    assert [shared_levels(code, "en") for code in ("de", "fr", "ru", "vi", "zh")] == [3, 2, 1, 1, 0]
+    assert shared_levels("ur", "hi") == 2 and shared_levels("eu", "ka") == 0
+
+
+def test_orders_hold_each_target_once_and_follow_their_measure(tmp_path: Path) -> None:
+    sizes = tmp_path / "sizes.tsv"
+    sizes.write_text("language\tMB\n" + "".join(f"{code}\t{2**index}\n" for index, code in enumerate(XNLI)))
+    orders, left_out = language_orders(XNLI, "en", data_sizes=sizes)
+    assert [order.name for order in orders] == ["random", "similarity", "data_size", "family"] and not left_out
+    for order in orders:
+        assert sorted(itertools.chain(*order.tiers)) == sorted(XNLI)
+    by_name = {order.name: order for order in orders}
+    assert by_name["data_size"].tiers == tuple((code,) for code in reversed(XNLI))
+    assert by_name["data_size"].values == {code: index for index, code in enumerate(XNLI)}
+    assert by_name["similarity"].tiers[0] == ("de",) and by_name["similarity"].tiers[-1] == ("ar", "th", "zh")
+    assert "de" in by_name["family"].tiers[0] and ("zh",) in by_name["family"].tiers
+
+
+def test_own_languages_need_files_of_their_own(tmp_path: Path) -> None:
+    orders, left_out = language_orders(["de", "qx"], "en")
+    assert [order.name for order in orders] == ["random", "family"]
+    assert len(left_out) == 2 and all("qx" in sentence for sentence in left_out)
+    similarity = tmp_path / "similarity.json"
+    similarity.write_text(json.dumps({"de": 0.9, "qx": 0.1, "fr": 0.5}))
+    orders, left_out = language_orders(["de", "qx"], "en", similarity=similarity)
+    assert orders[1].tiers == (("de",), ("qx",)) and len(left_out) == 1
+    assert language_orders(["de", "fr"], "qx")[1] == [
+        "No order by similarity: nothing is known of qx. Give --similarity."
+    ]
+    with pytest.raises(InputError, match="no number for fr, ru"):
+        similarity.write_text(json.dumps({"de": 0.9}))
+        language_orders(["de", "fr", "ru"], "en", similarity=similarity)
+    with pytest.raises(InputError, match="above zero"):
+        similarity.write_text(json.dumps({"de": 0}))
+        language_orders(["de"], "en", data_sizes=similarity)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.tsv", "de\t1\nde\t2\n"),
+        ("a.tsv", "de\t1\nfr\tmuch\n"),
+        ("a.tsv", "de 1\nfr 2\n"),
+        ("a.tsv", "de\tnan\nde\tnan\n"),
+        ("a.json", "[1, 2]"),
+        ("a.json", '{"de": true}'),
+        ("a.json", "{"),
+    ],
+)
+def test_broken_files_are_one_clear_error(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match="language"):
+        read_values(tmp_path / name)
+    with pytest.raises(InputError, match="Cannot read"):
+        read_values(tmp_path / "absent.tsv")
+
+
+def test_few_sets_are_all_there_are() -> None:
+    sets = grown_sets(Order("random", "", "", (("a", "b", "c", "d", "e"),)), list("abcde"), max_subsets=10)
+    for n, some in enumerate(sets, start=1):
+        expected = {frozenset(one) for one in itertools.combinations(range(5), n)}
+        assert {frozenset(one.tolist()) for one in some} == expected and len(some) == len(expected)
+
+
+def test_samples_are_balanced_nested_and_seeded() -> None:
+    codes = [f"l{index}" for index in range(39)]
+    order = Order("random", "", "", (tuple(codes),))
+    sets = grown_sets(order, codes, max_subsets=100, seed=1)
+    assert [some.shape[1] for some in sets] == list(range(1, 40))
+    for some in sets[1:-2]:
+        assert len(some) == 78  # Two circles of 39.
+        assert set(Counter(some.ravel().tolist()).values()) == {2 * some.shape[1]}
+        assert all(len(set(one)) == some.shape[1] for one in some.tolist())
+    smaller, larger = ({frozenset(one.tolist()) for one in some} for some in sets[10:12])
+    assert all(any(one < other for other in larger) for one in smaller)
+    again = grown_sets(order, codes, max_subsets=100, seed=1)
+    assert all((one == other).all() for one, other in zip(sets, again, strict=True))
+    assert (grown_sets(order, codes, max_subsets=100, seed=2)[20] != sets[20]).any()
+
+
+def test_a_tier_is_complete_before_the_next_begins() -> None:
+    order = Order("family", "", "", (("c", "a"), ("b",), ("e", "d", "f")))
+    sets = [{"".join(sorted("abcdef"[i] for i in one)) for one in some} for some in grown_sets(order, list("abcdef"))]
+    assert sets == [{"a", "c"}, {"ac"}, {"abc"}, {"abcd", "abce", "abcf"}, {"abcde", "abcdf", "abcef"}, {"abcdef"}]
