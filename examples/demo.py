@@ -33,7 +33,18 @@ def train() -> None:
     system = ["--model_name_or_path", str(MINI / "encoder"), "--fusion", "aif", "--fusion_layers", "4", "--baseline"]
     files = ["--train_file", str(corpus / "train-en.tsv"), "--validation_file", str(corpus / "validation-en.tsv")]
     files += ["--test_file", str(corpus / "test-{language}.tsv"), "--languages", "all"]
-    recipe = ["--num_train_epochs", "5", "--learning_rate", "3e-4", "--warmup_steps", "50", "--seeds", str(SEED)]
+    recipe = [
+        "--num_train_epochs",
+        "5",
+        "--learning_rate",
+        "3e-4",
+        "--warmup_steps",
+        "50",
+        "--freeze_up_to",
+        "0",
+        "--seeds",
+        str(SEED),
+    ]
     main("xnli", [*system, *files, *recipe, "--output_dir", str(OUTPUT), "--overwrite"])
 
 

@@ -297,6 +297,46 @@ class TestBatches:
         assert seen > 100 and cut < 0.1 * seen
         assert abs(draws[True] / sum(draws.values()) - 0.3) < 0.08
 
+    def test_spoilt_pairs_hold_words_of_another_sentence_of_their_language(self, packed: Packed) -> None:
+        options = dict(tlm_share=1.0, contrast_share=0.0, mlm_probability=0.0, tlm_probability=0.0, max_length=64)
+        batches = Batches(packed, batch_settings(**options, mismatch_share=0.4, same_share=0.3))
+        known = self.sentences(packed)
+        count, same, cut = {0: 0, 1: 0}, 0, 0
+        for step in range(60):
+            batch = batches[step]
+            for (first, second), match in zip(rows(batch), batch["matches"], strict=True):
+                first, second = first.astype(np.uint16), second.astype(np.uint16)
+                count[int(match)] += 1
+                if not match:
+                    assert len(first) and len(second)
+                    continue
+                part = second.tobytes() in first.tobytes()
+                same += part
+                languages = {known.get(first.tobytes()), known.get(second.tobytes())}
+                cut += not part and None in languages
+                assert part or None in languages or len(languages) == 2
+        assert abs(count[0] / sum(count.values()) - 0.4) < 0.06
+        assert abs(same / count[1] - 0.3) < 0.06 and cut < 0.1 * count[1]
+
+    def test_what_is_spoilt_is_a_stretch_of_a_quarter_or_more(self, packed: Packed) -> None:
+        options = dict(tlm_share=1.0, contrast_share=0.0, mlm_probability=0.0, tlm_probability=0.0)
+        spoilt = Batches(packed, batch_settings(**options, mismatch_share=1.0))
+        for step in range(20):
+            rng = np.random.default_rng(step)
+            second = np.stack([packed.starts[:50], packed.lengths[:50].astype(np.int64)], axis=1)
+            languages = np.stack([packed.languages[:50]] * 2, axis=1)
+            after, stretch, matches = spoilt._spoil(second, second, languages, rng)
+            assert (after == second).all() and not matches.any()
+            begin, width, start, size = stretch.T
+            assert (width >= after[:, 1] / 4).all() and (begin >= 0).all() and (begin + width <= after[:, 1]).all()
+            sentence = np.searchsorted(packed.starts, start)
+            assert (packed.starts[sentence] == start).all() and (packed.lengths[sentence] == size).all()
+            assert (packed.languages[sentence] == languages[:, 1]).all()
+
+    def test_without_mismatches_no_row_is_asked(self, packed: Packed) -> None:
+        batches = Batches(packed, batch_settings())
+        assert all((batches[step]["matches"] == IGNORED).all() for step in range(10))
+
     def test_small_languages_are_drawn(self, packed: Packed) -> None:
         batches = Batches(packed, batch_settings(tlm_share=0.0, contrast_share=0.0))
         known = self.sentences(packed)
@@ -494,15 +534,34 @@ class TestTrain:
     @pytest.mark.parametrize(("precision", "tolerance"), [(False, 1e-5), (True, 0.02)])
     def test_loss_is_that_of_transformers(self, packed: Packed, precision: bool, tolerance: float) -> None:
         torch.manual_seed(0)
-        network = PretrainingLoss(config(packed), contrast_layer=1, contrast_weight=0.0, attention="eager").eval()
+        network = PretrainingLoss(config(packed), 1, contrast_weight=0.0, match_weight=1.0, attention="eager").eval()
         batch = {name: torch.from_numpy(value) for name, value in Batches(packed, batch_settings())[0].items()}
-        positions, labels, apart = batch.pop("positions"), batch.pop("labels"), batch.pop("apart")
+        positions, labels, apart, matches = (batch.pop(name) for name in ("positions", "labels", "apart", "matches"))
         full = torch.full(batch["input_ids"].shape, IGNORED)
         full.view(-1)[positions[labels != IGNORED]] = labels[labels != IGNORED]
         with torch.no_grad():
             expected = network.model(**batch, labels=full).loss
             with torch.autocast("cpu", torch.bfloat16, enabled=precision):
-                assert torch.allclose(network(positions, labels, apart, **batch)[0], expected, atol=tolerance)
+                assert torch.allclose(network(positions, labels, apart, matches, **batch)[0], expected, atol=tolerance)
+
+    def test_matching_is_learnt_from_rows_that_are_asked(self, packed: Packed) -> None:
+        torch.manual_seed(0)
+        network = PretrainingLoss(config(packed), 1, contrast_weight=0.0, match_weight=2.0, attention="eager").eval()
+        settings = batch_settings(tlm_share=0.5, mismatch_share=0.5)
+        batch = {name: torch.from_numpy(value) for name, value in Batches(packed, settings)[0].items()}
+        asked = batch["matches"] != IGNORED
+        assert set(batch["matches"].tolist()) == {IGNORED, 0, 1}
+        with torch.no_grad():
+            inputs = {
+                name: value for name, value in batch.items() if name.endswith("_ids") or name == "attention_mask"
+            }
+            first = network.model.bert(**inputs).last_hidden_state[asked, 0]
+            scores = network.model.cls.seq_relationship(first)
+            expected = torch.nn.functional.cross_entropy(scores, batch["matches"][asked])
+            loss, parts = network(**batch)
+            nothing, _ = network(**batch | {"matches": torch.full_like(batch["matches"], IGNORED)})
+        assert torch.allclose(parts["matching_loss"], expected, atol=1e-5)
+        assert torch.allclose(loss - nothing, 2 * expected, atol=1e-5)
 
     def test_the_cross_entropy_of_a_cpu_and_its_gradients(self) -> None:
         generator = torch.Generator().manual_seed(0)

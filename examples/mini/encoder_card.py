@@ -74,10 +74,7 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         "curve": [curve[index] for index in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))],
         "figure": figure,
         "hardware": hardware,
-        "results": [
-            {"title": table["title"], "command": table["command"], "table": markdown_table(table).rstrip()}
-            for table in tables
-        ],
+        "results": [{"title": table["title"], "table": markdown_table(table).rstrip()} for table in tables],
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     template = Path(__file__).with_name("encoder_card.md.jinja").read_text(encoding="utf-8")
