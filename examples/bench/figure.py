@@ -25,7 +25,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
     columns = 2
     figure = Figure(figsize=(4.6 * columns, 2.9 * -(-len(curves) // columns)), layout="constrained")
     panels = figure.subplots(-(-len(curves) // columns), columns, squeeze=False).flat
-    for panel, curve in zip(panels, curves, strict=False):
+    for curve, panel in zip(curves, panels, strict=False):
         panel.plot(curve.xs, curve.seconds, "o-", color="#0072B2", label="seconds")
         growth = -1 if curve.shares_work else 1
         linear = [curve.seconds[0] * (x / curve.xs[0]) ** growth for x in curve.xs]
