@@ -48,6 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     if sweep is not None:
         print("\n".join(findings(sweep)).replace("**", ""))
         print(f"Sweep: {folder}/layer_sweep.md")
+    elif int(os.environ.get("RANK", "0")) == 0:
+        print("One shard is trained. Merge all by examples/merge_runs.py and analyse them by --results_dir.")
 
 
 if __name__ == "__main__":

@@ -108,8 +108,8 @@ def load_checkpoint(
     Raises:
         InputError: They cannot be read.
     """
-    classes_of_ours: tuple[type[DlfaPreTrainedModel], ...] = (DlfaModel, *MODEL_CLASSES.values())
-    known = {model_class.__name__: model_class for model_class in classes_of_ours}
+    model_classes: list[type[DlfaPreTrainedModel]] = [DlfaModel, *MODEL_CLASSES.values()]
+    known = {model_class.__name__: model_class for model_class in model_classes}
     try:
         saved, _ = DlfaConfig.get_config_dict(name, **hub_arguments)
         config = DlfaConfig.from_pretrained(name, **hub_arguments)

@@ -144,5 +144,5 @@ def compare(model: DlfaPreTrainedModel, graph: OnnxGraph, batch: BatchEncoding) 
         if not isinstance(model, DlfaModel):
             answers = len(expected)
             same = int((found.argmax(-1) == expected.argmax(-1)).sum())
-    rows, length = batch["input_ids"].shape
-    return Check(rows, length, difference, magnitude, answers, same)
+    count, length = batch["input_ids"].shape
+    return Check(count, length, difference, magnitude, answers, same)

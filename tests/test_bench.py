@@ -182,8 +182,10 @@ def test_flops_of_training():
 
 
 def test_a_process_is_measured_and_a_failed_one_tells_why():
-    finished = python(["-c", "import os; block = bytes(200 << 20); print(os.environ['HF_HUB_OFFLINE'], len(block))"])
+    finished = python(["-c", "import os; block = b'x' * (200 << 20); print(os.environ['HF_HUB_OFFLINE'], len(block))"])
     assert finished.output.split() == ["1", str(200 << 20)] and finished.seconds > 0 and finished.peak > 200 << 20
+    # Not that of this process, which starts it.
+    assert python(["-c", "print(1)"]).peak < 50 << 20
     with pytest.raises(RuntimeError, match="status 3:\nso it is"):
         python(["-c", "print('so it is'); raise SystemExit(3)"])
 

@@ -223,7 +223,7 @@ def test_a_language_without_a_family_and_too_few_tagged_sentences(
 def test_the_script(aligned: Path, tiny_encoder: Path, tmp_path: Path, run_python: Callable[..., Any]) -> None:
     command = ["examples/run_layer_analysis.py", "--model_name_or_path", str(tiny_encoder)]
     command += ["--aligned_file", str(aligned), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
-    command += ["--languages", "en", "de", "nl", "ar", "--n_resamples", "40", "--n_permutations", "99"]
+    command += ["--languages", "en", "de", "--n_resamples", "20"]
     done = run_python(*command)
     assert "linear CKA" in done.stdout and "layer_analysis.md" in done.stdout and "LOAD REPORT" not in done.stderr
     assert (tmp_path / "out" / "layer_analysis.json").is_file()

@@ -114,7 +114,7 @@ def test_what_differs_between_machines_is_noted(shards: list[Path], tmp_path: Pa
     first = read(shards[0] / "results.json")["versions"]["torch"]
     assert results["versions"]["torch"] == f"{first} / 1.0"
     assert [shard["versions"]["torch"] for shard in results["shards"]] == [first, "1.0"]
-    assert results["command"].count("--shard_index") == 2
+    assert len(results["command"].splitlines()) == 3, "the commands of the shards, and the one that merges"
     report = (tmp_path / "merged" / "results.md").read_text(encoding="utf-8")
     assert "Merged from 2 shards of the runs. Between them differ: versions of libraries (results.json)." in report
 

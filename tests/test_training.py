@@ -115,12 +115,12 @@ def test_evaluating_the_checkpoint_gives_the_same_predictions(
     }
 
 
+# Compiling, which takes half a minute, is in test_backbones.py.
 SPEED_OPTIONS = {
     "--dataloader_num_workers 2": 0.0,
     "--optim adamw_torch": 1e-5,
     "--attn_implementation eager": 1e-4,
     "--bf16 True": 2e-2,
-    "--torch_compile True --torch_compile_backend eager": 1e-4,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = Path(__file__).resolve().parent
+# Starts a program and writes its peak. A process's peak begins with that of the one that forked it, which is why this
+# one, with its thousands of MiB, is not the one.
+WATCHER = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status if status >= 0 else 128 - status)
+"""
 
 
 @dataclass(frozen=True)
@@ -48,18 +58,19 @@ def python(arguments: Sequence[str | Path], environment: Mapping[str, str] | Non
         **(environment or {}),
     }
     command = [sys.executable, *map(str, arguments)]
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
-    )
-    assert process.stdout is not None
-    with process.stdout as stream:
-        output = stream.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        last = "\n".join(output.strip().splitlines()[-15:])
-        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}:\n{last}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Finished(seconds, usage.ru_maxrss * unit, output)
+    with tempfile.NamedTemporaryFile("r") as peak:
+        started = time.perf_counter()
+        process = subprocess.run(
+            [sys.executable, "-S", "-c", WATCHER, peak.name, *command],
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            last = "\n".join(process.stdout.strip().splitlines()[-15:])
+            raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}:\n{last}")
+        unit = 1 if sys.platform == "darwin" else 1024
+        return Finished(seconds, int(peak.read()) * unit, process.stdout)

@@ -36,6 +36,7 @@ class Curve:
         seconds: Median time at each.
         memory: Peak bytes at each.
         fit: The line through the times, where one was fitted.
+        shares_work: Whether x are workers of the same work, not more of it.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Curve:
     seconds: list[float]
     memory: list[int]
     fit: Line | None = None
+    shares_work: bool = False
 
 
 def measure(workload: Workload) -> Iterator[Row]:
@@ -126,7 +128,7 @@ def _processes(workload: Workload) -> tuple[Curve, list[Row]]:
         )
         for count, median in zip(counts, medians, strict=True)
     ]
-    return Curve("processes, training", counts, medians, []), rows
+    return Curve("processes, training", counts, medians, [], shares_work=True), rows
 
 
 def _steepness(curve: Curve) -> Row:

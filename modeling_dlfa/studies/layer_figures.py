@@ -102,8 +102,8 @@ def plot_layers(results: Mapping[str, Any], path: Path) -> None:
     """
     with _paper(WIDTH, 3.2) as figure:
         left, right = figure.subplots(1, 2)
-        for name, curve in results["curves"].items():
-            _curve(left, curve["layers"], _STYLES[name], curve["title"])
+        for key, curve in results["curves"].items():
+            _curve(left, curve["layers"], _STYLES[key], curve["title"])
         _layer_axis(left, results)
         lowest = min(entry["low"] for curve in results["curves"].values() for entry in curve["layers"])
         left.set_ylim(min(0, lowest - 0.02), 1.02)
@@ -119,8 +119,9 @@ def plot_layers(results: Mapping[str, Any], path: Path) -> None:
         _mark_crossings(right, results)
         for layer in results["fusion_layers"] or ():
             for ax in (left, right):
-                named = "fused with the last layer" if ax is right and layer == results["fusion_layers"][0] else None
-                ax.axvline(layer, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label=named)
+                first = ax is right and layer == results["fusion_layers"][0]
+                note = "fused with the last layer" if first else None
+                ax.axvline(layer, color="#777777", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1, label=note)
         _legend(figure, [left, right], columns=3)
         _save(figure, path)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARK = "*"
-_SHORT = 26
+_SHORT = 32  # characters
 
 
 @dataclass(frozen=True)

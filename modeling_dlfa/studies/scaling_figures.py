@@ -150,7 +150,6 @@ def cost_against_n(cost: Mapping[str, Any]) -> Figure:
     start = [point["start_seconds"] for point in cost["points"]]
     left.plot(n, start, "D:", color=_COLOURS[2], label="start, model")
     left.set_ylabel("seconds")
-    left.set_ylim(bottom=0)
     left.legend(frameon=False, fontsize="small")
     right.plot(n, [point["peak_memory"] / 2**20 for point in cost["points"]], "o-", color=_COLOURS[0], label="peak")
     before = [point["memory_before"] / 2**20 for point in cost["points"]]
@@ -159,9 +158,9 @@ def cost_against_n(cost: Mapping[str, Any]) -> Figure:
         device = [point["device_memory"] / 2**20 for point in cost["points"]]
         right.plot(n, device, "^--", color=_COLOURS[1], label="accelerator, peak")
     right.set_ylabel("memory (MiB)")
-    right.set_ylim(bottom=0)
     right.legend(frameon=False, fontsize="small")
     for ax in (left, right):
+        ax.set_ylim(0, 1.08 * max(float(np.max(line.get_ydata())) for line in ax.lines))
         ax.set_xlabel("number of languages, n")
         ax.grid(color=_GRID, linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
