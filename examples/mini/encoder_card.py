@@ -65,6 +65,7 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         "mlm": round(100 * batches["mlm_probability"]),
         "tlm": round(100 * batches["tlm_probability"]),
         "alpha": batches["alpha"],
+        "batches": batches,
         "batch": f"{batches['tokens']:,}",
         "embedding_rate": training["embedding_rate"],
         "pieces": round(sum(packed["pieces"].values()) / 1e6),
