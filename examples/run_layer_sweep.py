@@ -14,6 +14,7 @@ from typing import Any
 
 from modeling_dlfa.arguments import parse_arguments
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.processes import end_processes
 from modeling_dlfa.studies.layer_sweep import analyse_sweep, run_sweep
 from modeling_dlfa.studies.layer_sweep_report import findings
 from modeling_dlfa.tasks import get_task
@@ -45,6 +46,8 @@ def main(argv: list[str] | None = None) -> None:
         if int(os.environ.get("LOCAL_RANK", "0")) == 0:
             print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    finally:
+        end_processes()
     if sweep is not None:
         print("\n".join(findings(sweep)).replace("**", ""))
         print(f"Sweep: {folder}/layer_sweep.md")

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, gather_object
 from torch import nn
@@ -14,6 +15,12 @@ from transformers import PreTrainedModel
 from .errors import InputError
 
 PATIENCE = 60.0
+
+
+def end_processes() -> None:
+    """Ends the group of processes, at the end of a script: what is still joined when Python exits can abort it."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        PartialState().destroy_process_group()
 
 
 def check_launch(peft: str | None) -> None:

@@ -24,7 +24,7 @@ from .evaluation import answers, class_ids, compute_metrics, data_collator, keep
 from .metrics import is_collapsed
 from .output import OutputDirectory, write_json
 from .predictions import write_predictions
-from .processes import check_launch, check_shared
+from .processes import check_launch, check_shared, end_processes
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
@@ -52,6 +52,8 @@ def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
         if int(os.environ.get("LOCAL_RANK", "0")) == 0:
             print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    finally:
+        end_processes()
 
 
 def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
