@@ -67,7 +67,7 @@ def test_it_trains_on_the_corpus_with_the_encoder_beside_it(monkeypatch: pytest.
     monkeypatch.setattr(demo, "main", lambda *arguments: commands.append(arguments))
     demo.train()
     [(task, arguments)] = commands
-    values = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    values = dict(zip(arguments, arguments[1:], strict=False))
     split = load_file(values["--train_file"], get_task(task), "en")
     assert len(split) == 6000
     assert (Path(values["--model_name_or_path"]) / "model.safetensors").is_file()
