@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 from modeling_dlfa.tasks import XNLI
 
 from .checkpoints import ENTITIES, save_checkpoint
-from .conftest import WORDS
+from .conftest import WORDS, write_tags
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
@@ -80,6 +80,8 @@ def test_every_snippet_is_known() -> None:
         ("Use", "python", "trust_remote_code=True)"),
         ("Use", "python", "feature"),
         ("Train", "bash", "runs/mbert-xnli"),
+        ("Train", "bash", "runs/pos"),
+        ("Which layer", "bash", "runs/sweep"),
         ("A task of your own", "python", "main(reviews)"),
         ("A task of your own", "bash", "runs/reviews"),
         ("Predict", "python", '{}.")'),
@@ -99,9 +101,7 @@ def test_every_snippet_is_known() -> None:
         ("Use", "bash", "'.[train]'"),  # The Makefile's own commands.
         ("Many devices", "bash", "--output_dir"),  # test_devices.py and test_merging.py, with arguments.
         ("Many devices", "bash", "runs/xnli"),
-        ("Which layer", "bash", "runs/sweep"),  # test_layer_sweep.py, on files there.
         ("Measure the speed", "bash", "BENCH=--full"),  # Minutes long; test_bench.py runs it in miniature.
-        ("Train", "bash", "runs/pos"),  # Arguments of test_training.py and test_token_training.py, on files there.
     }
     assert found == run_here | elsewhere
 
@@ -161,6 +161,61 @@ def test_look_into_the_layers(
     assert "parts of speech, transferred" in printed
     files = {path.name for path in (tmp_path / "runs/layers").rglob("*")}
     assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
+
+
+def write_conllu(path: Path, language: str, sentences: int) -> None:
+    words = WORDS[language]
+    token = "{}\t{}\t_\t{}\t_\t_\t0\troot\t_\t_\n"
+    text = ""
+    for number in range(sentences):
+        pair = (words[number % 7], "NOUN"), (words[7 + number * number % 7], "VERB")
+        text += "".join(token.format(place, *tagged) for place, tagged in enumerate(pair, start=1)) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def write_paraphrases(path: Path, language: str, rows: int) -> None:
+    words = WORDS[language]
+    lines = ["sentence1,sentence2,label"]
+    lines += [
+        f"{words[row % 14]} {words[3]},{words[row % 14 - row % 2]} {words[3]},{1 - row % 2}" for row in range(rows)
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_train_from_files_of_ones_own(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    commands = re.findall(r"^python.*?(?=^python|\Z)", only("Train", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
+    homes = [tmp_path / name for name in ("xnli", "pawsx", "ner", "pos")]
+    for home in homes:
+        shutil.copytree(tiny_encoder, home / "ENCODER")
+        deeper = BertConfig.from_pretrained(tiny_encoder, num_hidden_layers=6)
+        BertModel(deeper, add_pooling_layer=False).save_pretrained(home / "ENCODER")
+    xnli, pawsx, ner, pos = homes
+    for path in tiny_data.iterdir():
+        shutil.copyfile(path, xnli / path.name)
+    shutil.copyfile(tiny_data / "test-de.tsv", xnli / "test-bg.tsv")
+    for name, language in {"train": "en", "dev": "en", "test-en": "en", "test-de": "de"}.items():
+        write_paraphrases(pawsx / f"{name}.csv", language, 32)
+    for name, language in {"train-en": "en", "dev-en": "en", "test-en": "en", "test-de": "de"}.items():
+        write_tags(ner / f"{name}.tsv", language, 24, 1, ("O", "B-PER", "I-PER", "B-LOC"))
+    for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
+        write_conllu(pos / f"{name}.conllu", language, 24)
+    assert len(commands) == len(homes)
+    for command, home in zip(commands, homes, strict=True):
+        assert "aif-layer4" in shell(package_environment, command, home, hub)
+        results = json.loads((home / "runs" / home.name / "results.json").read_text(encoding="utf-8"))
+        assert [run["baseline"] for run in results["runs"]] == [False, True]
+
+
+def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
+    for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
+        write_conllu(tmp_path / f"{name}.conllu", language, 24)
+    printed = shell(package_environment, only("Which layer", "bash", "run_layer_sweep"), tmp_path, hub)
+    assert "Sweep: runs/sweep/layer_sweep.md" in printed
+    sweep = json.loads((tmp_path / "runs/sweep/layer_sweep.json").read_text(encoding="utf-8"))
+    assert list(sweep["layers"]) == ["0", "1", "2"]
 
 
 def test_train_a_part(
