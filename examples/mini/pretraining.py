@@ -129,7 +129,8 @@ class PretrainingLoss(nn.Module):
             contrast = translation_contrast(output.hidden_states[self.contrast_layer], inputs["attention_mask"])
             return masked + self.contrast_weight * contrast, {"contrastive_loss": contrast.detach()}
         first = output.last_hidden_state[:, 0]
-        match = matching_loss(first, self.model.cls.seq_relationship, matches)
+        head: Any = self.model.cls.seq_relationship
+        match = matching_loss(first, head, matches)
         return masked + self.match_weight * match, {"matching_loss": match.detach()}
 
     def _masked_loss(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

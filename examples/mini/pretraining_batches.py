@@ -245,8 +245,8 @@ def _draws(
             aparts.append(np.full(len(both), apart))
             weights.append(share * weight)
     parts = (firsts, seconds, languages, aparts, weights)
-    one, two, codes, apart, weight = (np.concatenate(part) for part in parts)
-    return one, two, codes, apart, weight
+    one, two, codes, stands_apart, weight = (np.concatenate(part) for part in parts)
+    return one, two, codes, stands_apart, weight
 
 
 def _shortened(one: np.ndarray, two: np.ndarray, apart: bool, max_length: int) -> tuple[np.ndarray, np.ndarray]:
