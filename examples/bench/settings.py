@@ -98,7 +98,7 @@ class Settings:
     only: list[str] | None = field(
         default=None, metadata={"help": "Some of fusion, training, evaluation, startup, prediction, options, scaling."}
     )
-    full: bool = field(default=False, metadata={"help": "Measure for long, not in under 15 minutes on 2 cores."})
+    full: bool = field(default=False, metadata={"help": "Measure for long, and more."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to see the benchmark itself work."})
     device: str = field(default_factory=best_device, metadata={"help": "cpu or cuda."})
     batch_size: int = field(default=32, metadata={"help": "Of training, both ways."})
