@@ -50,7 +50,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument("--dropout", type=float, default=0.0)
     train = parser.add_argument_group("train")
     train.add_argument("--packed", type=Path, help="default: packed.npz in work_dir")
-    train.add_argument("--start_from", type=Path, help="checkpoint whose weights a new run starts with")
+    train.add_argument("--start_from", type=Path, help="checkpoint or encoder whose weights a new run has")
     train.add_argument("--random_embeddings", action="store_true", help="do not use the result of init")
     train.add_argument("--batch_tokens", type=int, default=4096, help="of a step and process, padding included")
     train.add_argument("--max_length", type=int, default=128)
@@ -66,6 +66,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--weight_decay", type=float, default=0.01)
     train.add_argument("--tlm_share", type=float, default=0.4, help="share of draws: a sentence pair in a row")
     train.add_argument("--contrast_share", type=float, default=0.2, help="share of draws: a sentence pair in two rows")
+    train.add_argument("--line_aligned_share", type=float, help="of both from --line_aligned; default: by its size")
     train.add_argument("--contrast_layer", type=int, default=4, help="where these two are to be alike")
     train.add_argument("--contrast_weight", type=float, default=0.5, help="of that loss beside the masked words'")
     train.add_argument("--match_weight", type=float, default=1.0, help="of telling pairs of one meaning from others")
@@ -177,6 +178,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         alpha=arguments.alpha,
         tlm_share=arguments.tlm_share,
         contrast_share=arguments.contrast_share,
+        line_aligned_share=arguments.line_aligned_share,
         mlm_probability=arguments.mlm_probability,
         tlm_probability=arguments.tlm_probability,
         reset_positions=arguments.reset_positions,

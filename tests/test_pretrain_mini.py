@@ -24,7 +24,7 @@ from pretraining import PretrainingLoss, RunSettings, Training, TrainingSettings
 from pretraining_batches import Batches, BatchSettings  # noqa: E402
 from pretraining_data import Packed, pairs  # noqa: E402
 from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast  # noqa: E402
-from pretraining_text import LANGUAGES, read_text  # noqa: E402
+from pretraining_text import LANGUAGES, LINE_ALIGNED, read_text  # noqa: E402
 from translation import translation_links  # noqa: E402
 
 from modeling_dlfa.errors import InputError  # noqa: E402
@@ -317,6 +317,26 @@ class TestBatches:
                 assert part or None in languages or len(languages) == 2
         assert abs(count[0] / sum(count.values()) - 0.4) < 0.06
         assert abs(same / count[1] - 0.3) < 0.06 and cut < 0.1 * count[1]
+
+    @pytest.mark.parametrize("share", [0.1, 0.9])
+    def test_line_aligned_text_has_its_share_of_the_pairs(self, packed: Packed, share: float) -> None:
+        own = list(packed.record["groups"]).index("aligned15.tsv")
+        groups = {
+            LINE_ALIGNED if place == own else name: size
+            for place, (name, size) in enumerate(packed.record["groups"].items())
+        }
+        named = replace(packed, record=packed.record | {"groups": groups})
+        settings = batch_settings(tlm_share=1.0, contrast_share=0.0, line_aligned_share=share)
+        batches = Batches(named, settings)
+        inside = packed.members[np.repeat(packed.group_files, packed.group_lengths) == own]
+        starts = set(packed.starts[inside].tolist())
+        weights = np.diff(batches.cumulative)
+        drawn = np.array([int(start) in starts for start in batches.first[:, 0]])
+        assert weights[drawn].sum() == pytest.approx(share) and weights.sum() == pytest.approx(1.0)
+
+    def test_a_share_of_text_that_is_not_there_is_refused(self, packed: Packed) -> None:
+        with pytest.raises(InputError, match="--line_aligned_share"):
+            Batches(packed, batch_settings(line_aligned_share=0.5))
 
     def test_what_is_spoilt_is_a_stretch_of_a_quarter_or_more(self, packed: Packed) -> None:
         options = dict(tlm_share=1.0, contrast_share=0.0, mlm_probability=0.0, tlm_probability=0.0)
@@ -668,6 +688,33 @@ class TestCommand:
         one, two = (last_checkpoint(tmp_path / name / "training") for name in ("one", "two"))
         expected, found = load_parts(one, "model"), load_parts(two, "model")
         assert all(torch.equal(found[name], tensor.half().float()) for name, tensor in expected.items())
+
+    def test_an_exported_encoder_starts_another_run(self, work: Path, tmp_path: Path) -> None:
+        command = ["train", "--packed", str(work / "packed.npz"), *TINY, "--precision", "no"]
+        export = ["export", "--tokenizer_dir", str(work / "tokenizer"), "--output_dir"]
+        start: list[str] = []
+        for number, rate in enumerate(("1e-3", "2e-3", "0")):
+            run, encoder = str(tmp_path / f"run{number}"), str(tmp_path / f"encoder{number}")
+            main([*command, *start, "--max_steps", "1", "--learning_rate", rate, "--work_dir", run])
+            main([*export, encoder, "--work_dir", run])
+            start = ["--start_from", encoder]
+        one, two = (load_file(str(tmp_path / f"encoder{number}" / "model.safetensors")) for number in (1, 2))
+        assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+        last = load_parts(last_checkpoint(tmp_path / "run2" / "training"), "model")
+        assert torch.equal(last["cls.predictions.decoder.weight"], last["bert.embeddings.word_embeddings.weight"])
+        stages = json.loads((tmp_path / "encoder2" / "pretraining.json").read_text(encoding="utf-8"))["stages"]
+        assert [stage["training"]["learning_rate"] for stage in stages] == [1e-3, 2e-3, 0.0]
+        assert all(stage["curve"] and stage["tokens"] > 0 for stage in stages)
+
+    def test_what_is_nothing_to_start_from_is_refused(self, work: Path, tmp_path: Path, capsys) -> None:
+        command = ["train", "--packed", str(work / "packed.npz"), *TINY, "--precision", "no"]
+        command += ["--work_dir", str(tmp_path / "run")]
+        with pytest.raises(SystemExit):
+            main([*command, "--start_from", str(tmp_path)])
+        assert "no checkpoint and no exported encoder" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main([*command, "--start_from", str(EXAMPLES / "mini" / "encoder")])
+        assert "another shape" in capsys.readouterr().err
 
     def test_a_finished_stage_is_skipped(self, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
         before = (work / "packed.npz").stat().st_mtime_ns

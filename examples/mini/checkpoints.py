@@ -17,6 +17,7 @@ from modeling_dlfa.errors import InputError
 
 PART_BYTES = 12_000_000
 LOSSES = ("loss", "contrastive_loss", "matching_loss")
+EXPORT_RECORD = "pretraining.json"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -122,6 +123,46 @@ def load_weights(checkpoint: Path, model: nn.Module) -> None:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
+
+
+def load_start(folder: Path, model: nn.Module) -> dict[str, Any]:
+    """Loads the weights that a new run starts with.
+
+    Args:
+        folder: A checkpoint, or an encoder that `exporting.export` wrote: what the latter lacks is new, the output
+            layer a copy of the word embeddings.
+        model: The model to load them into.
+
+    Returns:
+        The record of the run that they come from, with its `curve`; its `before` is the run before that.
+
+    Raises:
+        InputError: The folder is neither, or its parameters are not the model's.
+    """
+    if (folder / "state.json").is_file():
+        load_weights(folder, model)
+        return load_state(folder) | {"curve": load_curve(folder)}
+    if not (folder / EXPORT_RECORD).is_file():
+        raise InputError(
+            f"{folder} is neither a checkpoint nor an exported encoder. Give one of them as --start_from."
+        )
+    encoder: Any = model.bert
+    weights = load_file(str(folder / "model.safetensors"))
+    if {name: tensor.shape for name, tensor in weights.items()} != {
+        name: tensor.shape for name, tensor in encoder.named_parameters()
+    }:
+        raise InputError(f"{folder} holds an encoder of another shape. Give the sizes it was trained with.")
+    with torch.no_grad():
+        for name, parameter in encoder.named_parameters():
+            parameter.copy_(weights[name])
+        decoder: Any = model.cls
+        decoder.predictions.decoder.weight.copy_(encoder.embeddings.word_embeddings.weight)
+    record = None
+    for stage in json.loads((folder / EXPORT_RECORD).read_text(encoding="utf-8"))["stages"]:
+        record = stage | {"before": record}
+    if record is None:
+        raise InputError(f"{folder / EXPORT_RECORD} names no stage. Export the encoder anew.")
+    return record
 
 
 def load_moments(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:

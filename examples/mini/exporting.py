@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from checkpoints import load_curve, load_parts, load_state, load_weights, save_parts
+from checkpoints import EXPORT_RECORD, load_curve, load_parts, load_state, load_weights, save_parts
 from pretraining import language_model
 from pretraining_data import sha256
 from transformers import BertConfig
@@ -47,7 +47,7 @@ def export(checkpoint: Path, tokenizer: Path, output_dir: Path) -> int:
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, output_dir / name)
     record = json.dumps({"stages": _stages(state | {"curve": load_curve(checkpoint)})}, indent=1) + "\n"
-    (output_dir / "pretraining.json").write_text(record, encoding="utf-8")
+    (output_dir / EXPORT_RECORD).write_text(record, encoding="utf-8")
     return sum(parameter.numel() for parameter in encoder.parameters())
 
 

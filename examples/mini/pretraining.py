@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from checkpoints import LOSSES, last_checkpoint, load_curve, load_moments, load_state, load_weights, save_checkpoint
+from checkpoints import LOSSES, last_checkpoint, load_moments, load_start, load_state, load_weights, save_checkpoint
 from pretraining_batches import Batches, BatchSettings
 from pretraining_data import Packed
 from pretraining_losses import IGNORED, linear_cross_entropy, matching_loss, translation_contrast
@@ -188,7 +188,7 @@ class Training:
         run: How to go about it.
         folder: Where checkpoints and `loss.jsonl` go.
         embeddings: Word embeddings that a new run starts with, V x E; random ones if None.
-        start_from: Checkpoint whose weights a new run starts with, without its optimizer and step.
+        start_from: Checkpoint or exported encoder whose weights a new run starts with, without optimizer and step.
 
     Raises:
         InputError: `folder` holds a run with other settings.
@@ -230,8 +230,7 @@ class Training:
             _check_same(state, self.agreed)
             load_weights(resume, self.model)
         elif start_from is not None:
-            load_weights(start_from, self.model)
-            state["before"] = load_state(start_from) | {"curve": load_curve(start_from)}
+            state["before"] = load_start(start_from, self.model)
         elif embeddings is not None:
             _start_embeddings(self.model, embeddings)
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]

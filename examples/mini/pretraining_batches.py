@@ -8,7 +8,9 @@ import numpy as np
 from mini_tokenizer import shares
 from pretraining_data import Packed, pairs
 from pretraining_losses import IGNORED
-from pretraining_text import LANGUAGES
+from pretraining_text import LANGUAGES, LINE_ALIGNED
+
+from modeling_dlfa.errors import InputError
 
 LENGTHS = (16, 24, 32, 48, 64, 96, 128, 160, 256, 512)
 
@@ -23,6 +25,7 @@ class BatchSettings:
         alpha: Exponent of the share of a language, or a pair of languages.
         tlm_share: Share of draws that give a row of a sentence and its translation.
         contrast_share: Share of draws that give a sentence and its translation as two rows, for the contrastive loss.
+        line_aligned_share: Share of both that comes from `--line_aligned` text; by its size like the files if None.
         mlm_probability: Share of words masked in single sentences.
         tlm_probability: Share of words masked in sentence pairs.
         reset_positions: Share of pairs whose second sentence counts its positions from 0 again (as in XLM, Conneau and
@@ -40,6 +43,7 @@ class BatchSettings:
     alpha: float = 0.3
     tlm_share: float = 0.4
     contrast_share: float = 0.2
+    line_aligned_share: float | None = None
     mlm_probability: float = 0.2
     tlm_probability: float = 0.3
     reset_positions: float = 0.5
@@ -230,7 +234,7 @@ def _draws(
     single = 1.0 - sum(paired.values())
     weights.append(single * (shares(pieces.tolist(), settings.alpha) / np.maximum(counts, 1))[language])
     starts, lengths = packed.starts, packed.lengths.astype(np.int64)
-    of_file = shares(list(packed.record["groups"].values()), settings.alpha)
+    of_file = _file_shares(packed.record["groups"], settings)
     for file, both in pairs(packed) if paired else ():
         if not len(both):
             raise ValueError(f"No group of file {file} has sentences of two languages.")
@@ -247,6 +251,19 @@ def _draws(
     parts = (firsts, seconds, languages, aparts, weights)
     one, two, codes, stands_apart, weight = (np.concatenate(part) for part in parts)
     return one, two, codes, stands_apart, weight
+
+
+def _file_shares(groups: dict[str, int], settings: BatchSettings) -> np.ndarray:
+    """Share of each file of groups among the draws of pairs; they sum to 1."""
+    result = shares(list(groups.values()), settings.alpha)
+    if settings.line_aligned_share is None or not groups:
+        return result
+    own = np.array([name == LINE_ALIGNED for name in groups])
+    if own.all() or not own.any():
+        raise InputError("--line_aligned_share divides --line_aligned text from other aligned text: pack both.")
+    result[own] = settings.line_aligned_share
+    result[~own] *= (1 - settings.line_aligned_share) / result[~own].sum()
+    return result
 
 
 def _shortened(one: np.ndarray, two: np.ndarray, apart: bool, max_length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 from modeling_dlfa.errors import InputError
 
 LANGUAGES = ("en", "ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+LINE_ALIGNED = "line_aligned"  # The groups that `read_text` finds there.
 PAIRS_HEADER = ["lang", "en", "text", "source"]
 
 
@@ -95,7 +96,7 @@ def read_text(text_dir: Path, line_aligned: str | None = None) -> Text:
             )
         known = [language for language, column in enumerate(columns) if column]
         for row in zip(*(columns[language] for language in known), strict=True):
-            text.add_group("line_aligned", list(zip(row, known, strict=True)))
+            text.add_group(LINE_ALIGNED, list(zip(row, known, strict=True)))
     return text
 
 

@@ -1,0 +1,121 @@
+"""Brings measured results into a card of `model_cards/`: what stands between two marks is written anew, never by hand.
+
+`python examples/results_card.py runs/xnli model_cards/dlfa-mini-xnli.md --hardware "Two cores of ..."` takes output
+directories of the runner in any number. What one makes of the numbers is written around the marks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.metrics import get_metric
+from modeling_dlfa.output import OutputDirectory
+from modeling_dlfa.publication_checks import read_json
+from modeling_dlfa.reporting import figure_file, markdown_table
+
+BEGIN, END = "<!-- results: written by examples/results_card.py -->", "<!-- end of results -->"
+
+
+def results_section(results: Mapping[str, Any], picture: str, heading: str) -> str:
+    """One command's table, what its systems scored on English validation data, figure, command and versions.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+        picture: Where the figure lies, seen from the card.
+        heading: Of the section.
+    """
+    title = get_metric(results["metric"]).title
+    systems = results["summary"]["systems"]
+    rows = ["| | validation | average, targets | training, seconds a run |", "| --- | ---: | ---: | ---: |"]
+    for name, system in systems.items():
+        seconds = [run["train"]["seconds"] for run in results["runs"] if run["system"] == name and run.get("train")]
+        time = f"{sum(seconds) / len(seconds):,.0f}" if seconds else ""
+        rows.append(f"| {name} | {_percent(system['validation'])} | {_percent(system['macro_target'])} | {time} |")
+    fused = {name: system for name, system in systems.items() if not system["baseline"]}
+    chosen = _best(fused, "validation")
+    oracle = _best(fused, "macro_target")
+    selection = [
+        f"Selected among the fused systems on {results['source_language']} validation data: **{chosen}**."
+        if chosen
+        else "",
+        f"The oracle, which knows the targets' labels: {oracle}." if oracle else "",
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if version)
+    recipe = ", ".join(f"{name} {value}" for name, value in results["recipe"].items() if value is not None)
+    parts = [
+        f"### {heading}",
+        markdown_table(results).rstrip(),
+        "\n".join(rows),
+        " ".join(sentence for sentence in selection if sentence),
+        f"![{title.capitalize()} by language]({picture})",
+        f"Recipe: {recipe}.",
+        f"Versions: {versions}. Finished {results['created'][:10]}.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _percent(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return ""
+    return f"{100 * value['mean']:.1f}" + ("" if value["std"] is None else f" ± {100 * value['std']:.1f}")
+
+
+def _best(systems: Mapping[str, Mapping[str, Any]], key: str) -> str | None:
+    known = {name: system[key]["mean"] for name, system in systems.items() if system[key] is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
+    """Replaces what stands between the marks of a card, and copies the figures beside it.
+
+    Args:
+        card: An existing file with the two marks.
+        sources: Output directories of finished commands.
+        hardware: A sentence on the machine, which the results cannot know.
+
+    Raises:
+        InputError: The card or its marks are missing, or a source has no test scores.
+    """
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise InputError(f"{card} must hold the lines {BEGIN} and {END}. Write them where the results shall stand.")
+    found = [(source, read_json(OutputDirectory(source).results)) for source in sources]
+    for source, results in found:
+        if "summary" not in results:
+            raise InputError(f"{source} has no test scores. Run its command to the end, with --do_predict.")
+    sections = []
+    for source, results in found:
+        picture = f"figures/{card.stem}{'-' + source.name if len(found) > 1 else ''}.png"
+        target = card.parent / picture
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source / figure_file(results), target)
+        encoder = Path(results["model_name_or_path"]).name
+        sections.append(results_section(results, picture, f"{results['title']}, `{encoder}` ({source.name})"))
+    body = "\n\n".join([BEGIN, hardware, *sections, END])
+    card.write_text(before + body + after, encoding="utf-8", newline="\n")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Updates the card, or ends with one message and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="RUN", help="Output directory of a command.")
+    parser.add_argument("card", type=Path, help="The card, which holds both marks.")
+    parser.add_argument("--hardware", required=True, help="A sentence on the machine.")
+    given = parser.parse_args(argv)
+    try:
+        update_card(given.card, given.sources, given.hardware)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main()
