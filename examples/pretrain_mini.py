@@ -69,6 +69,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     train.add_argument("--line_aligned_share", type=float, help="of both from --line_aligned; default: by its size")
     train.add_argument("--contrast_layer", type=int, default=4, help="where these two are to be alike")
     train.add_argument("--contrast_weight", type=float, default=0.5, help="of that loss beside the masked words'")
+    train.add_argument("--word_weight", type=float, default=0.5, help="of telling a piece's translation from others")
     train.add_argument("--match_weight", type=float, default=1.0, help="of telling pairs of one meaning from others")
     train.add_argument("--mismatch_share", type=float, default=0.4, help="share of a row's pairs that are spoilt")
     train.add_argument("--same_share", type=float, default=0.3, help="share of a row's pairs in one language")
@@ -198,6 +199,7 @@ def run_train(arguments: argparse.Namespace) -> None:
         embedding_rate=default_rate if arguments.embedding_rate is None else arguments.embedding_rate,
         contrast_layer=arguments.contrast_layer,
         contrast_weight=arguments.contrast_weight,
+        word_weight=arguments.word_weight,
         match_weight=arguments.match_weight,
         weight_decay=arguments.weight_decay,
     )

@@ -23,7 +23,7 @@ from pretrain_mini import main  # noqa: E402
 from pretraining import PretrainingLoss, RunSettings, Training, TrainingSettings  # noqa: E402
 from pretraining_batches import Batches, BatchSettings  # noqa: E402
 from pretraining_data import Packed, pairs  # noqa: E402
-from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast  # noqa: E402
+from pretraining_losses import IGNORED, linear_cross_entropy, translation_contrast, word_contrast  # noqa: E402
 from pretraining_text import LANGUAGES, LINE_ALIGNED, read_text  # noqa: E402
 from translation import translation_links  # noqa: E402
 
@@ -76,6 +76,11 @@ def batch_settings(**changes: int | float | bool) -> BatchSettings:
 
 def training_settings(**changes: int | float) -> TrainingSettings:
     return TrainingSettings(**{"contrast_layer": 1} | changes)
+
+
+def pretraining_loss(packed: Packed, **weights: float) -> PretrainingLoss:
+    weights = {"contrast_weight": 0.0, "word_weight": 0.0} | weights
+    return PretrainingLoss(config(packed), 1, first_word=5, attention="eager", **weights).eval()
 
 
 def rows(batch: dict[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -554,7 +559,7 @@ class TestTrain:
     @pytest.mark.parametrize(("precision", "tolerance"), [(False, 1e-5), (True, 0.02)])
     def test_loss_is_that_of_transformers(self, packed: Packed, precision: bool, tolerance: float) -> None:
         torch.manual_seed(0)
-        network = PretrainingLoss(config(packed), 1, contrast_weight=0.0, match_weight=1.0, attention="eager").eval()
+        network = pretraining_loss(packed, match_weight=1.0)
         batch = {name: torch.from_numpy(value) for name, value in Batches(packed, batch_settings())[0].items()}
         positions, labels, apart, matches = (batch.pop(name) for name in ("positions", "labels", "apart", "matches"))
         full = torch.full(batch["input_ids"].shape, IGNORED)
@@ -566,7 +571,7 @@ class TestTrain:
 
     def test_matching_is_learnt_from_rows_that_are_asked(self, packed: Packed) -> None:
         torch.manual_seed(0)
-        network = PretrainingLoss(config(packed), 1, contrast_weight=0.0, match_weight=2.0, attention="eager").eval()
+        network = pretraining_loss(packed, match_weight=2.0)
         settings = batch_settings(tlm_share=0.5, mismatch_share=0.5)
         batch = {name: torch.from_numpy(value) for name, value in Batches(packed, settings)[0].items()}
         asked = batch["matches"] != IGNORED
@@ -607,6 +612,44 @@ class TestTrain:
         wrong = torch.cat([states[:3], states[[1, 2, 0]]])
         assert torch.allclose(translation_contrast(wrong, mask, temperature=0.5), torch.tensor(2.2395), atol=1e-3)
         assert torch.allclose(translation_contrast(states, mask), torch.log(torch.tensor(3.0)))
+
+    def test_the_word_contrast_is_what_a_loop_finds(self) -> None:
+        generator = torch.Generator().manual_seed(3)
+        states = torch.randn((6, 5, 8), generator=generator)
+        ids = torch.randint(5, 9, (6, 5), generator=generator)  # Few ids: most batches hold one twice.
+        ids[:, 0], ids[::2, 4] = 2, 0
+        unit = torch.nn.functional.normalize(states, dim=-1)
+        aligned = []
+        for row in range(3):
+            alike = {
+                (i, j): float(unit[row, i] @ unit[row + 3, j])
+                for i in range(5)
+                for j in range(5)
+                if ids[row, i] >= 5 and ids[row + 3, j] >= 5
+            }
+            for (i, j), value in alike.items():
+                if (
+                    value
+                    == max(v for (a, _), v in alike.items() if a == i)
+                    == max(v for (_, b), v in alike.items() if b == j)
+                ):
+                    aligned.append((unit[row, i], int(ids[row, i]), unit[row + 3, j], int(ids[row + 3, j])))
+        losses = []
+        for one, one_id, two, two_id in aligned:
+            wrong = [float(other @ one / 0.1) for *_, other, other_id in aligned if other_id != two_id]
+            back = [float(other @ two / 0.1) for other, other_id, *_ in aligned if other_id != one_id]
+            right = float(one @ two / 0.1)
+            losses += [float(torch.tensor([right, *values]).logsumexp(0)) - right for values in (wrong, back)]
+        assert len(aligned) > 5
+        assert word_contrast(states, ids, 5).item() == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+    def test_the_word_contrast_leaves_special_tokens_out(self) -> None:
+        states = torch.randn((4, 5, 8), generator=torch.Generator().manual_seed(0)).requires_grad_()
+        ids = torch.tensor([[2, 7, 8, 3, 0], [2, 9, 4, 10, 3], [2, 11, 12, 3, 0], [2, 13, 4, 14, 3]])
+        (grad,) = torch.autograd.grad(word_contrast(states, ids, 5), states)
+        assert not grad[ids < 5].any() and grad[ids >= 5].any()
+        nothing = word_contrast(states, torch.full_like(ids, 3), 5)
+        assert nothing == 0 and not torch.autograd.grad(nothing, states)[0].any()
 
     def test_translations_come_to_be_alike(self, packed: Packed, tmp_path: Path) -> None:
         lengths = packed.group_lengths[:40]

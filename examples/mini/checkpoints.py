@@ -16,7 +16,7 @@ from torch import nn
 from modeling_dlfa.errors import InputError
 
 PART_BYTES = 12_000_000
-LOSSES = ("loss", "contrastive_loss", "matching_loss")
+LOSSES = ("loss", "contrastive_loss", "word_loss", "matching_loss")
 EXPORT_RECORD = "pretraining.json"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 

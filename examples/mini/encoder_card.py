@@ -71,8 +71,13 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         "pieces": round(sum(packed["pieces"].values()) / 1e6),
         "contrast_layer": training["contrast_layer"],
         "contrast_weight": training["contrast_weight"],
+        "word_weight": training.get("word_weight"),
+        "broken": any(stage["step"] < stage["training"]["max_steps"] for stage in stages),
         "stages": stages,
-        "curve": [curve[index] for index in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))],
+        "curve": [
+            {"word_loss": None} | curve[index]
+            for index in np.unique(np.linspace(0, len(curve) - 1, POINTS).astype(int))
+        ],
         "figure": figure,
         "hardware": hardware,
         "results": [{"title": table["title"], "table": markdown_table(table).rstrip()} for table in tables],

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from checkpoints import LOSSES, last_checkpoint, load_moments, load_start, load_state, load_weights, save_checkpoint
 from pretraining_batches import Batches, BatchSettings
 from pretraining_data import Packed
-from pretraining_losses import IGNORED, linear_cross_entropy, matching_loss, translation_contrast
+from pretraining_losses import IGNORED, linear_cross_entropy, matching_loss, translation_contrast, word_contrast
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -38,6 +38,7 @@ class TrainingSettings:
         embedding_rate: Share of it that word embeddings learn at: what starts aligned shall stay so.
         contrast_layer: Layer (as in `hidden_states`) where a sentence is compared with its translation.
         contrast_weight: Weight of that loss beside the masked pieces'.
+        word_weight: The same of telling a piece's translation from other pieces, in that layer.
         match_weight: The same of telling whether two sentences of a row mean the same.
         weight_decay: Of matrices; vectors (biases, norms) have none.
         adam_beta2: Adam's second decay rate.
@@ -51,6 +52,7 @@ class TrainingSettings:
     embedding_rate: float = 1.0
     contrast_layer: int = 4
     contrast_weight: float = 0.5
+    word_weight: float = 0.5
     match_weight: float = 1.0
     weight_decay: float = 0.01
     adam_beta2: float = 0.98
@@ -81,7 +83,9 @@ class PretrainingLoss(nn.Module):
         config: Configuration of the encoder.
         contrast_layer: Layer (as in `hidden_states`) whose mean over a sentence is compared with its translation's.
         contrast_weight: Weight of that loss beside the masked pieces'.
+        word_weight: Weight of telling a piece's translation from other pieces, in that layer.
         match_weight: Weight of telling whether the two sentences of a row mean the same.
+        first_word: Lower ids are special tokens.
         attention: Implementation of attention. On a CPU `eager` trains short rows faster than `sdpa`.
         compiled: Compile the encoder with torch.compile, a graph for each length class.
     """
@@ -91,14 +95,17 @@ class PretrainingLoss(nn.Module):
         config: BertConfig,
         contrast_layer: int,
         contrast_weight: float,
+        word_weight: float,
         match_weight: float,
+        first_word: int,
         attention: str,
         compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model = language_model(config, attention)
         self.contrast_layer, self.contrast_weight = contrast_layer, contrast_weight
-        self.match_weight = match_weight
+        self.word_weight, self.match_weight = word_weight, match_weight
+        self.first_word = first_word
         # Kept out of the module's own attributes, which would list its parameters twice.
         self._encode = [torch.compile(self.model.bert, dynamic=False) if compiled else self.model.bert]
 
@@ -126,8 +133,13 @@ class PretrainingLoss(nn.Module):
         output = self._encode[0](**inputs, output_hidden_states=both)
         masked = self._masked_loss(output.last_hidden_state.flatten(0, 1)[positions], labels)
         if both:
-            contrast = translation_contrast(output.hidden_states[self.contrast_layer], inputs["attention_mask"])
-            return masked + self.contrast_weight * contrast, {"contrastive_loss": contrast.detach()}
+            states = output.hidden_states[self.contrast_layer]
+            contrast = translation_contrast(states, inputs["attention_mask"])
+            loss, parts = masked + self.contrast_weight * contrast, {"contrastive_loss": contrast.detach()}
+            if self.word_weight:
+                words = word_contrast(states, inputs["input_ids"], self.first_word)
+                loss, parts = loss + self.word_weight * words, parts | {"word_loss": words.detach()}
+            return loss, parts
         first = output.last_hidden_state[:, 0]
         head: Any = self.model.cls.seq_relationship
         match = matching_loss(first, head, matches)
@@ -215,7 +227,9 @@ class Training:
             config,
             settings.contrast_layer,
             settings.contrast_weight,
+            settings.word_weight,
             settings.match_weight,
+            len(packed.record["special"]),
             attention,
             compiled=run.compiled,
         )

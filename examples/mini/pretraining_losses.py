@@ -82,6 +82,47 @@ def translation_contrast(
     return (nn.functional.cross_entropy(scores, right) + nn.functional.cross_entropy(scores.t(), right)) / 2
 
 
+def word_contrast(
+    hidden: torch.Tensor, input_ids: torch.Tensor, first_word: int, temperature: float = 0.1
+) -> torch.Tensor:
+    """Tells a piece's translation from the other pieces of the batch, as XLM-Align (Chi et al. 2021) learns alignment.
+
+    Which pieces translate each other the states themselves say, without a gradient: those that are each other's
+    nearest (mutual argmax of the cosine) in a sentence and its translation. Pieces of the batch with the same id as
+    the right one are no wrong answers.
+
+    Args:
+        hidden: States of one layer for 2P sentences, 2P x T x E; row P + i translates row i.
+        input_ids: 2P x T.
+        first_word: Lower ids are special tokens, padding and masked pieces among them: they take no part.
+        temperature: Divides the cosine of two pieces.
+
+    Returns:
+        The loss, a scalar: the mean over both directions and all aligned pieces; 0 where there is none.
+    """
+    states = nn.functional.normalize(hidden.float(), dim=-1)
+    (first, second), (first_ids, second_ids) = states.chunk(2), input_ids.chunk(2)
+    known, other = first_ids >= first_word, second_ids >= first_word
+    with torch.no_grad():
+        alike = first @ second.transpose(1, 2)
+        alike = alike.masked_fill(~(known[:, :, None] & other[:, None, :]), -2.0)
+        best, back = alike.argmax(dim=2), alike.argmax(dim=1)
+        places = torch.arange(first_ids.shape[1], device=hidden.device)
+        mutual = known & (back.gather(1, best) == places) & (alike.amax(dim=2) > -2.0)
+        row, place = mutual.nonzero(as_tuple=True)
+        partner = best[row, place]
+    if not len(row):
+        return hidden.sum() * 0.0
+    one, two = first[row, place], second[row, partner]
+    one_ids, two_ids = first_ids[row, place], second_ids[row, partner]
+    scores = one @ two.t() / temperature
+    right = torch.arange(len(row), device=hidden.device)
+    same = torch.eye(len(row), dtype=torch.bool, device=hidden.device)
+    forth = scores.masked_fill((two_ids[:, None] == two_ids[None, :]) & ~same, float("-inf"))
+    back_scores = scores.t().masked_fill((one_ids[:, None] == one_ids[None, :]) & ~same, float("-inf"))
+    return (nn.functional.cross_entropy(forth, right) + nn.functional.cross_entropy(back_scores, right)) / 2
+
+
 def matching_loss(first: torch.Tensor, head: nn.Linear, matches: torch.Tensor) -> torch.Tensor:
     """Tells from `[CLS]` whether the two sentences of a row mean the same (Huang et al. 2019, "Unicoder").
 
