@@ -1,8 +1,9 @@
 """Which layer to fuse: trains every lower layer and the baseline, and compares them in every language.
 
 `python examples/run_layer_sweep.py --task pos ARGUMENTS` takes the arguments of `run_pos.py`; --fusion_layers are the
-candidates, each alone, all lower layers if left out. `python examples/run_layer_sweep.py --results_dir DIR` analyses a
-sweep that is trained already, such as one merged of shards.
+candidates, each alone, all lower layers if left out. With --one_pass all candidates of a seed, and the baseline, are
+trained at once on one backbone. `python examples/run_layer_sweep.py --results_dir DIR` analyses a sweep that is there,
+such as one merged of shards; with `--compare_with ONE_PASS` it says how far a one-pass sweep agrees with it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.processes import end_processes
 from modeling_dlfa.studies.layer_sweep import analyse_sweep, run_sweep
 from modeling_dlfa.studies.layer_sweep_report import findings
+from modeling_dlfa.studies.one_pass_agreement import AGREEMENT, compare_sweeps
+from modeling_dlfa.studies.one_pass_report import agreement_findings
 from modeling_dlfa.tasks import get_task
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
@@ -30,10 +33,19 @@ def main(argv: list[str] | None = None) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", choices=TASKS, help="Train, with the arguments of the runner, such as run_pos.py's.")
     what.add_argument("--results_dir", help="Analyse the sweep in this output directory.")
+    parser.add_argument("--one_pass", action="store_true", help="With --task: all layers of a seed in one training.")
+    parser.add_argument("--compare_with", metavar="ONE_PASS", help="With --results_dir: a one-pass sweep's directory.")
     given, arguments = parser.parse_known_args(argv)
     if given.results_dir is not None and arguments:
         parser.error(f"--results_dir trains nothing and takes no further arguments, but got {' '.join(arguments)}")
+    if given.one_pass and given.task is None:
+        parser.error("--one_pass is a way to train: give --task")
+    if given.compare_with is not None and given.results_dir is None:
+        parser.error("--compare_with compares two finished sweeps: give the full one as --results_dir")
     try:
+        if given.compare_with is not None:
+            _compare(given.results_dir, given.compare_with)
+            return
         if given.results_dir is not None:
             folder = given.results_dir
             sweep: dict[str, Any] | None = analyse_sweep(folder)
@@ -41,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
             task = get_task(TASKS[given.task])
             parsed = parse_arguments(task, arguments)
             folder = str(parsed.training.output_dir)
-            sweep = run_sweep(task, parsed)
+            sweep = run_sweep(task, parsed, one_pass=given.one_pass)
     except InputError as error:
         if int(os.environ.get("LOCAL_RANK", "0")) == 0:
             print(f"error: {error}", file=sys.stderr)
@@ -53,6 +65,11 @@ def main(argv: list[str] | None = None) -> None:
         print(f"Sweep: {folder}/layer_sweep.md")
     elif int(os.environ.get("RANK", "0")) == 0:
         print("One shard is trained. Merge all by examples/merge_runs.py and analyse them by --results_dir.")
+
+
+def _compare(full: str, one_pass: str) -> None:
+    print("\n".join(agreement_findings(compare_sweeps(full, one_pass))))
+    print(f"Agreement: {one_pass}/{AGREEMENT}.md")
 
 
 if __name__ == "__main__":

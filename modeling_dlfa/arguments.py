@@ -210,6 +210,8 @@ class Arguments:
     training: CrossLingualTrainingArguments
     layers_apart: bool = False
     """Whether each of the fusion layers is a system of its own, all lower layers if none is given."""
+    one_pass: bool = False
+    """Whether the systems of a seed are trained at once on one backbone."""
 
     @property
     def seeds(self) -> list[int]:

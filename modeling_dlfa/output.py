@@ -21,6 +21,8 @@ OWN_ENTRIES = (
     "layer_sweep.json",
     "layer_sweep.md",
     "models",
+    "one_pass_agreement.json",
+    "one_pass_agreement.md",
     "predictions",
     "results.json",
     "results.md",

@@ -70,6 +70,7 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         "max_length": max_length,
         "group_by_length": training.groups_by_length,
         **arguments.model.peft_record(),
+        **({"one_pass": True} if arguments.one_pass else {}),
     }
 
 
@@ -177,7 +178,8 @@ def collect_results(
         "seeds": arguments.seeds,
         "data": data.sources(),
         "recipe": recipe(arguments, max_length),
-        "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}",
+        "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}"
+        + (", mean over the systems, which were trained in one pass" if arguments.one_pass else ""),
         "runs": records,
     }
     if arguments.run.num_shards > 1:

@@ -155,7 +155,8 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
     has_head = model_class in (saved.architectures or [])
     if not has_head and not arguments.training.do_train:
         raise InputError(f"{path} holds {saved.architectures}, no {model_class}: it has no head for {task.title}.")
-    labels = list((saved.id2label or {}).values())
+    # Not in the order of the file, which sorts "10" before "2".
+    labels = [label for _, label in sorted((saved.id2label or {}).items())]
     if has_head and labels != list(task.labels):
         raise InputError(f"{path} was trained with the labels {labels}; {task.title} has {list(task.labels)}.")
     saved.id2label = dict(enumerate(task.labels))

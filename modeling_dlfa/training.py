@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
-from transformers import PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import IntervalStrategy
+from transformers import PreTrainedTokenizerBase
 
-from .adapters import adapt, check_adaptable, parameter_counts
-from .arguments import FUSION_OPTIONS, Arguments, parse_arguments
+from .adapters import check_adaptable
+from .arguments import Arguments, parse_arguments
 from .data import languages_without_file, resolve_languages
 from .errors import InputError
-from .evaluation import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
-from .metrics import is_collapsed
+from .execution import Command, execute
 from .output import OutputDirectory, write_json
-from .predictions import write_predictions
 from .processes import check_launch, check_shared, end_processes
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
-from .results import collect_results, score_run, start_record
-from .systems import Run, fetch_weights, load_model, load_tokenizer, own_share, plan_runs
-from .task_data import TaskData, load_task_data
+from .results import collect_results, start_record
+from .systems import Run, fetch_weights, load_tokenizer, own_share, plan_runs
+from .task_data import load_task_data
 from .tasks import Task, get_task
-from .trainer import CrossLingualTrainer
+
+Together = Callable[[Command, Sequence[Run]], None]
 
 
 def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
@@ -56,12 +51,13 @@ def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
         end_processes()
 
 
-def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
+def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> dict[str, Any]:
     """Trains and tests all runs of a command and writes its results.
 
     Args:
         task: What to learn.
         arguments: What to fuse, on which data, how to train, where to write.
+        together: Executes all runs of a seed at once and finishes each of them; one after another if None.
 
     Returns:
         What `results.json` holds.
@@ -101,12 +97,7 @@ def run_task(task: Task, arguments: Arguments) -> dict[str, Any]:
         output.start(started_with, overwrite=arguments.run.overwrite)
     state.wait_for_everyone()
     check_shared(output.arguments)
-    for index, run in enumerate(runs, start=1):
-        if output.finished(run.name) is None:
-            if state.is_main_process:
-                print(f"[{index}/{len(runs)}] {run.name}", flush=True)
-            _execute(task, arguments, run, data, tokenizer, output)
-        state.wait_for_everyone()
+    _execute_all(Command(task, arguments, data, tokenizer, output), runs, together)
     results: dict[str, Any] = {}
     if state.is_main_process:
         results = collect_results(task, arguments, planned, data, output, max_length, time.time() - started)
@@ -129,6 +120,28 @@ def _report(
         print(f"Published: {publish(output.path, repository, license=arguments.run.license)}", flush=True)
 
 
+def _execute_all(command: Command, runs: Sequence[Run], together: Together | None) -> None:
+    """Executes what is not finished yet: each run alone, or the runs of a seed together."""
+    state = PartialState()
+    jobs = [[run] for run in runs] if together is None else _by_seed(runs)
+    for index, job in enumerate(jobs, start=1):
+        if any(command.output.finished(run.name) is None for run in job):
+            if state.is_main_process:
+                print(f"[{index}/{len(jobs)}] {' '.join(run.name for run in job)}", flush=True)
+            if together is None:
+                execute(command, job[0])
+            else:
+                together(command, job)
+        state.wait_for_everyone()
+
+
+def _by_seed(runs: Sequence[Run]) -> list[list[Run]]:
+    jobs: dict[int, list[Run]] = {}
+    for run in runs:
+        jobs.setdefault(run.seed, []).append(run)
+    return list(jobs.values())
+
+
 def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     """Returns the languages to test and, on the main process, tells which of "all" have no file."""
     wished = arguments.data.languages
@@ -145,121 +158,3 @@ def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizer
     if wished is not None and wished > longest:
         raise InputError(f"--max_length {wished} is more than the {longest} positions of this model. Lower it.")
     return wished if wished is not None else min(task.max_length, longest)
-
-
-def _execute(
-    task: Task,
-    arguments: Arguments,
-    run: Run,
-    data: TaskData,
-    tokenizer: PreTrainedTokenizerBase,
-    output: OutputDirectory,
-) -> None:
-    """Trains one run, tests it, and writes its model, its predictions and, last, its record."""
-    training = copy.copy(arguments.training)
-    training.output_dir = str(output.checkpoints(run.name))
-    training.seed, training.run_name = run.seed, run.name
-    training.push_to_hub = False  # One model of the command is published, in the end.
-    if "validation" not in data.encoded:
-        training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
-    model: Any = adapt(load_model(task, arguments, run), arguments.model)
-    trained, parameters = parameter_counts(model)
-    if trained < parameters and PartialState().is_main_process:
-        share = 100 * trained / parameters
-        print(f"{run.name}: {trained:,} of {parameters:,} parameters are trained ({share:.2f} %).", flush=True)
-    trainer = CrossLingualTrainer(
-        model=model,
-        args=training,
-        train_dataset=data.encoded.get("train"),
-        eval_dataset=data.encoded.get("validation"),
-        data_collator=data_collator(task, tokenizer, pad_to_multiple_of=8 if training.fp16 else None),
-        processing_class=tokenizer,
-        compute_metrics=compute_metrics(task, data.validation, data.encoded.get("validation")),
-        preprocess_logits_for_metrics=keep_class_ids if task.kind == "token" else None,
-    )
-    record: dict[str, Any] = {
-        "name": run.name,
-        "system": run.system,
-        "baseline": run.baseline,
-        "fusion": run.config.fusion,
-        "fusion_layers": run.config.fusion_layers,
-        "gate": run.config.gate if run.config.fusion == "aif" else None,
-        "config": {name: getattr(run.config, name) for name in FUSION_OPTIONS},
-        "seed": run.seed,
-        "parameters": parameters,
-        "trainable_parameters": trained,
-        "collapsed": False,
-    }
-    if training.do_train:
-        record["train"] = _train(trainer, output, run, arguments)
-        if arguments.model.peft == "lora":
-            _merge(trainer, output.adapter(run.name) if arguments.run.save_models else None)
-        if arguments.run.save_models:
-            record["model"] = str(output.model(run.name).relative_to(output.path))
-            trainer.save_model(str(output.model(run.name)))
-    if "validation" in data.encoded:
-        record |= _validate(task, trainer, data)
-    if "test" in data.encoded:
-        record["prediction"] = {"seconds": _predict(task, trainer, run, data, output)}
-    if trainer.is_world_process_zero():
-        record["test"] = score_run(task, output, run, data)
-        write_json(output.record(run.name), record)
-        if not arguments.run.keep_checkpoints:
-            output.remove_checkpoints(run.name)
-
-
-def _merge(trainer: Trainer, folder: Path | None) -> None:
-    """Saves the adapter and goes on with the merged model: what is tested is what is saved and published."""
-    model: Any = trainer.accelerator.unwrap_model(trainer.model)
-    if trainer.is_world_process_zero() and folder is not None:
-        model.save_pretrained(str(folder))
-    trainer.model = trainer.model_wrapped = model.merge_and_unload()
-
-
-def _train(trainer: Trainer, output: OutputDirectory, run: Run, arguments: Arguments) -> dict[str, Any]:
-    checkpoint = arguments.training.resume_from_checkpoint
-    if checkpoint == "last":
-        found = output.last_checkpoint(run.name)
-        checkpoint = str(found) if found is not None else None
-    outcome = trainer.train(resume_from_checkpoint=checkpoint)
-    return {
-        "loss": outcome.training_loss,
-        "steps": outcome.global_step,
-        "seconds": outcome.metrics["train_runtime"],
-        "resumed": checkpoint is not None,
-    }
-
-
-def _validate(task: Task, trainer: Trainer, data: TaskData) -> dict[str, Any]:
-    """Scores the selected checkpoint on the source language and tells how it was selected."""
-    assert data.validation is not None
-    outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
-    history = [
-        {"step": entry["step"], "epoch": entry["epoch"], task.metric: entry[f"eval_{task.metric}"]}
-        for entry in trainer.state.log_history
-        if f"eval_{task.metric}" in entry and "step" in entry
-    ]
-    best = trainer.state.best_model_checkpoint
-    (answer,) = answers(task, [data.validation], data.encoded["validation"], outcome)
-    predicted, references = class_ids(task, answer), data.validation.labels
-    if task.kind == "token":
-        collapsed = is_collapsed(np.concatenate(predicted), len(task.labels), np.concatenate(references))
-    else:
-        collapsed = is_collapsed(predicted, len(task.labels))
-    validation = {
-        **score(task, predicted, references),
-        "best_step": int(best.rpartition("-")[2]) if best else None,
-        "history": history,
-    }
-    return {"validation": validation, "collapsed": collapsed}
-
-
-def _predict(task: Task, trainer: Trainer, run: Run, data: TaskData, output: OutputDirectory) -> float:
-    """Predicts all languages in one pass, longest example first, writes a file for each, and returns the seconds."""
-    trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
-    dataset = data.encoded["test"]
-    outcome = trainer.predict(dataset, metric_key_prefix="test")
-    if trainer.is_world_process_zero():
-        for split, answer in zip(data.test, answers(task, data.test, dataset, outcome), strict=True):
-            write_predictions(output.predictions(run.name, split.language), task, split, answer)
-    return (outcome.metrics or {})["test_runtime"]

@@ -18,7 +18,9 @@ from ..publication_checks import read_json
 from ..results import run_counts
 from ..tasks import Task
 from ..training import run_task
+from .layer_choice import best_layer, regret, select_layer
 from .layer_sweep_report import write_sweep_report
+from .one_pass_runs import check_one_pass, execute_together
 
 THRESHOLD = 0.05
 FUSIONS = ("aif", "mean", "concat")
@@ -39,13 +41,14 @@ _RECORDED = (
 )
 
 
-def run_sweep(task: Task, arguments: Arguments) -> dict[str, Any] | None:
+def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> dict[str, Any] | None:
     """Trains every candidate layer and the baseline by the runner, and analyses them.
 
     Args:
         task: What to learn.
         arguments: Of the runner. `--fusion_layers` are the candidates, each alone; all lower layers, the embeddings
             (0) included, if left out. The baseline is always trained.
+        one_pass: Train the candidates and the baseline of a seed at once, on one backbone (`one_pass.OnePassModel`).
 
     Returns:
         What `layer_sweep.json` holds; None for a shard, whose command has other runs elsewhere, and in all processes
@@ -59,8 +62,11 @@ def run_sweep(task: Task, arguments: Arguments) -> dict[str, Any] | None:
         raise InputError(f"--fusion {fusion} fuses no single layer; choose from {', '.join(FUSIONS)}.")
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
+    if one_pass:
+        check_one_pass(arguments)
     arguments.layers_apart = arguments.run.baseline = True
-    run_task(task, arguments)
+    arguments.one_pass = one_pass
+    run_task(task, arguments, execute_together if one_pass else None)
     if arguments.run.num_shards > 1 or not PartialState().is_main_process:
         return None
     return analyse_sweep(str(arguments.training.output_dir))
@@ -79,15 +85,20 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
         InputError: It is none, or not whole.
     """
     output = OutputDirectory(run_dir)
-    results = read_json(output.results)
-    sweep = summarise_sweep(results, run_counts(_check(results, output), output))
+    results = read_sweep(output)
+    sweep = summarise_sweep(results, run_counts(results, output))
     write_json(output.path / "layer_sweep.json", sweep)
     write_sweep_report(sweep, output.path)
     return sweep
 
 
-def _check(results: Mapping[str, Any], output: OutputDirectory) -> Mapping[str, Any]:
-    """Returns the results of a whole sweep, else says what they lack."""
+def read_sweep(output: OutputDirectory) -> dict[str, Any]:
+    """Returns what `results.json` of a whole sweep holds.
+
+    Raises:
+        InputError: It is none, or not whole; the message says what it lacks.
+    """
+    results = read_json(output.results)
     if "shard" in results:
         raise InputError(f"{output.path} is a shard. Merge all of them by examples/merge_runs.py first.")
     if "summary" not in results:
@@ -162,12 +173,8 @@ def summarise_sweep(
             **{key: entries[key] for key in averages},
         }
     target = "macro_target" if "macro_target" in averages else "macro_all"
-    selected = _best({layer: entry["validation"]["mean"] for layer, entry in layers.items()})
-    oracle = _best(_column(layers, target))
-    regret = Comparison(0.0, 0.0, 0.0, 1.0)
-    if selected != oracle:
-        best, chosen = layers[oracle]["system"], layers[selected]["system"]
-        regret = compare_to_baseline({best: stacked[best]}, stacked[chosen], **options)[best][target]
+    selected = str(select_layer(results))
+    oracle = best_layer(_column(layers, target))
     return {
         "schema_version": 1,
         "study": "layer_sweep",
@@ -177,9 +184,9 @@ def summarise_sweep(
         "target_average": target,
         "baseline": {"system": baseline, **_scores(results, baseline)},
         "layers": layers,
-        "selected": {"layer": int(selected), "by_seed": _by_seed(systems, layers, metric.name)},
+        "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
         "oracle": {"layer": int(oracle), "by_language": _by_language(layers, languages)},
-        "regret": regret.to_dict(),
+        "regret": regret(results, counts, selected, oracle, n_resamples=n_resamples, seed=seed).to_dict(),
         "statistics": {
             "confidence": 0.95,
             "threshold": THRESHOLD,
@@ -216,21 +223,10 @@ def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, floa
     return {layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}
 
 
-def _best(scores: Mapping[str, float]) -> str:
-    """The first of the best: the lowest layer."""
-    return max(scores, key=lambda layer: scores[layer])
-
-
-def _by_seed(
-    systems: Mapping[str, list[Mapping[str, Any]]], layers: Mapping[str, Mapping[str, Any]], metric: str
-) -> dict[str, int]:
+def _by_seed(results: Mapping[str, Any]) -> dict[str, int]:
     """What one would have selected with each seed alone: how far the selection can be relied on."""
-    chosen = {}
-    for index, run in enumerate(next(iter(systems.values()))):
-        validation = {layer: systems[entry["system"]][index]["validation"][metric] for layer, entry in layers.items()}
-        chosen[str(run["seed"])] = int(_best(validation))
-    return chosen
+    return {str(seed): select_layer(results, seed) for seed in results["seeds"]}
 
 
 def _by_language(layers: Mapping[str, Mapping[str, Any]], languages: list[str]) -> dict[str, int]:
-    return {code: int(_best(_column(layers, code))) for code in languages}
+    return {code: int(best_layer(_column(layers, code))) for code in languages}

@@ -93,6 +93,11 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
         f"{statistics['n_resamples']:,} resamples of the {unit}{aligned}. They stand wider than the percentiles of "
         "results.md, which few seeds make too narrow.",
     ]
+    if (sweep["recipe"] or {}).get("one_pass"):
+        lines.append(
+            "One pass: all systems of a seed were trained at once on one backbone, moved by the average of their "
+            "gradients. A layer trained alone has a backbone of its own, and other scores."
+        )
     if len(seeds) == 1:
         lines.append("One seed: all of this holds for the models trained here and says nothing of other seeds.")
     elif len(seeds) <= _FEW_SEEDS:

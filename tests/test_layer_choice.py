@@ -1,0 +1,36 @@
+"""Selection of a layer from the runs of a sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.studies.layer_choice import best_layer, ranked_layers, select_layer
+
+
+def results(scores: dict[tuple[int, int], float]) -> dict[str, Any]:
+    """A sweep that was only validated: by layer and seed, with a baseline that is better than all."""
+    runs = [
+        {"fusion_layers": [layer], "seed": seed, "validation": {"accuracy": score}}
+        for (layer, seed), score in scores.items()
+    ]
+    baseline = {"fusion_layers": [], "seed": 1, "validation": {"accuracy": 1.0}}
+    return {"metric": "accuracy", "runs": [*runs, baseline]}
+
+
+def test_the_best_mean_is_selected_and_each_seed_alone_may_differ() -> None:
+    found = results({(2, 1): 0.5, (10, 1): 0.9, (2, 2): 0.8, (10, 2): 0.3})
+    assert select_layer(found) == 2
+    assert (select_layer(found, seed=1), select_layer(found, seed=2)) == (10, 2)
+
+
+def test_of_equal_layers_the_lowest() -> None:
+    assert select_layer(results({(10, 1): 0.5, (9, 1): 0.5, (3, 1): 0.4})) == 9
+    assert ranked_layers({"0": 0.1, "1": 0.3, "2": 0.3}) == ["1", "2", "0"] and best_layer({"4": 0, "5": 0}) == "4"
+
+
+def test_without_a_validated_layer_nothing_is_selected() -> None:
+    with pytest.raises(InputError, match="no validated run that fuses one lower layer"):
+        select_layer(results({}))
