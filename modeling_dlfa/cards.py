@@ -87,7 +87,7 @@ def make_card(
         "hidden_size": config.hidden_size,
         "auto_class": AUTO_CLASSES[task.kind],
         "pipeline_tag": PIPELINES[task.kind],
-        "labels": ", ".join(f"`{label}`" for label in (config.id2label or {}).values()),
+        "labels": ", ".join(f"`{label}`" for _, label in sorted((config.id2label or {}).items())),
         "table": markdown_table(results, run).rstrip(),
         "metric": results["metric"].capitalize(),
         "figure": figure or figure_file(results),
