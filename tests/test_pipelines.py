@@ -15,6 +15,7 @@ from modeling_dlfa.training import main
 
 from .backbones import BACKBONES
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
+from .hub import HubServer
 from .online import Environment
 
 STRATEGIES = ("none", "simple", "first", "average", "max")
@@ -30,7 +31,7 @@ HARMLESS = ("Device set to use",)
 
 # Its last line is what the pipelines answer, and each warning of any kind that there was.
 SCRIPT = """
-import json, logging, sys, warnings
+import json, logging, sys, transformers, warnings
 from transformers import pipeline
 from transformers.utils import logging as library
 if sys.argv[1] == "package":
@@ -63,16 +64,17 @@ for strategy in given["strategies"]:
     tag = pipeline("token-classification", model=token, **options, **windows)
     answers[f"long {strategy}"] = [tag([given["long"]]), tag([given["long"]], batch_size=4)]
 present = "modeling_dlfa" in sys.modules
-print(json.dumps({"answers": answers, "said": said, "present": present}, default=float))
+release = transformers.__version__
+print(json.dumps({"answers": answers, "said": said, "present": present, "release": release}, default=float))
 """
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Folders of a classifier of pairs and of a tagger."""
+    """Folders or repositories of a classifier of pairs and of a tagger."""
 
-    sequence: Path
-    token: Path
+    sequence: Path | str
+    token: Path | str
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +86,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
     )
 
 
-def answer(environment: Environment, checkpoints: Checkpoints, way: str, home: Path) -> dict[str, Any]:
+def answer(
+    environment: Environment, checkpoints: Checkpoints, way: str, home: Path, hub: HubServer | None = None
+) -> dict[str, Any]:
+    """Asks the three pipelines in a process of its own, offline unless it has a Hub to load the checkpoints from."""
     given = json.dumps({"texts": TEXTS, "pairs": PAIRS, "long": LONG, "strategies": STRATEGIES})
     arguments = [way, checkpoints.sequence, checkpoints.token, given]
-    return environment.run(SCRIPT, *arguments, home=home, offline=True).value
+    return environment.run(SCRIPT, *arguments, home=home, hub=hub, offline=hub is None).value
 
 
 @pytest.fixture(scope="module")

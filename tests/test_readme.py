@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,23 +22,24 @@ from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
 
-SNIPPET = re.compile(r"^```(python|bash)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SNIPPET = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SECTIONS = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+README = [(part.splitlines()[0], *snippet) for part in SECTIONS for snippet in SNIPPET.findall(part)]
+# What no test here runs, by section, and how it begins.
+NOT_RUN = {
+    "# modeling_dlfa": "make demo .*\nmake test ",  # What runs this test; test_demo.py has the demo's steps.
+    "Use": "pip install ",  # The Makefile's own command, without which no test runs.
+    "Measure the speed": "make bench ",  # Minutes long; test_bench.py runs it in miniature.
+}
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
 examples = [{"input_ids": [2, 7, 3], "attention_mask": [1, 1, 1], "labels": row % 3} for row in range(8)]
 """
 
 
-def snippets(section: str) -> list[tuple[str, str]]:
-    """Returns language and text of a section's snippets; its heading is the README's own."""
-    sections = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    found = next(text for text in sections if text.startswith(f"{section}\n"))
-    return SNIPPET.findall(found)
-
-
 def only(section: str, language: str, word: str) -> str:
     """Returns the one snippet of a section and a language that has a word in it."""
-    (found,) = (text for kind, text in snippets(section) if kind == language and word in text)
+    (found,) = (text for name, kind, text in README if (name, kind) == (section, language) and word in text)
     return found
 
 
@@ -54,62 +56,41 @@ def no_repository(hub: HubServer) -> HfApi:
     return HfApi()
 
 
-def shell(environment: Environment, script: str, home: Path, hub: HubServer) -> str:
-    """Runs a snippet of bash as a user of a checkout would, and returns what it printed."""
+def shell(environment: Environment, script: str, home: Path, hub: HubServer, **more: str) -> str:
+    """Runs a snippet of bash as a user of a checkout would, `more` variables set, and returns what it printed."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "examples").exists():
         (home / "examples").symlink_to(ROOT / "examples")
     variables = environment.variables(home, hub, WRITE_TOKEN, offline=False)
     variables["PATH"] = f"{Path(environment.python).parent}{os.pathsep}{variables['PATH']}"
     process = subprocess.run(
-        ["bash", "-euc", script], cwd=home, env=variables, capture_output=True, text=True, timeout=1200
+        ["bash", "-euc", script], cwd=home, env=variables | more, capture_output=True, text=True, timeout=1200
     )
     refused = (home / "refused").read_text() if (home / "refused").exists() else ""
     assert process.returncode == 0 and not refused, refused + process.stderr[-4000:]
     return process.stdout
 
 
-def test_every_snippet_is_known() -> None:
-    found = {
-        (section.splitlines()[0], kind, text.split()[-1])
-        for section in re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for kind, text in SNIPPET.findall(section)
-    }
-    run_here = {
-        ("Use", "python", ")"),
-        ("Use", "python", "trust_remote_code=True)"),
-        ("Use", "python", "feature"),
-        ("Train", "bash", "runs/mbert-xnli"),
-        ("Train", "bash", "runs/pos"),
-        ("Which layer", "bash", "runs/sweep"),
-        ("A task of your own", "python", "main(reviews)"),
-        ("A task of your own", "bash", "runs/reviews"),
-        ("Predict", "python", '{}.")'),
-        ("Predict", "bash", "--skip_bad_lines"),
-        ("Predict faster on a CPU", "bash", "labels.int8.tsv"),
-        ("Train a part", "bash", "runs/lora"),
-        ("Train a part", "python", '"my-adapter")'),
-        ("Look at the fusion", "bash", "gate.png"),
-        ("Look into the layers", "bash", "runs/layers"),
-        ("Scaling with languages, and a report", "bash", "runs/report"),
-        ("Publish", "bash", "apache-2.0"),
-        ("Publish", "python", "trainer.push_to_hub()"),
-        ("Load", "python", 'rests."}))'),
-    }
-    elsewhere = {
-        ("# modeling_dlfa", "bash", "tests"),  # What runs this test.
-        ("Use", "bash", "'.[train]'"),  # The Makefile's own commands.
-        ("Many devices", "bash", "--output_dir"),  # test_devices.py and test_merging.py, with arguments.
-        ("Many devices", "bash", "runs/xnli"),
-        ("Measure the speed", "bash", "BENCH=--full"),  # Minutes long; test_bench.py runs it in miniature.
-    }
-    assert found == run_here | elsewhere
+def test_every_snippet_is_run() -> None:
+    asked = re.findall(r'\bonly\("([^"]+)", "(\w+)", "([^"]+)"\)', Path(__file__).read_text(encoding="utf-8"))
+    run = [only(*words) for words in asked]
+    assert len(set(run)) == len(run) > 20
+    fenced = re.findall(r"^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    every = [text for _, _, text in README]
+    assert 2 * len(every) == len(fenced), "a block without a language, which nobody can run"
+    left = [(section, text) for section, _, text in README if text not in run]
+    assert [section for section, _ in left] == list(NOT_RUN)
+    assert all(re.match(NOT_RUN[section], text) for section, text in left)
 
 
 def test_use_and_a_trainer_of_ones_own(
     served: None, hub: HubServer, no_repository: HfApi, package_environment: Environment, tmp_path: Path
 ) -> None:
-    use = [text for kind, text in snippets("Use") if kind == "python"]
+    use = [
+        only("Use", "python", "from_backbone"),
+        only("Use", "python", "save_pretrained"),
+        only("Use", "python", "output_fusion_weights"),
+    ]
     push = only("Publish", "python", "SafePushCallback")
     seen = "import json\nseen = [list(weights.shape), inputs['input_ids'].shape[1], model.num_labels]"
     code = "\n".join([*use, seen, EXAMPLES, push, "print(json.dumps(seen))"])
@@ -163,6 +144,13 @@ def test_look_into_the_layers(
     assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
 
 
+def copy_deeper(encoder: Path, home: Path) -> None:
+    """Copies an encoder as `ENCODER`, with layers enough for the commands."""
+    shutil.copytree(encoder, home / "ENCODER")
+    deeper = BertConfig.from_pretrained(encoder, num_hidden_layers=6)
+    BertModel(deeper, add_pooling_layer=False).save_pretrained(home / "ENCODER")
+
+
 def write_conllu(path: Path, language: str, sentences: int) -> None:
     words = WORDS[language]
     token = "{}\t{}\t_\t{}\t_\t_\t0\troot\t_\t_\n"
@@ -188,9 +176,7 @@ def test_train_from_files_of_ones_own(
     commands = re.findall(r"^python.*?(?=^python|\Z)", only("Train", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
     homes = [tmp_path / name for name in ("xnli", "pawsx", "ner", "pos")]
     for home in homes:
-        shutil.copytree(tiny_encoder, home / "ENCODER")
-        deeper = BertConfig.from_pretrained(tiny_encoder, num_hidden_layers=6)
-        BertModel(deeper, add_pooling_layer=False).save_pretrained(home / "ENCODER")
+        copy_deeper(tiny_encoder, home)
     xnli, pawsx, ner, pos = homes
     for path in tiny_data.iterdir():
         shutil.copyfile(path, xnli / path.name)
@@ -208,6 +194,52 @@ def test_train_from_files_of_ones_own(
         assert [run["baseline"] for run in results["runs"]] == [False, True]
 
 
+def prepare_xnli(home: Path, encoder: Path, data: Path) -> None:
+    """Lays out what `xnli.yaml` names, and the file itself."""
+    copy_deeper(encoder, home)
+    for path in data.iterdir():
+        shutil.copyfile(path, home / path.name)
+    shutil.copyfile(data / "test-de.tsv", home / "test-bg.tsv")
+    (home / "xnli.yaml").write_text(only("Many devices", "yaml", "fusion_layers"), encoding="utf-8")
+
+
+def test_many_devices(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    """One after the other: on a machine of its own each command would have the port that both wait at."""
+    accelerate = Path(package_environment.python).with_name("accelerate")
+    main = "from accelerate.commands.accelerate_cli import main; main()"
+    accelerate.write_text(f"#!{package_environment.python}\n{main}\n", encoding="utf-8")
+    accelerate.chmod(0o755)
+    on_cpu = {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
+    for name in ("one", "two"):
+        prepare_xnli(tmp_path / name, tiny_encoder, tiny_data)
+    printed = [shell(package_environment, only("Many devices", "bash", "ddp.yaml"), tmp_path / "one", hub, **on_cpu)]
+    command = only("Many devices", "bash", "ddp_machines.yaml")
+    with ThreadPoolExecutor() as machines:
+        started = [
+            machines.submit(
+                shell, package_environment, command, tmp_path / "two", hub, MACHINE=rank, HOST="127.0.0.1", **on_cpu
+            )
+            for rank in ("0", "1")
+        ]
+        printed += [machine.result() for machine in started]
+    assert [text.count("Results: ") for text in printed] == [1, 1, 0]
+    for name in ("one", "two"):
+        results = json.loads((tmp_path / name / "runs/xnli/results.json").read_text(encoding="utf-8"))
+        assert results["hardware"]["processes"] == 2 and len(results["runs"]) == 4
+
+
+def test_shards_of_several_machines(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    prepare_xnli(tmp_path, tiny_encoder, tiny_data)
+    printed = shell(package_environment, only("Many devices", "bash", "merge_runs"), tmp_path, hub)
+    assert printed.rstrip().endswith("runs/xnli/results.json")
+    results = json.loads((tmp_path / "runs/xnli/results.json").read_text(encoding="utf-8"))
+    assert [run["seed"] for run in results["runs"]] == [1, 1, 2, 2] and len(results["shards"]) == 2
+
+
 def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
     for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
@@ -221,9 +253,7 @@ def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: En
 def test_train_a_part(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
-    shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
-    deeper = BertConfig.from_pretrained(tiny_encoder, num_hidden_layers=6)
-    BertModel(deeper, add_pooling_layer=False).save_pretrained(tmp_path / "ENCODER")
+    copy_deeper(tiny_encoder, tmp_path)
     for path in tiny_data.iterdir():
         shutil.copyfile(path, tmp_path / path.name)
     shell(package_environment, only("Train a part", "bash", "lora"), tmp_path, hub)

@@ -14,11 +14,14 @@ from huggingface_hub import HfApi
 from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
+from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 
 from .backbones import BACKBONES, batch, build
+from .checkpoints import ENTITIES, save_checkpoint
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
+from .test_pipelines import HARMLESS, STRATEGIES, Checkpoints, answer, approximately
 from .test_remote_loading import IDS, MASK, PLACES, ROWS, TUNE, outputs
 
 PYTHONS = os.environ.get("DLFA_TEST_PYTHONS", "").split()
@@ -28,6 +31,7 @@ if not PYTHONS:
 HEADS = {"sequence": DlfaForSequenceClassification, "token": DlfaForTokenClassification}
 REPOS = {f"org/versions-{name}-{head}": (name, head) for name in BACKBONES for head in HEADS}
 TUNED = "org/versions-bert-sequence"
+UNPINNED = "A new version of the following files was downloaded"  # What no revision pins is told of once.
 SENTENCE = "the cat sleeps, die Katze schläft قطة"
 
 LOAD = """
@@ -105,3 +109,40 @@ def test_what_another_line_tuned_and_saved_loads_on_the_newest(
     assert outputs(ours) == tuned and len(tuned[0]) == 4 and len(IDS) == len(MASK) == len(tuned)
     code = {path.name: path.read_bytes() for path in (ROOT / "modeling_dlfa").glob("*_dlfa.py")}
     assert {path.name: path.read_bytes() for path in saved.glob("*.py")} == code
+
+
+@pytest.fixture(scope="module")
+def piped(hub_server: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+    """Pushes a classifier of pairs and a tagger, for pipelines."""
+    folder, api = tmp_path_factory.mktemp("piped"), HfApi()
+    with online():
+        for kind, labels in (("sequence", XNLI.labels), ("token", ENTITIES)):
+            api.create_repo(f"org/versions-piped-{kind}")
+            saved = save_checkpoint(folder / kind, kind, labels)
+            api.upload_folder(repo_id=f"org/versions-piped-{kind}", folder_path=saved)
+    return Checkpoints("org/versions-piped-sequence", "org/versions-piped-token")
+
+
+@pytest.fixture(scope="module")
+def newest(
+    piped: Checkpoints,
+    hub_server: HubServer,
+    bare_environment: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """What the pipelines of the newest line answer."""
+    return answer(bare_environment, piped, "remote", tmp_path_factory.mktemp("newest"), hub_server)
+
+
+def test_pipelines_of_another_line_answer_the_same(
+    piped: Checkpoints, newest: dict[str, Any], line: Line, hub: HubServer, tmp_path: Path
+) -> None:
+    seen = answer(line.environment, piped, "remote", tmp_path, hub)
+    assert seen["release"] == line.release != newest["release"] and not seen["present"]
+    asked = {"single", "pairs", "zero-shot False", "zero-shot True", *STRATEGIES}
+    assert set(newest["answers"]) == asked | {f"long {strategy}" for strategy in STRATEGIES}
+    for name, expected in newest["answers"].items():
+        assert seen["answers"][name] == expected, name  # To the last bit, as the logits.
+        alone, batched = seen["answers"][name]
+        assert batched == approximately(alone), name
+    assert [said for said in seen["said"] if not said.startswith((*HARMLESS, UNPINNED))] == []
