@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from modeling_dlfa.errors import InputError
@@ -30,13 +31,21 @@ def results_section(results: Mapping[str, Any], picture: str, heading: str) -> s
         picture: Where the figure lies, seen from the card.
         heading: Of the section.
     """
-    title = get_metric(results["metric"]).title
-    systems = results["summary"]["systems"]
-    rows = ["| | validation | average, targets | training, seconds a run |", "| --- | ---: | ---: | ---: |"]
+    metric, systems = get_metric(results["metric"]), results["summary"]["systems"]
+    title = metric.title
+    tested = (results["source_language"], "targets")
+    beside = "".join(f" {name} of words, {where} |" for name in metric.beside for where in tested)
+    rows = [
+        f"| | validation | average, targets |{beside} training, seconds a run |",
+        f"| --- | ---: | ---: |{' ---: |' * 2 * len(metric.beside)} ---: |",
+    ]
     for name, system in systems.items():
-        seconds = [run["train"]["seconds"] for run in results["runs"] if run["system"] == name and run.get("train")]
-        time = f"{sum(seconds) / len(seconds):,.0f}" if seconds else ""
-        rows.append(f"| {name} | {_percent(system['validation'])} | {_percent(system['macro_target'])} | {time} |")
+        runs = [run for run in results["runs"] if run["system"] == name]
+        cells = [_percent(system["validation"]), _percent(system["macro_target"])]
+        cells += [_beside(runs, other, codes) for other in metric.beside for codes in _languages(results)]
+        seconds = [run["train"]["seconds"] for run in runs if run.get("train")]
+        cells.append(f"{fmean(seconds):,.0f}" if seconds else "")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     fused = {name: system for name, system in systems.items() if not system["baseline"]}
     chosen = _best(fused, "validation")
     oracle = _best(fused, "macro_target")
@@ -58,6 +67,17 @@ def results_section(results: Mapping[str, Any], picture: str, heading: str) -> s
         f"Versions: {versions}. Finished {results['created'][:10]}.",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _languages(results: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The source language, if it was tested, and the targets."""
+    source = results["source_language"]
+    targets = [code for code in results["languages"] if code != source]
+    return [code for code in results["languages"] if code == source], targets
+
+
+def _beside(runs: Sequence[Mapping[str, Any]], name: str, codes: Sequence[str]) -> str:
+    return f"{100 * fmean(run['test'][code][name] for run in runs for code in codes):.1f}" if codes else ""
 
 
 def _percent(value: Mapping[str, Any] | None) -> str:
