@@ -615,17 +615,17 @@ class TestTrain:
 
     def test_the_word_contrast_is_what_a_loop_finds(self) -> None:
         generator = torch.Generator().manual_seed(3)
-        states = torch.randn((6, 5, 8), generator=generator)
-        ids = torch.randint(5, 9, (6, 5), generator=generator)  # Few ids: most batches hold one twice.
+        states = torch.randn((12, 5, 8), generator=generator)
+        ids = torch.randint(5, 9, (12, 5), generator=generator)  # Few ids: most batches hold one twice.
         ids[:, 0], ids[::2, 4] = 2, 0
         unit = torch.nn.functional.normalize(states, dim=-1)
         aligned = []
-        for row in range(3):
+        for row in range(6):
             alike = {
-                (i, j): float(unit[row, i] @ unit[row + 3, j])
+                (i, j): float(unit[row, i] @ unit[row + 6, j])
                 for i in range(5)
                 for j in range(5)
-                if ids[row, i] >= 5 and ids[row + 3, j] >= 5
+                if ids[row, i] >= 5 and ids[row + 6, j] >= 5
             }
             for (i, j), value in alike.items():
                 if (
@@ -633,7 +633,7 @@ class TestTrain:
                     == max(v for (a, _), v in alike.items() if a == i)
                     == max(v for (_, b), v in alike.items() if b == j)
                 ):
-                    aligned.append((unit[row, i], int(ids[row, i]), unit[row + 3, j], int(ids[row + 3, j])))
+                    aligned.append((unit[row, i], int(ids[row, i]), unit[row + 6, j], int(ids[row + 6, j])))
         losses = []
         for one, one_id, two, two_id in aligned:
             wrong = [float(other @ one / 0.1) for *_, other, other_id in aligned if other_id != two_id]
@@ -754,7 +754,7 @@ class TestCommand:
         command += ["--work_dir", str(tmp_path / "run")]
         with pytest.raises(SystemExit):
             main([*command, "--start_from", str(tmp_path)])
-        assert "no checkpoint and no exported encoder" in capsys.readouterr().err
+        assert "nor an exported encoder" in capsys.readouterr().err
         with pytest.raises(SystemExit):
             main([*command, "--start_from", str(EXAMPLES / "mini" / "encoder")])
         assert "another shape" in capsys.readouterr().err
