@@ -172,7 +172,7 @@ def _execute(
         args=training,
         train_dataset=data.encoded.get("train"),
         eval_dataset=data.encoded.get("validation"),
-        data_collator=data_collator(task, tokenizer, pad_to_multiple_of=8 if training.fp16 else None),
+        data_collator=data_collator(task, tokenizer, pad_to_multiple_of=8 if training.precision == "fp16" else None),
         processing_class=tokenizer,
         compute_metrics=compute_metrics(task, data.validation, data.encoded.get("validation")),
         preprocess_logits_for_metrics=keep_class_ids if task.kind == "token" else None,
