@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from transformers import HfArgumentParser, TrainingArguments
-from transformers.trainer_utils import HubStrategy
 
+from .argument_checks import LORA_OPTIONS, check_arguments
 from .errors import InputError
 from .tasks import Task
 
@@ -29,8 +29,6 @@ FUSION_OPTIONS = (
     "pooling",
     "classifier_dropout",
 )
-PEFT_METHODS = ("lora", "frozen")
-LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 
 # transformers v5 renamed it.
 _GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(TrainingArguments))
@@ -195,6 +193,12 @@ class CrossLingualTrainingArguments(TrainingArguments):
         )
 
     @property
+    def precision(self) -> str:
+        """What is computed in: no (float32 alone), bf16, fp16 or fp8; the arguments count more than the launcher."""
+        given = "fp16" if self.fp16 else "bf16" if self.bf16 else None
+        return given or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+
+    @property
     def groups_by_length(self) -> bool:
         """Whether training batches hold examples of similar length, on either line of transformers."""
         return self.group_by_length if _GROUPS_BY_FLAG else self.train_sampling_strategy == "group_by_length"
@@ -255,7 +259,7 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
         raise InputError(f"{str(error).rstrip('.')}. See --help.") from error
     if str(arguments.training.resume_from_checkpoint).lower() in ("true", "last"):
         arguments.training.resume_from_checkpoint = "last"
-    _check(arguments)
+    check_arguments(arguments)
     return arguments
 
 
@@ -282,80 +286,3 @@ def _arguments_of_file(path: Path) -> list[str]:
         arguments.append(f"--{name}")
         arguments += [str(item) for item in value] if isinstance(value, list) else [str(value)]
     return arguments
-
-
-def _check(arguments: Arguments) -> None:
-    _check_runs(arguments)
-    _check_peft(arguments.model, arguments.training)
-    if arguments.training.push_to_hub:
-        _check_publishing(arguments.run, arguments.training)
-    _check_sources(arguments.data, arguments.training)
-
-
-def _check_runs(arguments: Arguments) -> None:
-    run, training = arguments.run, arguments.training
-    if len(set(arguments.seeds)) < len(arguments.seeds):
-        raise InputError(f"--seeds {' '.join(map(str, arguments.seeds))} names a seed twice. Give each seed once.")
-    if not 0 <= run.shard_index < run.num_shards:
-        raise InputError(
-            f"--shard_index {run.shard_index} with --num_shards {run.num_shards}: shards are numbered from 0. Correct "
-            "one of the two."
-        )
-    if run.overwrite and training.resume_from_checkpoint:
-        raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
-    if run.baseline and arguments.model.fusion == "last":
-        raise InputError("--fusion last is the baseline itself. Remove --baseline, or choose another fusion.")
-    if len(arguments.seeds) > 1 and not training.do_train:
-        raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
-    if run.baseline and not training.do_train:
-        raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
-    if not training.do_train and not training.do_predict and not training.do_eval:
-        raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
-
-
-def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
-    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
-    needed = {
-        "--train_file": training.do_train,
-        "--validation_file": training.do_train,
-        "--test_file": training.do_predict,
-    }
-    given = [name for name, value in files.items() if value]
-    missing = [name for name, value in files.items() if needed[name] and not value]
-    if given and missing:
-        raise InputError(
-            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
-        )
-    if given and data.dataset_name:
-        raise InputError(f"--dataset_name and {given[0]} name two sources of data. Give one of the two.")
-
-
-def _check_peft(model: ModelArguments, training: CrossLingualTrainingArguments) -> None:
-    if model.peft is not None and model.peft not in PEFT_METHODS:
-        raise InputError(f"--peft {model.peft} does not exist; choose from {', '.join(PEFT_METHODS)}.")
-    alone = [name for name in LORA_OPTIONS if getattr(model, name) is not None]
-    if alone and model.peft != "lora":
-        raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")
-    if model.peft is not None and model.freeze_up_to is not None:
-        raise InputError("--peft and --freeze_up_to each say which part is trained. Give one of the two.")
-    for name in ("peft", "freeze_up_to"):
-        if getattr(model, name) is not None and not training.do_train:
-            raise InputError(
-                f"--{name} trains a part of the model, which --do_train False excludes. Remove one of the two."
-            )
-
-
-def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments) -> None:
-    strategy = HubStrategy(training.hub_strategy)
-    if strategy != HubStrategy.END:
-        raise InputError(
-            f"--hub_strategy {strategy.value} would push the checkpoints of several runs into one repository. Remove "
-            "it: the selected model is published in the end."
-        )
-    if run.num_shards > 1 or not run.save_models:
-        raise InputError(
-            "--push_to_hub publishes the best of all runs: a shard does not know it, and --save_models False does not "
-            "keep it. Remove one of the two, or merge the shards and use examples/publish.py."
-        )
-    if not training.do_train or not training.do_predict:
-        raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")

@@ -118,7 +118,9 @@ def make_trainer(
         args=training,
         train_dataset=encoded.get("train"),
         eval_dataset=encoded.get("validation"),
-        data_collator=data_collator(command.task, command.tokenizer, pad_to_multiple_of=8 if training.fp16 else None),
+        data_collator=data_collator(
+            command.task, command.tokenizer, pad_to_multiple_of=8 if training.precision == "fp16" else None
+        ),
         processing_class=command.tokenizer,
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,

@@ -57,8 +57,6 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         "max_grad_norm",
         "label_smoothing_factor",
         "optim",
-        "bf16",
-        "fp16",
         "metric_for_best_model",
     )
     values = {name: getattr(training, name) for name in names}
@@ -67,6 +65,7 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         **values,
         "batch_size": training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
         "processes": training.world_size,
+        "mixed_precision": training.precision,
         "max_length": max_length,
         "group_by_length": training.groups_by_length,
         **arguments.model.peft_record(),

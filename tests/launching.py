@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from .conftest import ROOT
 
@@ -33,7 +34,7 @@ def start(
     )
 
 
-def launch(arguments: list[str], output: Path, script: str = "examples/run_xnli.py", **options: str) -> str:
+def launch(arguments: list[str], output: Path, script: str = "examples/run_xnli.py", **options: Any) -> str:
     """Runs a script to its end, whose output goes into a folder; returns what it printed."""
     process = start([*arguments, "--output_dir", str(output)], script=script, **options)
     printed = process.communicate(timeout=600)[0]

@@ -55,7 +55,8 @@ def test_random_sets_match_the_closed_forms() -> None:
 
 def test_forty_languages_many_layers() -> None:
     languages = list(LANGUAGES)[:40]
-    systems = {"last": [1, 2], "aif-layer4": [1, 2], "aif-layer11": [1, 2], "aif-layer8": [2, 3]}
+    seeds = [1, 2, 3, 4, 5]
+    systems = {"last": seeds, "aif-layer4": seeds, "aif-layer11": seeds, "aif-layer8": [2, 3, 4, 5, 6]}
     scored = make_scored(languages, systems)
     assert scored.fused == ["aif-layer4", "aif-layer8", "aif-layer11"]
     entry = scale(scored)
@@ -75,7 +76,9 @@ def test_forty_languages_many_layers() -> None:
     for gains in entry["all_languages"].values():
         assert gains["mean"]["corrected"]["low"] > 0 and gains["mean"]["low"] > gains["mean"]["corrected"]["low"]
     worst = [point["worst"]["mean"] for point in entry["scores"]["random"]["last"]]
-    assert all(later < earlier for earlier, later in zip(worst, worst[1:], strict=False))
+    assert all(later < earlier for earlier, later in zip(worst[:30], worst[1:30], strict=False))
+    # Sets of nearly all languages are samples, and may all hold the worst one.
+    assert all(later <= earlier for earlier, later in zip(worst, worst[1:], strict=False))
     above = [point["mean"]["above_zero"] for point in entry["gains"]["random"]["aif-layer4"]]
     assert above[0] < 0.9 and above[-1] == 1.0
     assert entry["comparisons"] == {"systems": 3, "trends": len(entry["trends"])}
@@ -84,7 +87,7 @@ def test_forty_languages_many_layers() -> None:
 
 def test_trends_are_lines_through_the_points_and_find_what_was_planted() -> None:
     order = [code for code in XNLI if code != "en"]
-    entry = scale(planted({code: 0.05 * shared_levels(code, "en") for code in order}))
+    entry = scale(planted({code: 0.05 * shared_levels(code, "en") for code in order}, seeds=5))
     trends = {(trend["order"], trend["statistic"]): trend for trend in entry["trends"]}
     assert ("random", "mean") not in trends  # It is flat whatever the data are.
     for (name, statistic), trend in trends.items():

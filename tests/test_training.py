@@ -216,6 +216,20 @@ def test_mixed_precision_accumulation_and_logging(xnli_arguments: list[str], tmp
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
+def test_the_precision_that_the_launcher_sets_is_recorded(xnli_arguments: list[str], tmp_path: Path) -> None:
+    few = [*xnli_arguments, "--max_steps", "3", "--eval_strategy", "no", "--load_best_model_at_end", "False"]
+    launch(few, tmp_path / "launched", launcher=("--num_processes", "1", "--mixed_precision", "bf16"))
+    with mock.patch.dict(os.environ):  # Where v4 keeps it.
+        main("xnli", [*few, "--output_dir", str(tmp_path / "plain")])
+        main("xnli", [*few, "--output_dir", str(tmp_path / "asked"), "--bf16", "True"])
+    results = {name: read(tmp_path / name / "results.json") for name in ("launched", "asked", "plain")}
+    assert [entry["recipe"]["mixed_precision"] for entry in results.values()] == ["bf16", "bf16", "no"]
+    losses = {name: entry["runs"][0]["train"]["loss"] for name, entry in results.items()}
+    assert losses["launched"] == pytest.approx(losses["asked"], rel=1e-6)
+    shares = [(tmp_path / name / "predictions/aif-layer1-seed42/de.tsv").read_text() for name in ("launched", "plain")]
+    assert shares[0] != shares[1], "bf16 makes no difference: equal losses would prove nothing"
+
+
 def test_arguments_of_a_file_yield_to_the_command_line(xnli_arguments: list[str], tmp_path: Path) -> None:
     config = tmp_path / "arguments.yaml"
     config.write_text("seeds: [7]\nmax_steps: 2\nlanguages: [en, de]\nlearning_rate: 0.5\nmax_test_samples: 11\n")
@@ -244,6 +258,11 @@ ERRORS = {
     "too long": (["--max_length", "4096"], "positions"),
     "two sources": (["--dataset_name", "facebook/xnli"], "two sources"),
     "no validation file": (["--validation_file", ""], "--validation_file"),
+    "evaluation examples dropped": (["--dataloader_drop_last", "True"], "--dataloader_drop_last True leaves out"),
+    "predictions in batches": (["--eval_do_concat_batches", "False"], "--eval_do_concat_batches False leaves"),
+    "no predictions": (["--prediction_loss_only", "True"], "--prediction_loss_only True throws"),
+    "other labels": (["--label_names", "premise", "labels"], "--label_names premise labels has the Trainer look"),
+    "scores of batches": (["--batch_eval_metrics", "True"], "--batch_eval_metrics True scores every batch alone"),
     "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
     "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
     "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),

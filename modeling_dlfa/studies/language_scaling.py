@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bootstrap import Interval
+from ..few_seeds import Estimates
 from ..metrics import get_metric
 from ..tasks import recorded_task
-from .intervals import Estimates, mean_over_languages, slope_over_languages, slopes
+from .intervals import mean_over_languages, slope_over_languages, slopes
 from .language_orders import Order, grown_sets
 from .scores import Draws, ScoredRuns
 
@@ -56,21 +57,18 @@ def _points(
     """What each n has in the results: averages over its sets."""
     points: list[dict[str, Any]] = [{"n": some.shape[1], "sets": len(some)} for some in sets]
     for name in names:
-        having = [index for index, estimates in enumerate(grown) if name in estimates]
-        if not having:
-            continue
-        low, high = Estimates.joined([grown[index][name] for index in having]).limits()
-        ends = np.cumsum([len(sets[index]) for index in having])[:-1]
-        for index, lows, highs in zip(having, np.split(low, ends), np.split(high, ends), strict=True):
-            observed = grown[index][name].observed
+        for point, estimates in zip(points, grown, strict=True):
+            if name not in estimates:
+                continue
+            observed = estimates[name].observed
+            lows, highs = estimates[name].limits()
             # The mean variance between n random languages does not depend on n; that of standard deviations does.
             mean = np.sqrt(np.mean(observed**2)) if name == "spread" else observed.mean()
             quantiles = [float(value) for value in np.quantile(observed, _SUBSET_QUANTILES)]
-            point = {"mean": float(mean), "low": float(lows.mean()), "high": float(highs.mean())}
-            points[index][name] = {**point, "between_sets": quantiles}
+            ends = {"low": float(lows.mean()), "high": float(highs.mean())}
+            point[name] = {"mean": float(mean), **ends, "between_sets": quantiles}
             if gain:
-                shares = {"above_zero": float((lows > 0).mean()), "below_zero": float((highs < 0).mean())}
-                points[index][name] |= shares
+                point[name] |= {"above_zero": float((lows > 0).mean()), "below_zero": float((highs < 0).mean())}
     return points
 
 

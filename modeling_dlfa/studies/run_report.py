@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..bootstrap import Interval
+from ..few_seeds import Estimates
 from ..figures import scores_by_language
 from ..languages import by_family
 from ..metrics import AVERAGES, average_weights, get_metric
 from ..reporting import language_label, table_notes
 from ..tasks import recorded_task
-from .intervals import Estimates
 from .report_model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
 from .scores import ScoredRuns
 
@@ -184,9 +184,9 @@ def _differences(run: RunResults, system: str, keys: Sequence[str], comparisons:
 
 def _method(corrected: bool) -> str:
     return (
-        f"Differences are paired by seed and by example. Interval: estimate plus and minus t standard errors, of the "
-        f"examples ({_RESAMPLES:,} bootstrap resamples) and of the seeds, t with Satterthwaite's degrees of freedom, "
-        "since a percentile interval of few seeds is too narrow"
+        "Differences are paired by seed and by example. Intervals are of Behrens and Fisher's distribution: Student's "
+        f"t over the seeds, and the examples' error ({_RESAMPLES:,} bootstrap resamples), since a percentile interval "
+        "of few seeds is too narrow"
         + ("; Bonferroni's correction, so that all of a table's intervals hold together." if corrected else ".")
     )
 

@@ -215,11 +215,10 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     )
     seeds = sorted({len(system["seeds"]) for system in entry["systems"].values()})
     yield (
-        f"Intervals: estimate plus and minus t standard errors, of the examples ({settings['n_resamples']:,} "
-        + "bootstrap "
-        + ("resamples, the same in every language" if entry["aligned"] else "resamples in every language")
-        + f") and of the seeds, paired; t has Satterthwaite's degrees of freedom. Seeds of a system: "
-        f"{', '.join(map(str, seeds))}."
+        "Intervals are of Behrens and Fisher's distribution: Student's t over the seeds, paired, and the examples' "
+        f"error ({settings['n_resamples']:,} bootstrap resamples"
+        + (", the same in every language" if entry["aligned"] else " in every language")
+        + f"). Seeds of a system: {', '.join(map(str, seeds))}."
         + (" One seed: the intervals hold for these models, not for the recipe." if seeds[0] == 1 else "")
     )
     yield (
