@@ -78,7 +78,7 @@ def test_forty_languages_many_layers() -> None:
     worst = [point["worst"]["mean"] for point in entry["scores"]["random"]["last"]]
     assert all(later < earlier for earlier, later in zip(worst[:30], worst[1:30], strict=False))
     # Sets of nearly all languages are samples, and may all hold the worst one.
-    assert all(later <= earlier for earlier, later in zip(worst, worst[1:], strict=False))
+    assert all(later <= earlier + 1e-9 for earlier, later in zip(worst, worst[1:], strict=False))
     above = [point["mean"]["above_zero"] for point in entry["gains"]["random"]["aif-layer4"]]
     assert above[0] < 0.9 and above[-1] == 1.0
     assert entry["comparisons"] == {"systems": 3, "trends": len(entry["trends"])}
