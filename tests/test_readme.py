@@ -6,11 +6,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from accelerate.utils.other import get_free_port
 from huggingface_hub import HfApi
 from transformers import BertConfig, BertModel
 
@@ -58,17 +61,35 @@ def no_repository(hub: HubServer) -> HfApi:
 
 def shell(environment: Environment, script: str, home: Path, hub: HubServer, **more: str) -> str:
     """Runs a snippet of bash as a user of a checkout would, `more` variables set, and returns what it printed."""
+    return shells(environment, script, home, hub, more)[0]
+
+
+def shells(environment: Environment, script: str, home: Path, hub: HubServer, *machines: dict[str, str]) -> list[str]:
+    """Runs a snippet on several machines, each with variables of its own; if it fails on one, it ends on all."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "examples").exists():
         (home / "examples").symlink_to(ROOT / "examples")
     variables = environment.variables(home, hub, WRITE_TOKEN, offline=False)
     variables["PATH"] = f"{Path(environment.python).parent}{os.pathsep}{variables['PATH']}"
-    process = subprocess.run(
-        ["bash", "-euc", script], cwd=home, env=variables | more, capture_output=True, text=True, timeout=1200
-    )
+    logs = [(home / f"{number}.out", home / f"{number}.err") for number in range(len(machines))]
+    processes = []
+    for machine, (out, err) in zip(machines, logs, strict=True):
+        with out.open("w") as stdout, err.open("w") as stderr:
+            streams = {"stdout": stdout, "stderr": stderr, "start_new_session": True}
+            processes.append(subprocess.Popen(["bash", "-euc", script], cwd=home, env=variables | machine, **streams))
+    deadline = time.monotonic() + 900
+    while any(process.poll() is None for process in processes):
+        if any(process.poll() for process in processes) or time.monotonic() > deadline:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+        time.sleep(0.1)
     refused = (home / "refused").read_text() if (home / "refused").exists() else ""
-    assert process.returncode == 0 and not refused, refused + process.stderr[-4000:]
-    return process.stdout
+    codes = [process.returncode for process in processes]
+    assert not refused and not any(codes), (
+        refused + f"{codes}\n" + "\n".join(err.read_text()[-4000:] for _, err in logs)
+    )
+    return [out.read_text() for out, _ in logs]
 
 
 def test_every_snippet_is_run() -> None:
@@ -206,7 +227,6 @@ def prepare_xnli(home: Path, encoder: Path, data: Path) -> None:
 def test_many_devices(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
-    """One after the other: on a machine of its own each command would have the port that both wait at."""
     accelerate = Path(package_environment.python).with_name("accelerate")
     main = "from accelerate.commands.accelerate_cli import main; main()"
     accelerate.write_text(f"#!{package_environment.python}\n{main}\n", encoding="utf-8")
@@ -216,14 +236,9 @@ def test_many_devices(
         prepare_xnli(tmp_path / name, tiny_encoder, tiny_data)
     printed = [shell(package_environment, only("Many devices", "bash", "ddp.yaml"), tmp_path / "one", hub, **on_cpu)]
     command = only("Many devices", "bash", "ddp_machines.yaml")
-    with ThreadPoolExecutor() as machines:
-        started = [
-            machines.submit(
-                shell, package_environment, command, tmp_path / "two", hub, MACHINE=rank, HOST="127.0.0.1", **on_cpu
-            )
-            for rank in ("0", "1")
-        ]
-        printed += [machine.result() for machine in started]
+    address = {"HOST": "127.0.0.1", "PORT": str(get_free_port())} | on_cpu
+    machines = [address | {"MACHINE": rank} for rank in ("0", "1")]
+    printed += shells(package_environment, command, tmp_path / "two", hub, *machines)
     assert [text.count("Results: ") for text in printed] == [1, 1, 0]
     for name in ("one", "two"):
         results = json.loads((tmp_path / name / "runs/xnli/results.json").read_text(encoding="utf-8"))
