@@ -65,6 +65,11 @@ def _check_evaluation(training: CrossLingualTrainingArguments) -> None:
         if value not in (None, good):
             shown = " ".join(map(str, value)) if isinstance(value, list) else value
             raise InputError(f"--{name} {shown} {consequence}. Remove it.")
+    metric = training.metric_for_best_model or ""
+    if training.greater_is_better is not None and training.greater_is_better == metric.endswith("loss"):
+        raise InputError(
+            f"--greater_is_better {training.greater_is_better} with {metric} would keep the worst checkpoint. Remove it."
+        )
 
 
 def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:

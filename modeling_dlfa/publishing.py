@@ -50,10 +50,16 @@ class Publication:
             run: Name of another run to publish.
 
         Raises:
-            InputError: The directory is not of a finished command that trained and tested, or has no such run.
+            InputError: The directory is not of a finished command that trained and tested, has no such run, or has
+                models that were trained in one pass.
         """
         output = OutputDirectory(run_dir)
         results = read_json(output.results)
+        if results.get("recipe", {}).get("one_pass"):
+            raise InputError(
+                f"{output.path} was trained by --one_pass: the backbone is that of all candidates. Train the selected "
+                "layer alone, and publish that."
+            )
         if not results.get("summary"):
             raise InputError(f"{output.path} has no test scores, which a card needs. Train with --do_predict True.")
         trained = {record["name"]: record for record in results["runs"] if record.get("model")}

@@ -16,7 +16,7 @@ import torch
 from .arguments import Arguments
 from .data import languages_without_file, rows_are_aligned
 from .evaluation import score
-from .metrics import get_metric
+from .metrics import METRICS, get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .summary import summarise_runs
@@ -58,6 +58,7 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         "label_smoothing_factor",
         "optim",
         "metric_for_best_model",
+        "bf16_full_eval",
     )
     values = {name: getattr(training, name) for name in names}
     values = {name: getattr(value, "value", value) for name, value in values.items()}
@@ -177,8 +178,7 @@ def collect_results(
         "seeds": arguments.seeds,
         "data": data.sources(),
         "recipe": recipe(arguments, max_length),
-        "selection": f"best checkpoint by {task.source_language} validation {get_metric(task.metric).title}"
-        + (", mean over the systems, which were trained in one pass" if arguments.one_pass else ""),
+        "selection": _selection(task, arguments),
         "runs": records,
     }
     if arguments.run.num_shards > 1:
@@ -199,6 +199,16 @@ def command_line(argv: Sequence[str]) -> str:
         shown.append("***" if hidden else f"{name}=***" if secret and equals else argument)
         hidden = secret and not equals
     return shlex.join(["python", *shown])
+
+
+def _selection(task: Task, arguments: Arguments) -> str:
+    """Which checkpoint of a run was tested, as one would say it."""
+    if not arguments.training.load_best_model_at_end:
+        return "last checkpoint"
+    name = (arguments.training.metric_for_best_model or task.metric).removeprefix("eval_")
+    title = METRICS[name].title if name in METRICS else name
+    together = ", mean over the systems, which were trained in one pass" if arguments.one_pass else ""
+    return f"best checkpoint by {task.source_language} validation {title}{together}"
 
 
 def _version(package: str) -> str | None:

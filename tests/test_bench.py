@@ -16,26 +16,25 @@ from typing import Any
 
 import pytest
 import torch
+from bench import settings as settings_module
+from bench.evaluation import Pass
+from bench.harness import Effort, Ratio, exponent, interleave, line, ratio, timed
+from bench.machine import describe, peak_flops, training_flops
+from bench.main import run
+from bench.memory import held_bytes, peak_bytes
+from bench.processes import Finished, python
+from bench.report import Row, Skipped, count_row, document, markdown, time_row
+from bench.settings import Settings
+from bench.training import train_official, train_ours
+from bench.workload import Workload, grouped
+from benchmark import main
 from transformers import Trainer
 
 from modeling_dlfa.errors import InputError
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
+from .conftest import ROOT
 
-from bench import settings as settings_module  # noqa: E402
-from bench.evaluation import Pass  # noqa: E402
-from bench.harness import Effort, Ratio, exponent, interleave, line, ratio, timed  # noqa: E402
-from bench.machine import describe, peak_flops, training_flops  # noqa: E402
-from bench.main import run  # noqa: E402
-from bench.memory import held_bytes, peak_bytes  # noqa: E402
-from bench.processes import Finished, python  # noqa: E402
-from bench.report import Row, Skipped, count_row, document, markdown, time_row  # noqa: E402
-from bench.settings import Settings  # noqa: E402
-from bench.training import train_official, train_ours  # noqa: E402
-from bench.workload import Workload, grouped  # noqa: E402
-from benchmark import main  # noqa: E402
-
+EXAMPLES = ROOT / "examples"
 CORPUS = EXAMPLES / "mini/corpus"
 TEST_FILE = str(CORPUS / "test-{language}.tsv")
 CPU = torch.device("cpu")

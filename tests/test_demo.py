@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+import demo
 import pytest
 
 from modeling_dlfa.data import load_file
 from modeling_dlfa.tasks import get_task
 
 from .conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "examples"))
-
-import demo  # noqa: E402
 
 
 @pytest.fixture

@@ -1,22 +1,18 @@
 from __future__ import annotations
 
-import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from build_corpus import LANGUAGES_OF_SPLIT, ROWS, UNLABELLED_SCENES, draw, facts
+from corpus_lexicon import LANGUAGES, lexicon
+from pairs import LABELS, draw_triples, tell
+from scenes import SLOTS, TIME, Scene
 
-MINI = Path(__file__).resolve().parents[1] / "examples" / "mini"
-sys.path.insert(0, str(MINI))
+from .conftest import ROOT
 
-from build_corpus import LANGUAGES_OF_SPLIT, ROWS, UNLABELLED_SCENES, draw, facts  # noqa: E402
-from corpus_lexicon import LANGUAGES, lexicon  # noqa: E402
-from pairs import LABELS, draw_triples, tell  # noqa: E402
-from scenes import SLOTS, TIME, Scene  # noqa: E402
-
-CORPUS = MINI / "corpus"
+CORPUS = ROOT / "examples" / "mini" / "corpus"
 SEED = 15
 SCRIPTS = dict.fromkeys(LANGUAGES, "LATIN") | {
     "ar": "ARABIC", "ur": "ARABIC", "bg": "CYRILLIC", "ru": "CYRILLIC", "el": "GREEK", "hi": "DEVANAGARI",

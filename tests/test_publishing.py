@@ -65,6 +65,9 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
         selected(tmp_path, [record("a-seed1", 0.5)], "x")
     with pytest.raises(InputError, match="no trained model with a validation score"):
         selected(tmp_path, [{**record("a-seed1", 0.5), "model": None}])
+    (tmp_path / "results.json").write_text(json.dumps({"recipe": {"one_pass": True}, "runs": []}))
+    with pytest.raises(InputError, match="trained by --one_pass"):
+        Publication.of(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps({"runs": []}))
     with pytest.raises(InputError, match="no test scores"):
         Publication.of(tmp_path)

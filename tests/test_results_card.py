@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-from .conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "examples"))
-
-from results_card import BEGIN, END, main  # noqa: E402
+from results_card import BEGIN, END, main
 
 
 @pytest.fixture

@@ -224,6 +224,7 @@ def test_the_precision_that_the_launcher_sets_is_recorded(xnli_arguments: list[s
         main("xnli", [*few, "--output_dir", str(tmp_path / "asked"), "--bf16", "True"])
     results = {name: read(tmp_path / name / "results.json") for name in ("launched", "asked", "plain")}
     assert [entry["recipe"]["mixed_precision"] for entry in results.values()] == ["bf16", "bf16", "no"]
+    assert {entry["selection"] for entry in results.values()} == {"last checkpoint"}
     losses = {name: entry["runs"][0]["train"]["loss"] for name, entry in results.items()}
     assert losses["launched"] == pytest.approx(losses["asked"], rel=1e-6)
     shares = [(tmp_path / name / "predictions/aif-layer1-seed42/de.tsv").read_text() for name in ("launched", "plain")]
@@ -233,12 +234,15 @@ def test_the_precision_that_the_launcher_sets_is_recorded(xnli_arguments: list[s
 def test_arguments_of_a_file_yield_to_the_command_line(xnli_arguments: list[str], tmp_path: Path) -> None:
     config = tmp_path / "arguments.yaml"
     config.write_text("seeds: [7]\nmax_steps: 2\nlanguages: [en, de]\nlearning_rate: 0.5\nmax_test_samples: 11\n")
+    with config.open("a") as file:
+        file.write("metric_for_best_model: loss\n")
     arguments = [argument for argument in xnli_arguments if argument not in ("--languages", "en", "de", "ar")]
     main("xnli", [str(config), *arguments])
     results = read(tmp_path / "out" / "results.json")
     assert results["seeds"] == [7] and results["languages"] == ["en", "de"]
     assert results["recipe"]["max_steps"] == 2 and results["recipe"]["learning_rate"] == 1e-3
     assert results["runs"][0]["test"]["de"]["n"] == 11
+    assert results["selection"] == "best checkpoint by en validation loss"
 
 
 ERRORS = {
@@ -263,6 +267,7 @@ ERRORS = {
     "no predictions": (["--prediction_loss_only", "True"], "--prediction_loss_only True throws"),
     "other labels": (["--label_names", "premise", "labels"], "--label_names premise labels has the Trainer look"),
     "scores of batches": (["--batch_eval_metrics", "True"], "--batch_eval_metrics True scores every batch alone"),
+    "the worst checkpoint": (["--greater_is_better", "False"], "--greater_is_better False with accuracy would keep"),
     "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
     "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
     "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),

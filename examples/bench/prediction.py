@@ -8,25 +8,48 @@ from collections.abc import Callable, Iterator
 import torch
 from transformers import pipeline
 
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.export import export_onnx
+from modeling_dlfa.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, require_onnx
 from modeling_dlfa.prediction import Backend, Checkpoint, Predictor
 from modeling_dlfa.prediction_input import InputFormat, InputSource, read_examples
 from modeling_dlfa.prediction_output import write_predictions
 
 from .harness import interleave, timed
 from .machine import has_fast_bf16, waiter
-from .report import Row, time_row
+from .report import Row, Skipped, time_row
 from .workload import Workload
 
 LOOP_GOAL, BATCH_GOAL = 5.0, 1.5
 BATCH_SIZE = 32
-# Each is compared with the first. Another runtime (ONNX) is one more entry: its name, and what loads it.
-BACKENDS: dict[str, Callable[[Checkpoint, torch.device], Backend]] = {
-    "fp32": lambda checkpoint, device: checkpoint.load(device),
-    "bf16": lambda checkpoint, device: checkpoint.load(device, torch.bfloat16),
-}
+# What each computes with, against ours in fp32.
+GOALS = {"bf16": None, "ONNX": 1.2, "ONNX int8": 2.5}
 
 
-def measure(workload: Workload) -> Iterator[Row]:
+def load_backends(workload: Workload, checkpoint: Checkpoint) -> Iterator[tuple[str, Backend] | Skipped]:
+    """Loads the checkpoint in every way in which this device computes, or tells why one is left out."""
+    device = workload.settings.torch_device
+    yield "fp32", checkpoint.load(device)
+    if has_fast_bf16(device):
+        yield "bf16", checkpoint.load(device, torch.bfloat16)
+    else:
+        yield Skipped("prediction, bf16", "This processor has no bf16 instructions.")
+    try:
+        require_onnx("onnx", "onnxruntime", "onnxscript")
+    except InputError as error:
+        yield Skipped("prediction, ONNX", str(error))
+        return
+    if device.type != "cpu":
+        yield Skipped("prediction, ONNX", "Our graphs are for a CPU.")
+        return
+    folder = workload.folder / "onnx"
+    export_onnx(checkpoint.name, folder, quantize="int8")
+    graphs = Checkpoint.of(str(folder))
+    yield "ONNX", graphs.load_onnx(MODEL_FILE)
+    yield "ONNX int8", graphs.load_onnx(QUANTIZED_FILE)
+
+
+def measure(workload: Workload) -> Iterator[Row | Skipped]:
     """Compares from file to labels, the same checkpoint loaded before in all."""
     scale, settings = workload.settings.scale, workload.settings
     device = settings.torch_device
@@ -51,17 +74,20 @@ def measure(workload: Workload) -> Iterator[Row]:
         "loop": lambda: [classify(entry) for entry in inputs],
         "batched": lambda: classify(list(inputs), batch_size=BATCH_SIZE),
     }
-    for name, load in BACKENDS.items():
-        if name != "bf16" or has_fast_bf16(device):
-            systems[name] = predict(load(checkpoint, device))
+    for found in load_backends(workload, checkpoint):
+        if isinstance(found, Skipped):
+            yield found
+        else:
+            systems[found[0]] = predict(found[1])
     wait = waiter(device)
     seconds = interleave({name: timed(run, wait=wait) for name, run in systems.items()}, scale.effort)
     what = f"{len(pairs)} pairs in 15 languages"
-    for name, goal, label in (
-        ("loop", LOOP_GOAL, "a pipeline call for each"),
-        ("batched", BATCH_GOAL, f"pipeline(batch_size={BATCH_SIZE})"),
-    ):
-        yield time_row("prediction", f"{what}, fp32", seconds["fp32"], seconds[name], label, goal)
-    for name in BACKENDS:
-        if name != "fp32" and name in seconds:
-            yield time_row("prediction", f"{what}, {name}", seconds[name], seconds["fp32"], "ours in fp32")
+    ours = [name for name in seconds if name not in ("loop", "batched")]
+    for name in ours:
+        for other, goal, label in (
+            ("loop", LOOP_GOAL, "a pipeline call for each, fp32"),
+            ("batched", BATCH_GOAL, f"pipeline(batch_size={BATCH_SIZE}), fp32"),
+        ):
+            yield time_row("prediction", f"{what}, {name}", seconds[name], seconds[other], label, goal)
+    for name in ours[1:]:
+        yield time_row("prediction", f"{what}, {name}", seconds[name], seconds["fp32"], "ours in fp32", GOALS[name])

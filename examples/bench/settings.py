@@ -56,14 +56,14 @@ class Scale:
 
 
 QUICK = Scale(
-    effort=Effort(15, least=3),
+    effort=Effort(8, least=3),
     process_effort=Effort(0, least=2),
     curve_effort=Effort(0, least=1),
     fusion_batch=8,
-    steps=3,
+    steps=5,
     rows=16,
     official_languages=1,
-    examples=32,
+    examples=96,
     lengths=(16, 32, 64, 128),
     batches=(1, 4, 16),
     language_counts=(1, 5, 15),
