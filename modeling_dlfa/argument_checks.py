@@ -68,7 +68,7 @@ def _check_evaluation(training: CrossLingualTrainingArguments) -> None:
     metric = training.metric_for_best_model or ""
     if training.greater_is_better is not None and training.greater_is_better == metric.endswith("loss"):
         raise InputError(
-            f"--greater_is_better {training.greater_is_better} with {metric} would keep the worst checkpoint. Remove it."
+            f"--greater_is_better {training.greater_is_better} with {metric} keeps the worst checkpoint. Remove it."
         )
 
 

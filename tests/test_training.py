@@ -267,7 +267,7 @@ ERRORS = {
     "no predictions": (["--prediction_loss_only", "True"], "--prediction_loss_only True throws"),
     "other labels": (["--label_names", "premise", "labels"], "--label_names premise labels has the Trainer look"),
     "scores of batches": (["--batch_eval_metrics", "True"], "--batch_eval_metrics True scores every batch alone"),
-    "the worst checkpoint": (["--greater_is_better", "False"], "--greater_is_better False with accuracy would keep"),
+    "the worst checkpoint": (["--greater_is_better", "False"], "--greater_is_better False with accuracy keeps"),
     "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
     "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
     "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),
