@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.utils.other import get_free_port
+from run_layer_sweep import main as sweep
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, BertConfig
 
@@ -110,6 +111,21 @@ def test_two_machines_train_like_one(arguments: list[str], tmp_path: Path) -> No
     assert [machine.returncode for machine in machines] == [0, 0], printed[0][-3000:] + printed[1][-3000:]
     assert_same_training(tmp_path / "one", output)
     assert [text.count("Results: ") for text in printed] == [1, 0]
+
+
+@pytest.mark.parametrize("task", ["xnli"], indirect=True)
+def test_one_pass_in_two_processes_is_that_of_one(arguments: list[str], tmp_path: Path) -> None:
+    arguments = ["--task", "xnli", "--one_pass", *arguments]
+    sweep([*arguments, *ONE, "--output_dir", str(tmp_path / "one")])
+    launch([*arguments, *EACH_OF_TWO], tmp_path / "two", "examples/run_layer_sweep.py")
+    one, two = (read(tmp_path / name / "results.json") for name in ("one", "two"))
+    assert two["hardware"]["processes"] == 2 and [run["name"] for run in two["runs"]] == [RUN, "last-seed42"]
+    for expected, found in zip(one["runs"], two["runs"], strict=True):
+        assert found["train"]["loss"] == pytest.approx(expected["train"]["loss"], abs=2e-5)
+        weights = [
+            load_file(tmp_path / name / "models" / found["name"] / "model.safetensors") for name in ("one", "two")
+        ]
+        assert all(torch.allclose(weights[0][key], weights[1][key], atol=1e-4) for key in weights[0])
 
 
 @pytest.mark.parametrize("task", ["xnli"], indirect=True)

@@ -138,12 +138,15 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
 
 
-def test_predict_faster(hub: HubServer, package_environment: Environment, tmp_path: Path) -> None:
+def test_predict_faster(hub: HubServer, tiny_data: Path, package_environment: Environment, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     save_checkpoint(tmp_path / "runs/xnli/models/aif-layer4-seed42", "sequence", XNLI.labels)
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
+    for language in WORDS:
+        shutil.copyfile(tiny_data / f"test-{language}.tsv", tmp_path / f"test-{language}.tsv")
     printed = shell(package_environment, only("Predict faster on a CPU", "bash", "export_onnx"), tmp_path, hub)
     assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
+    assert "| onnx_quantized minus torch |" in printed and "| average, targets |" in printed
     for name in ("labels.onnx.tsv", "labels.int8.tsv"):
         assert len((tmp_path / name).read_text(encoding="utf-8").splitlines()) == 3
 
