@@ -91,6 +91,20 @@ def _best(systems: Mapping[str, Mapping[str, Any]], key: str) -> str | None:
     return max(known, key=lambda name: known[name]) if known else None
 
 
+def write_between(card: Path, begin: str, end: str, body: str) -> None:
+    """Replaces what stands between two marks of a card.
+
+    Raises:
+        InputError: The card or its marks are missing.
+    """
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise InputError(f"{card} must hold the lines {begin} and {end}. Write them where the results shall stand.")
+    card.write_text(before + begin + "\n\n" + body + "\n\n" + end + after, encoding="utf-8", newline="\n")
+
+
 def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
     """Replaces what stands between the marks of a card, and copies the figures beside it.
 
@@ -102,25 +116,20 @@ def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
     Raises:
         InputError: The card or its marks are missing, or a source has no test scores.
     """
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise InputError(f"{card} must hold the lines {BEGIN} and {END}. Write them where the results shall stand.")
     found = [(source, read_json(OutputDirectory(source).results)) for source in sources]
     for source, results in found:
         if "summary" not in results:
             raise InputError(f"{source} has no test scores. Run its command to the end, with --do_predict.")
+    pictures = [f"figures/{card.stem}{'-' + source.name if len(found) > 1 else ''}.png" for source in sources]
     sections = []
-    for source, results in found:
-        picture = f"figures/{card.stem}{'-' + source.name if len(found) > 1 else ''}.png"
+    for (source, results), picture in zip(found, pictures, strict=True):
+        encoder = Path(results["model_name_or_path"]).name
+        sections.append(results_section(results, picture, f"{results['title']}, `{encoder}` ({source.name})"))
+    write_between(card, BEGIN, END, "\n\n".join([hardware, *sections]))
+    for (source, results), picture in zip(found, pictures, strict=True):
         target = card.parent / picture
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source / figure_file(results), target)
-        encoder = Path(results["model_name_or_path"]).name
-        sections.append(results_section(results, picture, f"{results['title']}, `{encoder}` ({source.name})"))
-    body = "\n\n".join([BEGIN, hardware, *sections, END])
-    card.write_text(before + body + after, encoding="utf-8", newline="\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,72 @@
+"""Brings the reports of studies into a card of `model_cards/studies/`: what stands between two marks is written anew.
+
+`python examples/study_card.py runs/layers runs/sweep model_cards/studies/NAME.md` takes output directories of
+`run_layer_sweep.py`, `run_layer_analysis.py` and `run_language_scaling.py`. What one makes of them is written around
+the marks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from results_card import write_between
+
+from modeling_dlfa.errors import InputError
+
+BEGIN, END = "<!-- studies: written by examples/study_card.py -->", "<!-- end of studies -->"
+REPORTS = ("layer_sweep.md", "one_pass_agreement.md", "layer_analysis.md", "language_scaling.md")
+PICTURE = re.compile(r"!\[[^\]]*\]\((figures/[^)]+)\)")
+
+
+def update_card(card: Path, sources: Sequence[Path]) -> None:
+    """Replaces what stands between the marks of a card, and copies the reports' figures beside it.
+
+    Args:
+        card: An existing file with the two marks.
+        sources: Output directories of studies.
+
+    Raises:
+        InputError: The card or its marks are missing, or a directory has no report.
+    """
+    sections, figures = [], {}
+    for source in sources:
+        reports = [source / name for name in REPORTS if (source / name).is_file()]
+        if not reports:
+            raise InputError(f"{source} has none of the reports {', '.join(REPORTS)}. Run a study there first.")
+        for report in reports:
+            text = re.sub(r"^#", "##", report.read_text(encoding="utf-8").strip(), flags=re.MULTILINE)
+            for picture in PICTURE.findall(text):
+                figures[_beside(card, source, picture)] = source / picture
+                text = text.replace(f"({picture})", f"({_beside(card, source, picture)})")
+            sections.append(text)
+    write_between(card, BEGIN, END, "\n\n".join(sections))
+    for name, figure in figures.items():
+        (card.parent / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(figure, card.parent / name)
+
+
+def _beside(card: Path, source: Path, picture: str) -> str:
+    """Where a study's figure lies beside the card."""
+    return f"figures/{card.stem}-{source.name}-{Path(picture).name}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Updates the card, or ends with one message and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sources", nargs="+", type=Path, metavar="STUDY", help="Output directory of a study.")
+    parser.add_argument("card", type=Path, help="The card, which holds both marks.")
+    given = parser.parse_args(argv)
+    try:
+        update_card(given.card, given.sources)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Cards of studies: a report as the study wrote it, its figures beside the card, what stands around it kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from study_card import BEGIN, END, main
+
+from modeling_dlfa.studies.scaling_command import run_language_scaling
+
+
+def test_it_holds_the_report_and_its_figures(finished: Path, tmp_path: Path) -> None:
+    study, card = tmp_path / "scaling", tmp_path / "cards" / "mine.md"
+    run_language_scaling([finished], study, n_resamples=50)
+    card.parent.mkdir()
+    card.write_text(f"# Mine\n\nBefore.\n\n{BEGIN}\nold\n{END}\n\nAfter.\n", encoding="utf-8")
+    main([str(study), str(card)])
+    text = card.read_text(encoding="utf-8")
+    assert text.startswith(f"# Mine\n\nBefore.\n\n{BEGIN}\n\n## Scaling") and text.endswith(f"{END}\n\nAfter.\n")
+    report = (study / "language_scaling.md").read_text(encoding="utf-8")
+    assert [line for line in report.splitlines() if line.startswith("|")] == [
+        line for line in text.splitlines() if line.startswith("|")
+    ]
+    linked = re.findall(r"\]\((figures/[^)]+)\)", text)
+    assert len(linked) == len(re.findall(r"\]\(figures/", report)) > 1
+    for name in linked:
+        figure = study / "figures" / Path(name).name.removeprefix("mine-scaling-")
+        assert (card.parent / name).read_bytes() == figure.read_bytes()
+    main([str(study), str(card)])
+    assert card.read_text(encoding="utf-8") == text
+
+
+def test_a_directory_without_a_study_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = tmp_path / "mine.md"
+    card.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as caught:
+        main([str(tmp_path), str(card)])
+    assert caught.value.code == 2 and "none of the reports" in capsys.readouterr().err
+    assert card.read_text(encoding="utf-8") == f"{BEGIN}\n{END}\n"
