@@ -82,7 +82,7 @@ def test_forty_languages_many_layers() -> None:
         assert gains["mean"]["corrected"]["low"] > 0 and gains["mean"]["low"] > gains["mean"]["corrected"]["low"]
     worst = [point["worst"]["mean"] for point in entry["scores"]["random"]["last"]]
     expected = expected_worst(scores(scored, "last"))
-    assert worst == pytest.approx(expected, abs=(max(expected) - min(expected)) / 20), "sampled sets mislead"
+    assert worst == pytest.approx(expected, abs=(max(expected) - min(expected)) / 10), "sampled sets mislead"
     assert worst[0] == pytest.approx(expected[0]) and worst[-1] == pytest.approx(expected[-1])
     above = [point["mean"]["above_zero"] for point in entry["gains"]["random"]["aif-layer4"]]
     assert above[0] < 0.9 and above[-1] == 1.0

@@ -19,6 +19,11 @@ from .pretraining import (
 pytest_plugins = "tests.pretraining_fixtures"
 
 
+@pytest.fixture(scope="module")
+def tokenizer(mini_work: Path):
+    return AutoTokenizer.from_pretrained(str(mini_work / "tokenizer"))
+
+
 class TestTokenizer:
     HARD = {
         "en": "“Don’t!” she said: naïve café, e\u0301, £5 — 10 % 😀 \u200bzero",
@@ -28,10 +33,6 @@ class TestTokenizer:
         "sw": "Ng'ombe wa mwalimu", "th": "น้ำเงิน ภาษาไทยง่าย ๆ ที่นี่", "tr": "İğdır’ın ışıltısı",
         "ur": "یہ ایک جُملہ ہے۔", "vi": "Người Việt đặt nghĩa", "zh": "龘，我们在２０１８年用iPhone。𠮷",
     }  # fmt: skip
-
-    @pytest.fixture(scope="class")
-    def tokenizer(self, mini_work: Path):
-        return AutoTokenizer.from_pretrained(str(mini_work / "tokenizer"))
 
     def test_has_the_size_asked_for_and_each_piece_once(self, tokenizer) -> None:
         assert len(tokenizer) == 2500 == len(tokenizer.get_vocab())
