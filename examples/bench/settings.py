@@ -56,15 +56,15 @@ class Scale:
 
 
 QUICK = Scale(
-    effort=Effort(8, least=3),
+    effort=Effort(6, least=3),
     process_effort=Effort(0, least=2),
     curve_effort=Effort(0, least=1),
     fusion_batch=8,
     steps=4,
     rows=16,
     official_languages=1,
-    examples=64,
-    lengths=(16, 32, 64, 128),
+    examples=48,
+    lengths=(16, 64, 128),
     batches=(1, 4, 16),
     language_counts=(1, 5, 15),
     processes=(1, 2),
