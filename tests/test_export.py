@@ -324,3 +324,15 @@ def test_segments_where_they_are_read() -> None:
     assert graph_inputs(build(DlfaModel, "distilbert"), tokenizer)[2:] == ()
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
     assert graph_inputs(build(DlfaModel, "bert"), tokenizer)[2:] == ()
+
+
+def test_int8_sums_are_exact_with_vnni_and_without(
+    sequence: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = batch("bert", (60, 3, 20))
+    found = []
+    for vnni in {torch.cpu._is_vnni_supported(), False}:
+        monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda vnni=vnni: vnni)
+        graph = OnnxGraph(sequence[1] / onnx_runtime.QUANTIZED_FILE)
+        found.append(graph({name: rows[name] for name in graph.inputs})["logits"])
+    assert all(np.allclose(found[0], other, atol=1e-5) for other in found)
