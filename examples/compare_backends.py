@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(2) from error
     print(comparison_table(results))
     if given.output_file:
-        write_json(Path(given.output_file), json.loads(json.dumps(results)))
+        write_json(Path(given.output_file), results)
 
 
 if __name__ == "__main__":
