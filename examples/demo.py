@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from together import run_together
 
+from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import get_language
+from modeling_dlfa.merging import check_target, merge_runs
+from modeling_dlfa.output import OutputDirectory
 from modeling_dlfa.reporting import text_table
-from modeling_dlfa.training import main
 
 MINI = Path(__file__).parent / "mini"
 OUTPUT = Path("runs/demo")
 SYSTEM = "aif-layer4"
 SEED = 1
+SHARDS = 2  # DLFA and its baseline.
 QUESTIONS = (
     ("es", "Una abuela estaba comiendo una manzana.", "Una mujer estaba comiendo fruta.", "entailment"),
     ("zh", "下午，一匹马正在海边睡觉。", "夜里，一只动物正在睡觉。", "contradiction"),
@@ -29,17 +35,39 @@ QUESTIONS = (
 )
 
 
-def train() -> None:
-    """Trains and tests both systems: table, results, figure, cards and checkpoints in `runs/demo`."""
+def train(extra: Sequence[str] = ()) -> None:
+    """Trains and tests both systems at once, each in a process of its own with half of the processors.
+
+    Leaves table, results, figure, cards and checkpoints in `runs/demo`, as the two shards of one command merged.
+
+    Args:
+        extra: Arguments of `run_xnli.py` in place of the recipe's.
+
+    Raises:
+        SystemExit: One of the processes failed, whose messages are printed, or `runs/demo` holds something else.
+    """
     corpus = MINI / "corpus"
     system = ["--model_name_or_path", str(MINI / "encoder"), "--fusion", "aif", "--fusion_layers", "4", "--baseline"]
     files = ["--train_file", str(corpus / "train-en.tsv"), "--validation_file", str(corpus / "validation-en.tsv")]
     files += ["--test_file", str(corpus / "test-{language}.tsv"), "--languages", "all"]
     # Embeddings and two blocks stay as pre-training aligned them. On a CPU short rows run fastest eagerly.
-    recipe = ["--num_train_epochs", "8", "--learning_rate", "7e-4", "--warmup_steps", "50", "--freeze_up_to", "2"]
-    recipe += ["--pooling", "mean", "--attn_implementation", "eager", "--seeds", str(SEED), "--use_cpu", "True"]
-    recipe += ["--bf16", str(torch.cpu._is_avx512_bf16_supported())]
-    main("xnli", [*system, *files, *recipe, "--output_dir", str(OUTPUT), "--overwrite"])
+    recipe = ["--num_train_epochs", "8", "--learning_rate", "1e-3", "--warmup_steps", "30", "--freeze_up_to", "2"]
+    recipe += ["--per_device_train_batch_size", "64", "--pooling", "mean", "--attn_implementation", "eager"]
+    recipe += ["--seeds", str(SEED), "--use_cpu", "True", "--bf16", str(torch.cpu._is_avx512_bf16_supported())]
+    OutputDirectory(OUTPUT).clear()
+    try:
+        check_target(OUTPUT)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from error
+    shards = [OUTPUT.with_name(f"{OUTPUT.name}-shard-{index}") for index in range(SHARDS)]
+    command = [sys.executable, str(Path(__file__).with_name("run_xnli.py")), *system, *files, *recipe, *extra]
+    command += ["--num_shards", str(SHARDS), "--overwrite"]
+    run_together(
+        [[*command, "--shard_index", str(index), "--output_dir", str(path)] for index, path in enumerate(shards)]
+    )
+    merge_runs(shards, OUTPUT)
+    for path in shards:
+        shutil.rmtree(path)
 
 
 def ask(checkpoint: Path) -> list[str]:
@@ -70,5 +98,7 @@ def show_answers() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--show", action="store_true", help="Do not train, show the last run.")
-    show_table() if parser.parse_args().show else train()
+    if not parser.parse_args().show:
+        train()
+    show_table()
     show_answers()

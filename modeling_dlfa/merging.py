@@ -89,8 +89,7 @@ def merge_runs(
             `output_dir` holds something.
     """
     target = Path(output_dir)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"--output_dir {target} exists and is not empty. Name another directory.")
+    check_target(target)
     if not shard_dirs:
         raise InputError("There is nothing to merge. Give the output directory of every shard.")
     shards = [Shard.read(path) for path in shard_dirs]
@@ -104,6 +103,16 @@ def merge_runs(
     if "summary" in results:
         write_cards(results, OutputDirectory(target), license)
     return results
+
+
+def check_target(target: Path) -> None:
+    """Checks that shards can be merged into a directory.
+
+    Raises:
+        InputError: It holds something, or is a file.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(f"--output_dir {target} exists and is not empty. Name another directory.")
 
 
 def check_belong_together(shards: Sequence[Shard]) -> None:

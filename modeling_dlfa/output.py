@@ -166,13 +166,17 @@ class OutputDirectory:
     def start(self, arguments: Mapping[str, Any], *, overwrite: bool) -> None:
         """Deletes an earlier command's results if wished, and notes the arguments of this one."""
         if overwrite:
-            for name in OWN_ENTRIES:
-                entry = self.path / name
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink(missing_ok=True)
+            self.clear()
         write_json(self.arguments, arguments)
+
+    def clear(self) -> None:
+        """Deletes a command's results, and nothing else that lies there."""
+        for name in OWN_ENTRIES:
+            entry = self.path / name
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
 
     def remove_checkpoints(self, run: str) -> None:
         """Deletes the checkpoints of a finished run, but not what logging integrations wrote beside them."""

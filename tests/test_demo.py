@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import demo
 import pytest
 
-from modeling_dlfa.data import load_file
 from modeling_dlfa.tasks import get_task
 
 from .conftest import ROOT
@@ -58,13 +57,23 @@ def test_its_questions_use_the_words_of_the_corpus(question: tuple[str, str, str
         assert set(split(sentence.lower().replace(".", " ").replace("।", " "))) <= known
 
 
-def test_it_trains_on_the_corpus_with_the_encoder_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(demo, "main", lambda *arguments: commands.append(arguments))
-    demo.train()
-    [(task, arguments)] = commands
-    values = dict(zip(arguments, arguments[1:], strict=False))
-    split = load_file(values["--train_file"], get_task(task), "en")
-    assert len(split) == 6000
-    assert (Path(values["--model_name_or_path"]) / "model.safetensors").is_file()
-    assert "--baseline" in arguments
+def test_it_trains_on_the_corpus_with_the_encoder_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "OUTPUT", tmp_path / "demo")
+    demo.train(["--max_train_samples", "64", "--max_test_samples", "8", "--num_train_epochs", "1"])
+    results = json.loads((tmp_path / "demo" / "results.json").read_text(encoding="utf-8"))
+    assert {run["name"] for run in results["runs"]} == {f"{demo.SYSTEM}-seed{demo.SEED}", f"last-seed{demo.SEED}"}
+    trained = ROOT / "examples" / "mini" / "corpus" / "train-en.tsv"
+    assert results["data"]["train"]["sha256"] == hashlib.sha256(trained.read_bytes()).hexdigest()
+    assert results["data"]["train"]["rows"] == 64 and len(results["languages"]) == 15
+    assert demo.SYSTEM in results["summary"]["differences"]
+    assert len(demo.ask(tmp_path / "demo" / "models" / f"{demo.SYSTEM}-seed{demo.SEED}")) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_it_deletes_nothing_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    monkeypatch.setattr(demo, "OUTPUT", tmp_path)
+    monkeypatch.setattr(demo, "run_together", lambda commands: pytest.fail("It trains for minutes first."))
+    with pytest.raises(SystemExit, match="is not empty"):
+        demo.train()
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
