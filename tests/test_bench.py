@@ -18,6 +18,7 @@ import pytest
 import torch
 from bench import settings as settings_module
 from bench.evaluation import Pass
+from bench.fusion import KINDS
 from bench.harness import Effort, Ratio, exponent, interleave, line, ratio, timed
 from bench.machine import describe, peak_flops, training_flops
 from bench.main import run
@@ -325,6 +326,14 @@ def test_a_miniature_run_of_everything(tiny: Settings, in_this_process: None, ca
     assert len([row for row in with_goals if row["group"] != "startup"]) == 18 + bf16
     assert bf16 == 4 or any("bf16" in entry["group"] for entry in results["not_measured"])
     assert results["machine"]["device"] == "cpu" and results["machine"]["size"] == "tiny"
+
+
+def test_a_sweep_in_one_pass_is_measured_where_it_is_asked_for(tiny: Settings) -> None:
+    rows = run(replace(tiny, only=["sweep"]))["rows"]
+    assert {row["group"] for row in rows} == {"sweep"}
+    assert [row["name"].partition(",")[0] for row in rows if "bf16" not in row["name"]] == list(KINDS.values())
+    assert all("3 layers and the last alone" in row["name"] and row["goal"] == 1.3 for row in rows)
+    assert all(row["ratio"]["median"] > 0 for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from .harness import interleave, timed
@@ -33,7 +34,7 @@ def inference(model: PreTrainedModel, batch: dict[str, torch.Tensor], bf16: bool
 
 
 def training_step(
-    model: PreTrainedModel, batch: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, bf16: bool = False
+    model: nn.Module, batch: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, bf16: bool = False
 ) -> Callable[[], None]:
     """Returns one step of training: forward, backward, optimiser, gradients freed."""
     device = next(model.parameters()).device.type
@@ -49,7 +50,7 @@ def training_step(
     return run
 
 
-def adamw(model: PreTrainedModel, fused: bool = True) -> torch.optim.Optimizer:
+def adamw(model: nn.Module, fused: bool = True) -> torch.optim.Optimizer:
     """Returns the optimiser that both recipes use, the Trainer's default."""
     return torch.optim.AdamW(model.parameters(), lr=2e-5, fused=fused)
 

@@ -11,7 +11,7 @@ from typing import Any
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.output import write_json
 
-from . import evaluation, fusion, options, prediction, scaling, startup, training
+from . import evaluation, fusion, options, prediction, scaling, startup, sweep, training
 from .machine import describe
 from .report import Row, Skipped, document, markdown
 from .settings import Settings
@@ -25,7 +25,9 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Row | Skipped]]] = {
     "prediction": prediction.measure,
     "options": options.measure,
     "scaling": scaling.measure,
+    "sweep": sweep.measure,
 }
+LONG = ("sweep",)  # Measured in a full run, or where it is asked for.
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def run(settings: Settings) -> dict[str, Any]:
         InputError: Wrong input, before anything is measured.
         RuntimeError: A process of a benchmark failed.
     """
-    names = settings.only or list(BENCHMARKS)
+    names = settings.only or [name for name in BENCHMARKS if settings.full or name not in LONG]
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         raise InputError(f"--only {unknown[0]} does not exist; choose from {', '.join(BENCHMARKS)}.")

@@ -96,7 +96,8 @@ class Settings:
         default="bench", metadata={"help": "Where the table, its JSON and the figure are written."}
     )
     only: list[str] | None = field(
-        default=None, metadata={"help": "Some of fusion, training, evaluation, startup, prediction, options, scaling."}
+        default=None,
+        metadata={"help": "Some of fusion, training, evaluation, startup, prediction, options, scaling, sweep."},
     )
     full: bool = field(default=False, metadata={"help": "Measure for long, and more."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to see the benchmark itself work."})

@@ -27,6 +27,7 @@ from transformers import (
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.data import expand_files, load_file
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.pretrained_dlfa import DlfaPreTrainedModel
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 from modeling_dlfa.trainer import LengthGroupedSampler
@@ -93,10 +94,10 @@ class Workload:
         model_class: Any = BertForTokenClassification if kind == "token" else BertForSequenceClassification
         return model_class(self.config(num_labels=_labels(kind))).to(self.settings.torch_device)
 
-    def dlfa(self, kind: str = "sequence", attention: str | None = None) -> PreTrainedModel:
-        """Returns ours on the device, random weights, with the default fusion."""
+    def dlfa(self, kind: str = "sequence", attention: str | None = None, **fusion: Any) -> DlfaPreTrainedModel:
+        """Returns ours on the device, random weights, with the default fusion or what is given of `DlfaConfig`."""
         torch.manual_seed(0)
-        config = DlfaConfig(self.config(), num_labels=_labels(kind))
+        config = DlfaConfig(self.config(), num_labels=_labels(kind), **fusion)
         config._attn_implementation = attention
         model_class: Any = DlfaForTokenClassification if kind == "token" else DlfaForSequenceClassification
         return model_class(config).to(self.settings.torch_device)
