@@ -14,13 +14,16 @@ from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.studies import layer_figures
 from modeling_dlfa.studies.layer_analysis import run_layer_analysis
+from modeling_dlfa.studies.layer_figures import plot_layers
 from modeling_dlfa.studies.layer_inputs import LayerAnalysisArguments
 from modeling_dlfa.studies.layer_report import analysis_markdown, analysis_summary
 
 from .conftest import WORDS
 
 LANGUAGES = ["en", "de", "nl", "ar", "tr"]
+THREE = [{"layer": layer, "upward": layer != 1.2, "support": 1.0} for layer in (0.6, 1.2, 1.9)]
 FIGURES = {"layers", "families", *(f"languages-cosine-layer{layer}" for layer in range(4))}
 
 
@@ -136,6 +139,21 @@ def test_the_words_of_a_report(analysed: tuple[Path, dict[str, Any]]) -> None:
     assert "no crossing that 95% of the resamples have; crossings of all sentences: layer 1.5 (in 50%" in flat(told)
     told["profiles"]["crossings"] = [weak, {"layer": 2.3, "upward": True, "support": 0.99}]
     assert "crossing at layer 2.3 (structure leads above)" in flat(told)
+    told["profiles"]["crossings"] = THREE
+    assert "layer 0.6 (structure leads above), layer 1.2 (sharing leads above) and layer 1.9 (" in flat(told)
+
+
+def test_three_crossings_leave_the_panels_their_room(
+    analysed: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(layer_figures, "_save", lambda figure, path: figures.append(figure))
+    _, results = analysed
+    plot_layers(dict(results, profiles={**results["profiles"], "crossings": THREE}), tmp_path / "layers")
+    figures[0].draw_without_rendering()
+    left, right = figures[0].axes
+    assert min(ax.get_position().width for ax in (left, right)) > 0.35
+    assert [text.get_text() for text in right.texts] == ["0.6", "1.2", "1.9"]
 
 
 def test_a_second_call_is_quick_and_the_same(

@@ -137,21 +137,37 @@ def _legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
 
 def crossing_sentence(results: Mapping[str, Any]) -> str:
     """Say where the two profiles cross, or that nothing can be said."""
-    crossings = [Crossing(**entry) for entry in results["profiles"]["crossings"]]
-    held = [crossing for crossing in crossings if crossing.support >= SUPPORTED]
-    if not crossings:
+    held = _supported(results)
+    if not results["profiles"]["crossings"]:
         return "the profiles do not cross"
     if not held:
         return f"no crossing that {SUPPORTED:.0%} of the resamples have"
     places = [f"layer {entry.layer:.1f} ({'structure' if entry.upward else 'sharing'} leads above)" for entry in held]
-    return f"crossing at {' and '.join(places)}"
+    *first, final = places
+    return f"crossing at {', '.join(first)} and {final}" if first else f"crossing at {final}"
+
+
+def _supported(results: Mapping[str, Any]) -> list[Crossing]:
+    crossings = [Crossing(**entry) for entry in results["profiles"]["crossings"]]
+    return [crossing for crossing in crossings if crossing.support >= SUPPORTED]
 
 
 def _mark_crossings(ax: Axes, results: Mapping[str, Any]) -> None:
-    for entry in results["profiles"]["crossings"]:
-        if entry["support"] >= SUPPORTED:
-            ax.axvline(entry["layer"], color="#555555", linewidth=0.9, zorder=1)
-    ax.text(0.0, 1.02, crossing_sentence(results), transform=ax.transAxes, va="bottom")
+    """Draws a line at each crossing with its layer above: a sentence on several would squeeze the panel."""
+    held = _supported(results)
+    for index, crossing in enumerate(held):
+        label = "crossing of the two" if index == 0 else None
+        ax.axvline(crossing.layer, color="#555555", linewidth=0.9, zorder=1, label=label)
+        ax.annotate(
+            f"{crossing.layer:.1f}",
+            (crossing.layer, 1.0),
+            xytext=(0, 2),
+            xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+        )
+    if not held:
+        ax.text(0.0, 1.02, crossing_sentence(results), transform=ax.transAxes, va="bottom")
 
 
 def plot_agreement(results: Mapping[str, Any], path: Path) -> None:
