@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from modeling_dlfa.merging import check_target, merge_runs
 from modeling_dlfa.output import OutputDirectory
 from modeling_dlfa.reporting import text_table
 
-MINI = Path(__file__).parent / "mini"
+EXAMPLES = Path(os.path.relpath(Path(__file__).parent))  # What is recorded names no folder of this machine.
+MINI = EXAMPLES / "mini"
 OUTPUT = Path("runs/demo")
 SYSTEM = "aif-layer4"
 SEED = 1
@@ -60,7 +62,7 @@ def train(extra: Sequence[str] = ()) -> None:
     except InputError as error:
         raise SystemExit(f"error: {error}") from error
     shards = [OUTPUT.with_name(f"{OUTPUT.name}-shard-{index}") for index in range(SHARDS)]
-    command = [sys.executable, str(Path(__file__).with_name("run_xnli.py")), *system, *files, *recipe, *extra]
+    command = [sys.executable, str(EXAMPLES / "run_xnli.py"), *system, *files, *recipe, *extra]
     command += ["--num_shards", str(SHARDS), "--overwrite"]
     run_together(
         [[*command, "--shard_index", str(index), "--output_dir", str(path)] for index, path in enumerate(shards)]

@@ -66,6 +66,7 @@ def test_it_trains_on_the_corpus_with_the_encoder_beside_it(tmp_path: Path, monk
     assert results["data"]["train"]["sha256"] == hashlib.sha256(trained.read_bytes()).hexdigest()
     assert results["data"]["train"]["rows"] == 64 and len(results["languages"]) == 15
     assert demo.SYSTEM in results["summary"]["differences"]
+    assert str(ROOT) not in results["command"].splitlines()[0]
     assert len(demo.ask(tmp_path / "demo" / "models" / f"{demo.SYSTEM}-seed{demo.SEED}")) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
