@@ -116,7 +116,8 @@ def load_checkpoint(
         classes = [known[entry] for entry in config.architectures or () if entry in known]
         if not classes:
             raise InputError(f"{name} holds {config.architectures}, none of {', '.join(known)}.")
-        model = classes[0].from_pretrained(name, dtype=torch.float32, **hub_arguments)
+        # Exported, sdpa is the same products with a test for NaN and more transpositions around them.
+        model = classes[0].from_pretrained(name, dtype=torch.float32, attn_implementation="eager", **hub_arguments)
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **hub_arguments)
     except InputError:
         raise

@@ -15,8 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from .errors import InputError
 from .modeling_dlfa import DlfaModel, DlfaPreTrainedModel
 
-# Every operator that the models need, in every release of ONNX Runtime since 1.15.
-OPSET = 18
+# The first with Gelu as one operator, in every release of ONNX Runtime since 1.17.
+OPSET = 20
 AXES = {0: "batch", 1: "length"}
 QUANTIZATIONS = ("int8", "int8_blocks")
 # What a file of protocol buffers holds at most is 2 GB; int8 weights take a quarter.

@@ -81,6 +81,8 @@ class OnnxGraph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
+        # A thread that waits by spinning takes a shared core from the one that computes.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # A CPU without VNNI instructions would sum up int8 products in 16 bits, which overflow. The exact way is four
         # times slower, and ONNX Runtime takes it wherever it is asked for.
         exact = not torch.cpu._is_vnni_supported()
