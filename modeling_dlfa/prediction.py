@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -227,9 +227,7 @@ class Predictor:
 
     def _in_batches(self, inputs: list[dict[str, list[int]]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Gives each input's number and logits, the longest first: a lack of memory shows at once."""
-        order = sorted(range(len(inputs)), key=lambda index: -len(inputs[index]["input_ids"]))
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for chosen in group_by_length([len(entry["input_ids"]) for entry in inputs], self.batch_size):
             batch = self._collate([inputs[index] for index in chosen])
             # Padding on the left would move the words; theirs is numbered from the first token.
             yield from zip(chosen, self._unpadded(self.backend(batch), batch), strict=True)
@@ -241,6 +239,27 @@ class Predictor:
         width = logits.shape[1]
         for row, mask in zip(logits, batch["attention_mask"], strict=True):
             yield row[width - int(mask.sum()) :]
+
+
+def group_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Puts inputs into batches of which at most a quarter is padding.
+
+    Args:
+        lengths: Tokens of each input.
+        batch_size: Inputs of a batch at most; a batch ends sooner where the next input has less than three quarters of
+            its longest one's tokens, as happens where inputs are few.
+
+    Returns:
+        Positions of the inputs, batch by batch, the longest first.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        batch = batches[-1] if batches else []
+        if batch and len(batch) < batch_size and 4 * lengths[index] >= 3 * lengths[batch[0]]:
+            batch.append(index)
+        else:
+            batches.append([index])
+    return batches
 
 
 def best_device() -> str:
