@@ -9,6 +9,7 @@ from pathlib import Path
 import demo
 import pytest
 
+from modeling_dlfa.data import load_file
 from modeling_dlfa.tasks import get_task
 
 from .conftest import ROOT
@@ -63,6 +64,8 @@ def test_it_trains_on_the_corpus_with_the_encoder_beside_it(tmp_path: Path, monk
     results = json.loads((tmp_path / "demo" / "results.json").read_text(encoding="utf-8"))
     assert {run["name"] for run in results["runs"]} == {f"{demo.SYSTEM}-seed{demo.SEED}", f"last-seed{demo.SEED}"}
     trained = ROOT / "examples" / "mini" / "corpus" / "train-en.tsv"
+    assert len(load_file(str(trained), get_task("xnli"), "en")) == 6000
+    assert (ROOT / results["model_name_or_path"] / "model.safetensors").is_file()
     assert results["data"]["train"]["sha256"] == hashlib.sha256(trained.read_bytes()).hexdigest()
     assert results["data"]["train"]["rows"] == 64 and len(results["languages"]) == 15
     assert demo.SYSTEM in results["summary"]["differences"]

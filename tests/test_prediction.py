@@ -149,8 +149,13 @@ def test_order_does_not_depend_on_batch_or_buffer_and_memory_is_bounded(sequence
             yield Example(number + 1, number, text)
 
     whole = list(Predictor(checkpoint, watched, batch_size=8)(examples()))
-    assert sum(shape[0] for shape in seen) == 40 and max(shape[0] for shape in seen) <= 8
+    lengths = [len(checkpoint.tokenizer(*text)["input_ids"]) for text in texts]
+    assert [shape[0] for shape in seen] == [len(group) for group in group_by_length(lengths, 8)]
     assert [shape[1] for shape in seen] == sorted((shape[1] for shape in seen), reverse=True)
+    seen.clear()
+    alike = [Example(number, number, texts[0]) for number in range(40)]
+    assert len(list(Predictor(checkpoint, watched, batch_size=8)(alike))) == 40
+    assert [shape[0] for shape in seen] == [8] * 5
     taken.clear()
     stream = Predictor(checkpoint, compute, batch_size=3, buffer_size=10)(examples())
     first = next(stream)
