@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from transformers.utils import cached_file
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 MODEL_FILE = "model.onnx"
 QUANTIZED_FILE = "model_quantized.onnx"
@@ -60,13 +63,31 @@ def find_graph(name: str, file: str, **hub_arguments: Any) -> Path:
     return Path(str(path))
 
 
+def session_options() -> onnxruntime.SessionOptions:
+    """Returns how ONNX Runtime runs our graphs, which must be installed."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    # A thread that waits by spinning takes a shared core from the one that computes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A CPU without VNNI instructions would sum up int8 products in 16 bits, which overflow. The exact way is four
+    # times slower, and ONNX Runtime takes it wherever it is asked for.
+    exact = not torch.cpu._is_vnni_supported()
+    options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
+    return options
+
+
 class OnnxGraph:
     """A graph, ready to run on as many threads as PyTorch has (`OMP_NUM_THREADS`).
 
     Args:
         path: The graph; weights that are not in it lie beside it.
+        options: How ONNX Runtime runs it; `session_options()` if None.
 
     Attributes:
+        session: ONNX Runtime's own.
         inputs: Names of what it takes.
         outputs: Names of what it gives, with the size of each one's last dimension where that is fixed.
 
@@ -74,26 +95,18 @@ class OnnxGraph:
         InputError: ONNX Runtime is not installed, or does not read the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: onnxruntime.SessionOptions | None = None) -> None:
         require_onnx("onnxruntime")
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        # A thread that waits by spinning takes a shared core from the one that computes.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A CPU without VNNI instructions would sum up int8 products in 16 bits, which overflow. The exact way is four
-        # times slower, and ONNX Runtime takes it wherever it is asked for.
-        exact = not torch.cpu._is_vnni_supported()
-        options.add_session_config_entry("session.x64quantprecision", str(int(exact)))
+        options = options or session_options()
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # Its errors have no base class of their own.
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise InputError(f"ONNX Runtime cannot read {path}: {reason}. Export it again.") from error
-        self.inputs = tuple(entry.name for entry in self._session.get_inputs())
-        self.outputs = {entry.name: entry.shape[-1] for entry in self._session.get_outputs()}
+        self.inputs = tuple(entry.name for entry in self.session.get_inputs())
+        self.outputs = {entry.name: entry.shape[-1] for entry in self.session.get_outputs()}
 
     def __call__(self, batch: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
         """Computes the outputs by name.
@@ -101,7 +114,7 @@ class OnnxGraph:
         Args:
             batch: Padded inputs, B x T each; what the graph does not take is left out.
         """
-        values = self._session.run(list(self.outputs), {name: batch[name].numpy() for name in self.inputs})
+        values = self.session.run(list(self.outputs), {name: batch[name].numpy() for name in self.inputs})
         return dict(zip(self.outputs, values, strict=True))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import re
 import runpy
 import sys
 import time
@@ -24,6 +25,7 @@ from bench.machine import describe, peak_flops, training_flops
 from bench.main import run
 from bench.memory import held_bytes, peak_bytes
 from bench.processes import Finished, python
+from bench.profiles import kind_of, profile_torch
 from bench.report import Row, Skipped, count_row, document, markdown, time_row
 from bench.settings import Settings
 from bench.training import train_official, train_ours
@@ -334,6 +336,40 @@ def test_a_sweep_in_one_pass_is_measured_where_it_is_asked_for(tiny: Settings) -
     assert [row["name"].partition(",")[0] for row in rows if "bf16" not in row["name"]] == list(KINDS.values())
     assert all("3 layers and the last alone" in row["name"] and row["goal"] == 1.3 for row in rows)
     assert all(row["ratio"]["median"] > 0 for row in rows)
+
+
+def test_profiles_account_for_all_of_the_time(tiny: Settings) -> None:
+    rows = run(replace(tiny, only=["profile"]))["rows"]
+    assert {row["group"] for row in rows} == {"profile"}
+    names = [row["name"] for row in rows]
+    for part in ("official, fp32, 8×128 tokens", "ours, fp32", "a pipeline call for each", "ONNX, fp32"):
+        assert any(part in name for name in names), part
+    for row in rows:
+        shares = [int(share) for share in re.findall(r"\((\d+) %", row["note"])]
+        # What is below one percent is left out.
+        assert 90 <= sum(shares) <= 103 and "matrix products" in row["note"], row
+    steps = [row["note"] for row in rows if "training step" in row["name"]]
+    assert steps and all("optimiser" in note and "FLOP/s" in note for note in steps)
+
+
+def test_operators_are_known_by_kind() -> None:
+    kinds = {
+        "aten::addmm": "matrix products",
+        "MatMul": "matrix products",
+        "aten::_scaled_dot_product_flash_attention_for_cpu": "attention",
+        "aten::copy_": "copies and casts",
+        "aten::bernoulli_": "dropout",
+        "Optimizer.step#AdamW.step": "optimiser and norm of the gradient",
+        "aten::gelu": "other operators",
+    }
+    assert {name: kind_of(name) for name in kinds} == kinds
+
+
+def test_a_profile_finds_the_products_and_counts_them() -> None:
+    first, second = torch.rand(300, 400), torch.rand(400, 500)
+    found = profile_torch(lambda: [first @ second for _ in range(20)], CPU)
+    assert found.flops == 20 * 2 * 300 * 400 * 500
+    assert max(found.kinds, key=lambda kind: found.kinds[kind]) == "matrix products"
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,13 @@ def inference(model: PreTrainedModel, batch: dict[str, torch.Tensor], bf16: bool
 
 
 def training_step(
-    model: nn.Module, batch: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer, bf16: bool = False
+    model: nn.Module,
+    batch: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    bf16: bool = False,
+    max_grad_norm: float | None = None,
 ) -> Callable[[], None]:
-    """Returns one step of training: forward, backward, optimiser, gradients freed."""
+    """Returns one step of training: forward, backward, gradients clipped if wished, optimiser, gradients freed."""
     device = next(model.parameters()).device.type
     model.train()
 
@@ -44,6 +48,8 @@ def training_step(
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
             loss = model(**batch).loss
         loss.backward()
+        if max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

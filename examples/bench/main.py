@@ -11,7 +11,7 @@ from typing import Any
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.output import write_json
 
-from . import evaluation, fusion, options, prediction, scaling, startup, sweep, training
+from . import evaluation, fusion, options, prediction, profiles, scaling, startup, sweep, training
 from .machine import describe
 from .report import Row, Skipped, document, markdown
 from .settings import Settings
@@ -26,8 +26,9 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Row | Skipped]]] = {
     "options": options.measure,
     "scaling": scaling.measure,
     "sweep": sweep.measure,
+    "profile": profiles.measure,
 }
-LONG = ("sweep",)  # Measured in a full run, or where it is asked for.
+LONG = ("sweep", "profile")  # Measured in a full run, or where it is asked for.
 
 
 def run(settings: Settings) -> dict[str, Any]:

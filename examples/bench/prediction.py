@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
 
 import torch
 from transformers import pipeline
@@ -24,6 +26,51 @@ LOOP_GOAL, BATCH_GOAL = 5.0, 1.5
 BATCH_SIZE = 32
 # What each computes with, against ours in fp32.
 GOALS = {"bf16": None, "ONNX": 1.2, "ONNX int8": 2.5}
+
+
+class FileOfPairs:
+    """Pairs of texts in a file, and the ways to predict them; the checkpoint is loaded before, in all.
+
+    Args:
+        workload: Gives texts and checkpoint.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        pairs = workload.pairs(workload.settings.scale.examples, seed=1)
+        self.checkpoint = Checkpoint.of(str(workload.dlfa_checkpoint))
+        self._path = workload.folder / "pairs.tsv"
+        self._path.write_text("".join(f"{first}\t{second}\n" for first, second in pairs), encoding="utf-8")
+        self._inputs = [{"text": first, "text_pair": second} for first, second in pairs]
+        self._device = workload.settings.torch_device
+
+    def __str__(self) -> str:
+        return f"{len(self._inputs)} pairs in 15 languages"
+
+    @cached_property
+    def _classify(self) -> Any:
+        return pipeline("text-classification", model=self.checkpoint.name, device=self._device)
+
+    def loop(self) -> Callable[[], object]:
+        """Returns a call of transformers' pipeline for each pair."""
+        classify = self._classify
+        return lambda: [classify(entry) for entry in self._inputs]
+
+    def batched(self) -> Callable[[], object]:
+        """Returns one call of the pipeline, in batches."""
+        classify = self._classify
+        return lambda: classify(list(self._inputs), batch_size=BATCH_SIZE)
+
+    def predict(self, backend: Backend) -> Callable[[], object]:
+        """Returns what `predict.py` does, from the file's lines to the labels' lines."""
+
+        def run() -> None:
+            lines = InputSource(str(self._path), twice=False).lines()
+            examples = read_examples(lines, InputFormat("sequence", "tsv"), str(self._path))
+            predictor = Predictor(self.checkpoint, backend, BATCH_SIZE)
+            labels = self.checkpoint.labels
+            write_predictions(predictor(examples), labels, "tsv", io.StringIO(), lambda count: None)
+
+        return run
 
 
 def load_backends(workload: Workload, checkpoint: Checkpoint) -> Iterator[tuple[str, Backend] | Skipped]:
@@ -51,37 +98,20 @@ def load_backends(workload: Workload, checkpoint: Checkpoint) -> Iterator[tuple[
 
 def measure(workload: Workload) -> Iterator[Row | Skipped]:
     """Compares from file to labels, the same checkpoint loaded before in all."""
-    scale, settings = workload.settings.scale, workload.settings
-    device = settings.torch_device
-    folder = str(workload.dlfa_checkpoint)
-    pairs = workload.pairs(scale.examples, seed=1)
-    path = workload.folder / "pairs.tsv"
-    path.write_text("".join(f"{first}\t{second}\n" for first, second in pairs), encoding="utf-8")
-    inputs = [{"text": first, "text_pair": second} for first, second in pairs]
-    classify = pipeline("text-classification", model=folder, device=device)
-    checkpoint = Checkpoint.of(folder)
-
-    def predict(backend: Backend) -> Callable[[], None]:
-        def run() -> None:
-            lines = InputSource(str(path), twice=False).lines()
-            examples = read_examples(lines, InputFormat("sequence", "tsv"), str(path))
-            predictor = Predictor(checkpoint, backend, BATCH_SIZE)
-            write_predictions(predictor(examples), checkpoint.labels, "tsv", io.StringIO(), lambda count: None)
-
-        return run
-
-    systems: dict[str, Callable[[], object]] = {
-        "loop": lambda: [classify(entry) for entry in inputs],
-        "batched": lambda: classify(list(inputs), batch_size=BATCH_SIZE),
-    }
+    device = workload.settings.torch_device
+    file = FileOfPairs(workload)
+    checkpoint = file.checkpoint
+    systems = {"loop": file.loop(), "batched": file.batched()}
     for found in load_backends(workload, checkpoint):
         if isinstance(found, Skipped):
             yield found
         else:
-            systems[found[0]] = predict(found[1])
+            systems[found[0]] = file.predict(found[1])
     wait = waiter(device)
-    seconds = interleave({name: timed(run, wait=wait) for name, run in systems.items()}, scale.effort)
-    what = f"{len(pairs)} pairs in 15 languages"
+    seconds = interleave(
+        {name: timed(run, wait=wait) for name, run in systems.items()}, workload.settings.scale.effort
+    )
+    what = str(file)
     ours = [name for name in seconds if name not in ("loop", "batched")]
     for name in ours:
         for other, goal, label in (

@@ -97,7 +97,9 @@ class Settings:
     )
     only: list[str] | None = field(
         default=None,
-        metadata={"help": "Some of fusion, training, evaluation, startup, prediction, options, scaling, sweep."},
+        metadata={
+            "help": "Some of fusion, training, evaluation, startup, prediction, options, scaling, sweep, profile."
+        },
     )
     full: bool = field(default=False, metadata={"help": "Measure for long, and more."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to see the benchmark itself work."})
