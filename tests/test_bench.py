@@ -333,7 +333,9 @@ def test_a_miniature_run_of_everything(tiny: Settings, in_this_process: None, ca
 def test_a_sweep_in_one_pass_is_measured_where_it_is_asked_for(tiny: Settings) -> None:
     rows = run(replace(tiny, only=["sweep"]))["rows"]
     assert {row["group"] for row in rows} == {"sweep"}
-    assert [row["name"].partition(",")[0] for row in rows if "bf16" not in row["name"]] == list(KINDS.values())
+    names = [row["name"] for row in rows if "bf16" not in row["name"]]
+    assert [name.partition(",")[0] for name in names] == [title for title in KINDS.values() for _ in range(2)]
+    assert ["encoder frozen" in name for name in names] == [False, True, False, True]
     assert all("3 layers and the last alone" in row["name"] and row["goal"] == 1.3 for row in rows)
     assert all(row["ratio"]["median"] > 0 for row in rows)
 

@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from checkpoints import last_checkpoint, load_parts, load_state
-from encoder_card import make_card
+from encoder_card import comparison, make_card
 from pretrain_mini import main
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
@@ -21,6 +22,32 @@ from .pretraining import (
 )
 
 pytest_plugins = "tests.pretraining_fixtures"
+
+
+def scored(encoder: str) -> dict[str, Any]:
+    """What a command with two seeds of the last layer, and a fused one that does not count, leaves behind."""
+
+    def run(fusion: str, **accuracy: float) -> dict[str, Any]:
+        return {"fusion": fusion, "test": {code: {"accuracy": value} for code, value in accuracy.items()}}
+
+    runs = [run("last", en=0.88, de=0.5, fr=0.4), run("last", en=0.92, de=0.6, fr=0.3), run("aif", en=1, de=1, fr=1)]
+    return {
+        "title": "UD-POS",
+        "model_name_or_path": encoder,
+        "recipe": {"num_train_epochs": 3.0, "learning_rate": 3e-4},
+        "seeds": [1, 2],
+        "source_language": "en",
+        "languages": ["de", "en", "fr"],
+        "command": "python examples/run_pos.py",
+        "runs": runs,
+    }
+
+
+def test_a_comparison_wants_the_last_layer_alone() -> None:
+    results = scored("another/encoder")
+    results["runs"] = results["runs"][2:]
+    with pytest.raises(ValueError, match="the last layer alone was not trained"):
+        comparison(results)
 
 
 class TestCommand:
@@ -69,7 +96,11 @@ class TestCommand:
         assert [stage["training"]["learning_rate"] for stage in stages] == [1e-3, 0.0]
         assert [len(stage["curve"]) for stage in stages] == [0, 1] and stages[1]["curve"][0]["step"] == 1
         assert all(stage["packed"]["files"][0]["sha256"] and stage["tokens"] > 0 for stage in stages)
-        card = make_card(tmp_path / "encoder", "tiny", [], "loss.png", "One core.")
+        other = tmp_path / "results.json"
+        other.write_text(json.dumps(scored("another/encoder")), encoding="utf-8")
+        card = make_card(tmp_path / "encoder", "tiny", [], "loss.png", "One core.", [other])
+        assert "| `another/encoder` | 3 | 0.0003 | 1, 2 | 90.0 | 45.0 (2) |" in card
+        assert "\n    python examples/run_pos.py\n" in card
         assert f"| 1 | 1 | {stages[0]['tokens'] / 1e6:.1f} M |" in card and "One core." in card
         for file in stages[1]["packed"]["files"]:
             assert f"| `{file['file']}` | {file['lines']:,} | {file['bytes']:,} |" in card

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ LICENCES = {
 POINTS = 12
 
 
-def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, hardware: str) -> str:
+def make_card(
+    encoder: Path, name: str, results: Sequence[Path], figure: str, hardware: str, compared: Sequence[Path] = ()
+) -> str:
     """Fills the template beside this file.
 
     Args:
@@ -29,6 +32,7 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         results: `results.json` files of commands that trained on this encoder.
         figure: Where the loss curve lies, seen from the card.
         hardware: A sentence on the machine, which the record cannot know.
+        compared: `results.json` files of one task, of commands on this encoder and on another one.
 
     Returns:
         The card.
@@ -80,11 +84,39 @@ def make_card(encoder: Path, name: str, results: Sequence[Path], figure: str, ha
         ],
         "figure": figure,
         "hardware": hardware,
+        "compared": [comparison(json.loads(path.read_text(encoding="utf-8"))) for path in compared],
         "results": [{"title": table["title"], "table": markdown_table(table).rstrip()} for table in tables],
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     template = Path(__file__).with_name("encoder_card.md.jinja").read_text(encoding="utf-8")
     return environment.from_string(template).render(values)
+
+
+def comparison(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the last layer of an encoder scored: accuracy, of words where they are labelled, means over the seeds.
+
+    Args:
+        results: What `results.json` of a command holds that trained the last layer alone, perhaps beside others.
+
+    Raises:
+        ValueError: It did not.
+    """
+    source = results["source_language"]
+    runs = [run for run in results["runs"] if run["fusion"] == "last"]
+    if not runs:
+        raise ValueError(f"{results['command']}: the last layer alone was not trained.")
+    means = {code: fmean(run["test"][code]["accuracy"] for run in runs) for code in results["languages"]}
+    return {
+        "title": results["title"],
+        "encoder": results["model_name_or_path"],
+        "epochs": f"{results['recipe']['num_train_epochs']:g}",
+        "learning_rate": f"{results['recipe']['learning_rate']:g}",
+        "seeds": results["seeds"],
+        "source": f"{100 * means.pop(source):.1f}",
+        "targets": f"{100 * fmean(means.values()):.1f}",
+        "number": len(means),
+        "command": results["command"],
+    }
 
 
 def licence(file: str) -> str:
@@ -125,13 +157,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("encoder", type=Path)
     parser.add_argument("card", type=Path)
     parser.add_argument("--results", type=Path, nargs="*", default=[], help="results.json of evaluations")
+    parser.add_argument("--compared", type=Path, nargs="*", default=[], help="the same, of this and another encoder")
     parser.add_argument("--hardware", required=True, help="a sentence on the machine")
     arguments = parser.parse_args(argv)
     figure = Path("figures") / f"{arguments.card.stem}-loss.png"
     stages = json.loads((arguments.encoder / "pretraining.json").read_text(encoding="utf-8"))["stages"]
     plot_loss(loss_curve(stages), arguments.card.parent / figure)
     name = arguments.card.stem
-    text = make_card(arguments.encoder, name, arguments.results, figure.as_posix(), arguments.hardware)
+    options = (figure.as_posix(), arguments.hardware, arguments.compared)
+    text = make_card(arguments.encoder, name, arguments.results, *options)
     arguments.card.write_text(text, encoding="utf-8", newline="\n")
 
 
