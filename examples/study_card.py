@@ -40,6 +40,8 @@ def update_card(card: Path, sources: Sequence[Path]) -> None:
             raise InputError(f"{source} has none of the reports {', '.join(REPORTS)}. Run a study there first.")
         for report in reports:
             text = re.sub(r"^#", "##", report.read_text(encoding="utf-8").strip(), flags=re.MULTILINE)
+            # Two studies of one task have reports of one title.
+            text = re.sub(r"^(#+ .*)", rf"\1 ({source.name})", text, count=1, flags=re.MULTILINE)
             for picture in PICTURE.findall(text):
                 figures[_beside(card, source, picture)] = source / picture
                 text = text.replace(f"({picture})", f"({_beside(card, source, picture)})")

@@ -19,6 +19,7 @@ def test_it_holds_the_report_and_its_figures(finished: Path, tmp_path: Path) -> 
     main([str(study), str(card)])
     text = card.read_text(encoding="utf-8")
     assert text.startswith(f"# Mine\n\nBefore.\n\n{BEGIN}\n\n## Scaling") and text.endswith(f"{END}\n\nAfter.\n")
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["Scaling with target languages (scaling)"]
     report = (study / "language_scaling.md").read_text(encoding="utf-8")
     assert [line for line in report.splitlines() if line.startswith("|")] == [
         line for line in text.splitlines() if line.startswith("|")
