@@ -71,5 +71,5 @@ clean:
 	@touch $@
 
 .work/tests-passed: .work/installed $(SOURCES)
-	$(ENVIRONMENT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	$(ENVIRONMENT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 	@touch $@
