@@ -46,7 +46,8 @@ def results_section(results: Mapping[str, Any], picture: str, heading: str) -> s
         seconds = [run["train"]["seconds"] for run in runs if run.get("train")]
         cells.append(f"{fmean(seconds):,.0f}" if seconds else "")
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    fused = {name: system for name, system in systems.items() if not system["baseline"]}
+    fusing = {run["system"] for run in results["runs"] if run["fusion"] != "last"}
+    fused = {name: system for name, system in systems.items() if name in fusing}
     chosen = _best(fused, "validation")
     oracle = _best(fused, "macro_target")
     selection = [

@@ -344,7 +344,7 @@ def test_profiles_account_for_all_of_the_time(tiny: Settings) -> None:
     rows = run(replace(tiny, only=["profile"]))["rows"]
     assert {row["group"] for row in rows} == {"profile"}
     names = [row["name"] for row in rows]
-    for part in ("official, fp32, 8×128 tokens", "ours, fp32", "a pipeline call for each", "ONNX, fp32"):
+    for part in ("official, fp32, 8×128 tokens", "ours, fp32", "a pipeline call for each", "ONNX, fp32", "ONNX, int8"):
         assert any(part in name for name in names), part
     for row in rows:
         shares = [int(share) for share in re.findall(r"\((\d+) %", row["note"])]
@@ -358,6 +358,7 @@ def test_operators_are_known_by_kind() -> None:
     kinds = {
         "aten::addmm": "matrix products",
         "MatMul": "matrix products",
+        "DynamicQuantizeMatMul": "matrix products",
         "aten::_scaled_dot_product_flash_attention_for_cpu": "attention",
         "aten::copy_": "copies and casts",
         "aten::bernoulli_": "dropout",

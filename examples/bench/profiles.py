@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.export import export_onnx
-from modeling_dlfa.onnx_runtime import MODEL_FILE, OnnxGraph, OnnxLogits, require_onnx, session_options
+from modeling_dlfa.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, OnnxLogits, require_onnx, session_options
 
 from .fusion import adamw, training_step
 from .harness import timed
@@ -28,7 +28,11 @@ from .workload import MAX_LENGTH, Workload
 PRODUCTS, ATTENTION, OUTSIDE = "matrix products", "attention", "outside of operators"
 # Names as PyTorch's profiler and ONNX Runtime's give them.
 KINDS = {
-    PRODUCTS: ("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear", "MatMul", "FusedMatMul", "Gemm"),
+    PRODUCTS: (
+        *("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear", "MatMul", "FusedMatMul", "Gemm"),
+        *("MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"),
+    ),
+    "rounding to int8": ("DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear"),
     ATTENTION: ("_scaled_dot_product", "_flash_attention", "_efficient_attention", "Attention", "MultiHeadAttention"),
     "copies and casts": ("copy_", "_to_copy", "Cast", "Transpose"),
     "dropout": ("bernoulli_", "native_dropout"),
@@ -167,10 +171,11 @@ def _prediction(workload: Workload) -> Iterator[Row | Skipped]:
         yield Skipped("profile, ONNX", "Our graphs are for a CPU.")
         return
     folder = workload.folder / "profiled"
-    export_onnx(checkpoint.name, folder)
-    options = session_options()
-    options.enable_profiling = True
-    options.profile_file_prefix = str(folder / "profile")
-    graph = OnnxGraph(folder / MODEL_FILE, options)
-    logits = OnnxLogits(graph, graph.inputs, len(checkpoint.labels), MODEL_FILE)
-    yield profile_graph(file.predict(logits), graph).row(f"prediction, {file}, ONNX, fp32")
+    export_onnx(checkpoint.name, folder, quantize="int8")
+    for name, path in (("ONNX, fp32", MODEL_FILE), ("ONNX, int8", QUANTIZED_FILE)):
+        options = session_options()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(folder / "profile")
+        graph = OnnxGraph(folder / path, options)
+        logits = OnnxLogits(graph, graph.inputs, len(checkpoint.labels), path)
+        yield profile_graph(file.predict(logits), graph).row(f"prediction, {file}, {name}")
