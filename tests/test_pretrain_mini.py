@@ -98,9 +98,9 @@ class TestCommand:
         assert all(stage["packed"]["files"][0]["sha256"] and stage["tokens"] > 0 for stage in stages)
         other = tmp_path / "results.json"
         other.write_text(json.dumps(scored("another/encoder")), encoding="utf-8")
-        card = make_card(tmp_path / "encoder", "tiny", [], "loss.png", "One core.", [other])
+        card = make_card(tmp_path / "encoder", "tiny", [], "loss.png", "One core.", [other], "Both are tiny.")
         assert "| `another/encoder` | 3 | 0.0003 | 1, 2 | 90.0 | 45.0 (2) |" in card
-        assert "\n    python examples/run_pos.py\n" in card
+        assert "\n\nBoth are tiny.\n\nThe commands" in card and "\n    python examples/run_pos.py\n" in card
         assert f"| 1 | 1 | {stages[0]['tokens'] / 1e6:.1f} M |" in card and "One core." in card
         for file in stages[1]["packed"]["files"]:
             assert f"| `{file['file']}` | {file['lines']:,} | {file['bytes']:,} |" in card

@@ -22,7 +22,13 @@ POINTS = 12
 
 
 def make_card(
-    encoder: Path, name: str, results: Sequence[Path], figure: str, hardware: str, compared: Sequence[Path] = ()
+    encoder: Path,
+    name: str,
+    results: Sequence[Path],
+    figure: str,
+    hardware: str,
+    compared: Sequence[Path] = (),
+    comparison_note: str = "",
 ) -> str:
     """Fills the template beside this file.
 
@@ -33,6 +39,7 @@ def make_card(
         figure: Where the loss curve lies, seen from the card.
         hardware: A sentence on the machine, which the record cannot know.
         compared: `results.json` files of one task, of commands on this encoder and on another one.
+        comparison_note: What their comparison says, and what the other encoder is.
 
     Returns:
         The card.
@@ -85,6 +92,7 @@ def make_card(
         "figure": figure,
         "hardware": hardware,
         "compared": [comparison(json.loads(path.read_text(encoding="utf-8"))) for path in compared],
+        "comparison_note": comparison_note,
         "results": [{"title": table["title"], "table": markdown_table(table).rstrip()} for table in tables],
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
@@ -158,13 +166,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("card", type=Path)
     parser.add_argument("--results", type=Path, nargs="*", default=[], help="results.json of evaluations")
     parser.add_argument("--compared", type=Path, nargs="*", default=[], help="the same, of this and another encoder")
+    parser.add_argument("--comparison_note", default="", help="what that comparison says")
     parser.add_argument("--hardware", required=True, help="a sentence on the machine")
     arguments = parser.parse_args(argv)
     figure = Path("figures") / f"{arguments.card.stem}-loss.png"
     stages = json.loads((arguments.encoder / "pretraining.json").read_text(encoding="utf-8"))["stages"]
     plot_loss(loss_curve(stages), arguments.card.parent / figure)
     name = arguments.card.stem
-    options = (figure.as_posix(), arguments.hardware, arguments.compared)
+    options = (figure.as_posix(), arguments.hardware, arguments.compared, arguments.comparison_note)
     text = make_card(arguments.encoder, name, arguments.results, *options)
     arguments.card.write_text(text, encoding="utf-8", newline="\n")
 
