@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from results_card import BEGIN, END, main
+from results_card import BEGIN, END, main, results_section
 
 
 @pytest.fixture
@@ -50,6 +50,14 @@ def test_several_results_have_a_figure_each(finished: Path, card: Path, tmp_path
     text = card.read_text(encoding="utf-8")
     for name in (finished.name, "other"):
         assert f"](figures/measured-{name}.png)" in text and (card.parent / f"figures/measured-{name}.png").is_file()
+
+
+def test_the_last_layer_is_not_selected_among_the_fused(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text(encoding="utf-8"))
+    selected = "Selected among the fused systems on en validation data: **aif-layer1**."
+    assert selected in results_section(results, "figure.png", "Both")
+    results["runs"] = [run | {"fusion": "last"} for run in results["runs"]]
+    assert "Selected among" not in results_section(results, "figure.png", "The last layer alone")
 
 
 def test_a_card_without_marks_stays_as_it_is(finished: Path, card: Path, capsys: pytest.CaptureFixture[str]) -> None:
