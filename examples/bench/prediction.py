@@ -73,6 +73,15 @@ class FileOfPairs:
         return run
 
 
+def without_onnx(device: torch.device) -> str | None:
+    """Returns why no graph runs here; None where one does."""
+    try:
+        require_onnx("onnx", "onnxruntime", "onnxscript")
+    except InputError as error:
+        return str(error)
+    return None if device.type == "cpu" else "Our graphs are for a CPU."
+
+
 def load_backends(workload: Workload, checkpoint: Checkpoint) -> Iterator[tuple[str, Backend] | Skipped]:
     """Loads the checkpoint in every way in which this device computes, or tells why one is left out."""
     device = workload.settings.torch_device
@@ -81,13 +90,8 @@ def load_backends(workload: Workload, checkpoint: Checkpoint) -> Iterator[tuple[
         yield "bf16", checkpoint.load(device, torch.bfloat16)
     else:
         yield Skipped("prediction, bf16", "This processor has no bf16 instructions.")
-    try:
-        require_onnx("onnx", "onnxruntime", "onnxscript")
-    except InputError as error:
-        yield Skipped("prediction, ONNX", str(error))
-        return
-    if device.type != "cpu":
-        yield Skipped("prediction, ONNX", "Our graphs are for a CPU.")
+    if (reason := without_onnx(device)) is not None:
+        yield Skipped("prediction, ONNX", reason)
         return
     folder = workload.folder / "onnx"
     export_onnx(checkpoint.name, folder, quantize="int8")

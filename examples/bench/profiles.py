@@ -13,27 +13,33 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from modeling_dlfa.errors import InputError
 from modeling_dlfa.export import export_onnx
-from modeling_dlfa.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, OnnxLogits, require_onnx, session_options
+from modeling_dlfa.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, OnnxLogits, session_options
 
 from .fusion import adamw, training_step
 from .harness import timed
 from .machine import has_fast_bf16, waiter
 from .options import filled
-from .prediction import FileOfPairs
+from .prediction import FileOfPairs, without_onnx
 from .report import Row, Skipped, duration
 from .workload import MAX_LENGTH, Workload
 
-PRODUCTS, ATTENTION, OUTSIDE = "matrix products", "attention", "outside of operators"
-# Names as PyTorch's profiler and ONNX Runtime's give them.
+PRODUCTS, OUTSIDE = "matrix products", "outside of operators"
+# How names begin, as PyTorch's profiler and ONNX Runtime's give them.
 KINDS = {
     PRODUCTS: (
-        *("mm", "addmm", "bmm", "baddbmm", "mkldnn_linear", "MatMul", "FusedMatMul", "Gemm"),
-        *("MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat"),
+        "mm",
+        "addmm",
+        "bmm",
+        "baddbmm",
+        "mkldnn_linear",
+        "MatMul",
+        "FusedMat",
+        "Gemm",
+        "DynamicQuantizeMatMul",
     ),
     "rounding to int8": ("DynamicQuantizeLinear", "QuantizeLinear", "DequantizeLinear"),
-    ATTENTION: ("_scaled_dot_product", "_flash_attention", "_efficient_attention", "Attention", "MultiHeadAttention"),
+    "attention": ("_scaled_dot_product", "_flash_attention", "_efficient_attention", "Attention", "MultiHead"),
     "copies and casts": ("copy_", "_to_copy", "Cast", "Transpose"),
     "dropout": ("bernoulli_", "native_dropout"),
     "gradient of the embeddings": ("embedding_dense_backward", "fill_", "zero_"),
@@ -74,11 +80,8 @@ class Profile:
 
 def kind_of(operator: str) -> str:
     """Returns the kind of an operator, by its name in a profile."""
-    name = operator.removeprefix("aten::").partition("#")[0]
-    for kind, names in KINDS.items():
-        if name in names or kind == ATTENTION and name.startswith(names):
-            return kind
-    return OTHER
+    name = operator.removeprefix("aten::")
+    return next((kind for kind, beginnings in KINDS.items() if name.startswith(beginnings)), OTHER)
 
 
 def profile_torch(run: Callable[[], object], device: torch.device, warm_up: int = 1) -> Profile:
@@ -162,13 +165,8 @@ def _prediction(workload: Workload) -> Iterator[Row | Skipped]:
         runs["ours, bf16"] = file.predict(checkpoint.load(device, torch.bfloat16))
     for name, run in runs.items():
         yield profile_torch(run, device).row(f"prediction, {file}, {name}")
-    try:
-        require_onnx("onnx", "onnxruntime", "onnxscript")
-    except InputError as error:
-        yield Skipped("profile, ONNX", str(error))
-        return
-    if device.type != "cpu":
-        yield Skipped("profile, ONNX", "Our graphs are for a CPU.")
+    if (reason := without_onnx(device)) is not None:
+        yield Skipped("profile, ONNX", reason)
         return
     folder = workload.folder / "profiled"
     export_onnx(checkpoint.name, folder, quantize="int8")

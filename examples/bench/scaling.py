@@ -106,6 +106,7 @@ def _languages(workload: Workload) -> Curve:
 def _processes(workload: Workload) -> tuple[Curve, list[Row]]:
     """Trains the same global batch in one process and in several, which share the processors."""
     scale, settings = workload.settings.scale, workload.settings
+    # Half a training's steps are enough for a curve.
     file = workload.training_file(max(1, scale.steps // 2))
     most = torch.cuda.device_count() if settings.torch_device.type == "cuda" else os.cpu_count() or 1
     counts = tuple(count for count in scale.processes if count <= most and settings.batch_size % count == 0)
