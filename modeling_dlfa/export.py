@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
+from .loading import cannot_load, load_tokenizer
 from .modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_check import TOLERANCE, Check, check_batches, compare
 from .onnx_graph import OPSET, QUANTIZATIONS, export_graph, graph_inputs, graph_size, quantize_graph
@@ -118,11 +119,9 @@ def load_checkpoint(
             raise InputError(f"{name} holds {config.architectures}, none of {', '.join(known)}.")
         # Exported, sdpa is the same products with a test for NaN and more transpositions around them.
         model = classes[0].from_pretrained(name, dtype=torch.float32, attn_implementation="eager", **hub_arguments)
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **hub_arguments)
-    except InputError:
-        raise
     except (OSError, ValueError) as error:
-        raise InputError(f"Cannot load {name}: {str(error).strip().splitlines()[0]}") from error
+        raise cannot_load(name, error) from error
+    tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     hub_id = None if Path(name).exists() else name
     cached = hub_id and try_to_load_from_cache(
         hub_id, "config.json", hub_arguments.get("cache_dir"), hub_arguments.get("revision")

@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from . import loading
+from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -78,9 +80,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Loads a model's tokenizer.
 
     Raises:
-        InputError: There is none that loads.
+        InputError: There is none that loads, or it is not the model's.
     """
     try:
-        return AutoTokenizer.from_pretrained(folder)
+        config = DlfaConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no tokenizer that loads: {str(error).splitlines()[0]}") from error
+        raise loading.cannot_load(folder, error) from error
+    return loading.load_tokenizer(folder, config)

@@ -127,6 +127,7 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
     id2label = dict(enumerate(task.labels))
     options = arguments.model.fusion_options()
     options |= {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
+    options["text_columns"] = list(task.text_columns)
     configs = [DlfaConfig(backbone, **options)]
     if arguments.layers_apart:
         layers = configs[0].fusion_layers if arguments.model.fusion_layers else range(configs[0].num_hidden_layers)
@@ -161,6 +162,7 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
         raise InputError(f"{path} was trained with the labels {labels}; {task.title} has {list(task.labels)}.")
     saved.id2label = dict(enumerate(task.labels))
     saved.label2id = {label: index for index, label in enumerate(task.labels)}
+    saved.text_columns = list(task.text_columns)
     return saved
 
 

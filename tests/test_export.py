@@ -26,7 +26,7 @@ from modeling_dlfa.export import export_onnx, load_checkpoint
 from modeling_dlfa.onnx_check import TOLERANCE
 from modeling_dlfa.onnx_graph import export_graph, graph_inputs, quantize_graph
 from modeling_dlfa.onnx_runtime import OnnxGraph, OnnxLogits, require_onnx
-from modeling_dlfa.prediction import Checkpoint
+from modeling_dlfa.prediction_checkpoint import Checkpoint
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 

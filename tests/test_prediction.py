@@ -20,7 +20,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.prediction import Checkpoint, Predictor, group_by_length
+from modeling_dlfa.prediction import Predictor, group_by_length
+from modeling_dlfa.prediction_checkpoint import Checkpoint
 from modeling_dlfa.prediction_input import Example, InputFormat, read_examples
 from modeling_dlfa.predictions import read_words
 from modeling_dlfa.tasks import XNLI
@@ -162,7 +163,7 @@ def test_order_does_not_depend_on_batch_or_buffer_and_memory_is_bounded(sequence
     assert len(taken) == 10
     for one, other in zip([first, *stream], whole, strict=True):
         assert one.example == other.example
-        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=2e-6)
+        np.testing.assert_allclose(one.scores, other.scores, atol=2e-6)
 
 
 @pytest.mark.parametrize("form", ["lines", "conll", "conllu", "jsonl"])
@@ -270,7 +271,8 @@ def test_other_checkpoints_and_options(
     bert = tmp_path / "bert"
     run(script, bert, tmp_path / "in.csv", "--input_format", "tsv", "--dtype", "bfloat16", "--quiet")
     assert capfd.readouterr().out.splitlines()[0] == "line\tprediction\tyes\tno"
-    assert "its extension does not tell" in fails(script, capfd, sequence, tmp_path / "in.csv")
+    assert "Name them with --columns" in fails(script, capfd, sequence, tmp_path / "in.csv")
+    assert "its extension does not tell" in fails(script, capfd, sequence, tmp_path / "in.dat")
     (tmp_path / "in.txt").write_text("a b\n", encoding="utf-8")
     assert "Give --input_format lines|conll" in fails(script, capfd, token, tmp_path / "in.txt")
     assert "--max_length 161 is not between 4 and 160" in fails(

@@ -1,0 +1,97 @@
+"""Load the tokenizer that belongs to a checkpoint, and say what is wrong with a checkpoint that does not load."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers.utils import cached_file
+
+from .errors import InputError
+from .onnx_runtime import MODEL_FILE
+
+# One of them is in every folder into which a tokenizer was saved.
+TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json")
+
+
+def load_tokenizer(name: str | os.PathLike, config: PretrainedConfig, **options: Any) -> PreTrainedTokenizerBase:
+    """Loads a checkpoint's tokenizer.
+
+    Where there are no files, transformers makes one of five special tokens for some models, and every word is unknown
+    to it.
+
+    Args:
+        name: Folder or Hub id.
+        config: Configuration of the model.
+        options: Of `AutoTokenizer.from_pretrained`.
+
+    Raises:
+        InputError: There is none, or it cannot be the one that the model was trained with.
+    """
+    remedy = (
+        "Save the one that the model was trained with there, as "
+        "AutoTokenizer.from_pretrained(encoder).save_pretrained(folder) does."
+    )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    except (OSError, ValueError) as error:
+        there = _has_tokenizer_file(name, **options)
+        reason = first_line(error) if there else f"there is no {' or '.join(TOKENIZER_FILES[:2])}"
+        raise InputError(f"{name} holds no tokenizer that loads: {reason}. {remedy}") from error
+    rows = getattr(config, "vocab_size", None)
+    # Embeddings are padded to a round number, by less than half.
+    if rows is not None and not rows / 2 <= len(tokenizer) <= rows:
+        raise InputError(
+            f"{name} has a tokenizer of {len(tokenizer)} tokens, but embeddings of {rows}: it is not the one that the "
+            f"model was trained with, or its files are missing. {remedy}"
+        )
+    return tokenizer
+
+
+def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> InputError:
+    """Returns what to tell whoever asked for a model that does not load.
+
+    Args:
+        name: Folder or Hub id.
+        error: What loading it raised.
+        remedy: What to do, where the cause is none that is known here.
+    """
+    if isinstance(error, InputError):
+        return error
+    if _is_missing_path(str(name)):
+        return InputError(f"{name}: there is no such folder. Check the path.")
+    if holds_graph_alone(name):
+        return InputError(
+            f"{name} holds an ONNX graph ({MODEL_FILE}) and no weights for PyTorch. Predict with it by "
+            "--backend onnx; for everything else give the checkpoint that it was exported from."
+        )
+    return InputError(f"Cannot load {name}: {first_line(error)}. {remedy}".rstrip())
+
+
+def holds_graph_alone(name: str | os.PathLike) -> bool:
+    """Whether a folder holds an ONNX graph, and no weights of PyTorch beside it."""
+    folder = Path(name)
+    return (folder / MODEL_FILE).is_file() and not any(folder.glob("*.safetensors"))
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error of several lines begins with, without the full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _is_missing_path(name: str) -> bool:
+    """Whether a name can only be a path, and nothing is there."""
+    is_path = Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name
+    return is_path and not Path(name).exists()
+
+
+def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
+    hub = {key: value for key, value in options.items() if key in ("revision", "token", "cache_dir")}
+    try:
+        return any(
+            cached_file(name, file, _raise_exceptions_for_missing_entries=False, **hub) for file in TOKENIZER_FILES
+        )
+    except OSError:
+        return False
