@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .data_text import other_layout
 from .errors import InputError
 from .tasks import TASKS
 
@@ -43,11 +44,29 @@ def known_columns(names: Sequence[str], kind: str, own: Sequence[str]) -> list[s
     return None
 
 
-def is_header(fields: Sequence[str], own: Sequence[str]) -> bool:
-    """Whether a line's fields are the names of columns: of texts, or of a label beside them."""
-    if known_columns(fields, "sequence", own) is not None:
+def names_columns(fields: Sequence[str], own: Sequence[str]) -> bool:
+    """Whether the fields of a first line, between tabs, are names of columns: of texts, or of a label beside them.
+
+    A header with quotes, or with other marks between the names, is one as well, to be refused.
+
+    Args:
+        fields: The fields.
+        own: Names of what the checkpoint was trained to read; empty where it does not say.
+    """
+    if _are_names(fields, own):
         return True
-    return len(fields) > 1 and not LABEL_COLUMNS.isdisjoint(map(_plain, fields))
+    others = [fields[0].split(mark) for mark in ",;|"] if len(fields) == 1 else []
+    return any(
+        len(names) > 1 and all(name.strip(' "').isidentifier() for name in names) and _are_names(names, own)
+        for names in others
+    )
+
+
+def _are_names(fields: Sequence[str], own: Sequence[str]) -> bool:
+    names = [name.strip(' "') for name in fields]
+    if known_columns(names, "sequence", own) is not None:
+        return True
+    return len(names) > 1 and not LABEL_COLUMNS.isdisjoint(map(_plain, names))
 
 
 def is_word_header(fields: Sequence[str]) -> bool:
@@ -56,7 +75,14 @@ def is_word_header(fields: Sequence[str]) -> bool:
     return first in WORD_NAMES and not TAG_COLUMNS.isdisjoint(others)
 
 
-def table_columns(names: Sequence[str], kind: str, own: Sequence[str], asked: Sequence[str], where: str) -> list[int]:
+def table_columns(
+    names: Sequence[str],
+    kind: str,
+    own: Sequence[str],
+    asked: Sequence[str],
+    where: str,
+    delimiter: str | None = None,
+) -> list[int]:
     """Returns the positions of the columns to read.
 
     Args:
@@ -65,6 +91,7 @@ def table_columns(names: Sequence[str], kind: str, own: Sequence[str], asked: Se
         own: Names of what the checkpoint was trained to read; empty where it does not say.
         asked: Those that the user named; empty to choose by the names.
         where: Where they stand, for messages.
+        delimiter: What separates them there; None if nothing does.
 
     Raises:
         InputError: One of them is missing or there twice, or none is known.
@@ -72,6 +99,9 @@ def table_columns(names: Sequence[str], kind: str, own: Sequence[str], asked: Se
     chosen = list(asked) or known_columns(names, kind, own)
     listed = ", ".join(map(repr, names)) or "none"
     if chosen is None:
+        for wanted in TEXT_COLUMNS if delimiter else ():
+            if remedy := other_layout(names, wanted, str(delimiter)):
+                raise InputError(f"{where}: the columns are {listed}. {remedy}")
         what = "words" if kind == "token" else "texts"
         raise InputError(f"{where}: the columns are {listed}; which hold the {what}? Name them with --columns.")
     wrong = [name for name in chosen if list(names).count(name) != 1]

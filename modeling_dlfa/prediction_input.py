@@ -7,17 +7,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from . import prediction_formats as formats
 from .data_conll import CONLL_EXTENSIONS
 from .errors import InputError
 from .prediction_columns import check_count
+from .prediction_lines import Found, Layout, without_mark
+from .prediction_sentences import read_conll, read_conllu, read_sentence_lines
 from .prediction_source import STREAM, InputSource, Line
+from .prediction_tables import read_csv, read_json_lines, read_parquet, read_tsv
 
 FORMATS = {
     "sequence": ("tsv", "csv", "jsonl", "parquet"),
     "token": ("lines", "conll", "conllu", "jsonl", "parquet"),
 }
 WITH_COLUMNS = FORMATS["sequence"]
+READERS: dict[str, Callable[[Iterator[Line], Layout], Iterator[Found]]] = {
+    "tsv": read_tsv,
+    "csv": read_csv,
+    "jsonl": read_json_lines,
+    "lines": read_sentence_lines,
+    "conll": read_conll,
+    "conllu": read_conllu,
+}
 
 
 @dataclass(frozen=True)
@@ -126,8 +136,8 @@ def read_examples(
         InputError: At a broken line, or a header that lacks a column; the message names source and line.
     """
     note = on_header or (lambda sentence: None)
-    layout = formats.Layout(source, form.kind, form.columns, form.text_columns, note)
-    return _numbered(formats.READERS[form.name](formats.without_mark(lines), layout), on_bad)
+    layout = Layout(source, form.kind, form.columns, form.text_columns, note)
+    return _numbered(READERS[form.name](without_mark(lines), layout), on_bad)
 
 
 def read_source(
@@ -139,11 +149,11 @@ def read_source(
     """Reads a source in any format, as `read_examples` does; one of `"parquet"` was opened with `twice`."""
     if form.name != "parquet":
         return read_examples(source.lines(), form, source.name, on_bad, on_header)
-    layout = formats.Layout(source.name, form.kind, form.columns, form.text_columns, lambda sentence: None)
-    return _numbered(formats.read_parquet(source.file, layout), on_bad)
+    layout = Layout(source.name, form.kind, form.columns, form.text_columns, lambda sentence: None)
+    return _numbered(read_parquet(source.file, layout), on_bad)
 
 
-def _numbered(found: Iterable[formats.Found], on_bad: Callable[[InputError], None] | None) -> Iterator[Example]:
+def _numbered(found: Iterable[Found], on_bad: Callable[[InputError], None] | None) -> Iterator[Example]:
     for number, entry in enumerate(found):
         if not isinstance(entry, InputError):
             yield Example(entry[0], number, entry[1])

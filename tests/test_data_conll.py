@@ -109,8 +109,8 @@ def test_a_cyclic_tree_does_not_hang(tmp_path: Path) -> None:
         ("a.txt", "a O\nb\n", r"a\.txt, line 2: malformed"),
         ("a.tsv", "a\tO\nä\tO\n".encode("latin-1"), "line 2: not UTF-8"),
         ("a.conllu", "1\ta\t_\tNOUN\n", "line 1: malformed, 4 columns where CoNLL-U has 10"),
-        ("a.conllu", "x\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, 'x' is no CoNLL-U id"),
-        ("a.conllu", "1-\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, '1-' is no CoNLL-U id"),
+        ("a.conllu", "x\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, 'x' is not a CoNLL-U id"),
+        ("a.conllu", "1-\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, '1-' is not a CoNLL-U id"),
     ],
 )
 def test_one_clear_error(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:

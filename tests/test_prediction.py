@@ -194,7 +194,7 @@ BAD = {
     "no object": ("jsonl", (), b'{"text": "b"}\n[1]\n{"text": "d"}\n', "line 2: malformed, expected a JSON object"),
     "no text": ("jsonl", (), b'{"text": "b"}\n{"txt": "c"}\n{"text": "d"}\n', "line 2: there is no 'text'"),
     "a number": ("jsonl", (), b'{"text": "b"}\n{"text": 3}\n{"text": "d"}\n', "line 2: 'text' must be text"),
-    "half a character": ("jsonl", (), b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n', "line 2: half of a"),
+    "half a character": ("jsonl", (), b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n', "line 2: a text holds half a surrogate pair"),
 }
 
 
