@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -28,6 +27,7 @@ from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
+from .examples import load_example
 from .online import ROOT
 
 PAIRS = [pair for code in XNLI.languages for pair in corpus_pairs(code)[:3]]
@@ -45,11 +45,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("predict", ROOT / "examples" / "predict.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("predict")
 
 
 def run(script: ModuleType, *arguments: Any) -> None:
@@ -194,7 +190,12 @@ BAD = {
     "no object": ("jsonl", (), b'{"text": "b"}\n[1]\n{"text": "d"}\n', "line 2: malformed, expected a JSON object"),
     "no text": ("jsonl", (), b'{"text": "b"}\n{"txt": "c"}\n{"text": "d"}\n', "line 2: there is no 'text'"),
     "a number": ("jsonl", (), b'{"text": "b"}\n{"text": 3}\n{"text": "d"}\n', "line 2: 'text' must be text"),
-    "half a character": ("jsonl", (), b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n', "line 2: a text holds half a surrogate pair"),
+    "half a character": (
+        "jsonl",
+        (),
+        b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n',
+        "line 2: a text holds half a surrogate pair",
+    ),
 }
 
 
