@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,42 +12,25 @@ from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
 
 from .adapters import check_adaptable
-from .arguments import Arguments, parse_arguments
+from .arguments import Arguments, CrossLingualTrainingArguments
+from .cli import main
 from .data import languages_without_file, resolve_languages
 from .errors import InputError
 from .execution import Command, execute
 from .output import OutputDirectory, write_json
-from .processes import check_launch, check_shared, end_processes
+from .processes import check_launch, check_shared
+from .processor import bf16_is_slow, bf16_warning
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
 from .results import collect_results, start_record
-from .systems import Run, fetch_weights, load_tokenizer, own_share, plan_runs
+from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
-from .tasks import Task, get_task
+from .tasks import Task
+
+__all__ = ["main", "run_task"]  # Scripts of users' own tasks may import `main` from here.
 
 Together = Callable[[Command, Sequence[Run]], None]
-
-
-def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
-    """Entry point of the example scripts: wrong input ends with one message and exit status 2.
-
-    Args:
-        task: A task of one's own, or a key of `tasks.TASKS`.
-        argv: Arguments without the program's name; the process's own if None.
-
-    Raises:
-        SystemExit: Status 2 on wrong input.
-    """
-    try:
-        task = get_task(task) if isinstance(task, str) else task
-        run_task(task, parse_arguments(task, argv))
-    except InputError as error:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    finally:
-        end_processes()
 
 
 def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> dict[str, Any]:
@@ -78,6 +60,10 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
     check_adaptable(task, arguments.model, planned)
+    check_attention(arguments, runs[0].config)
+    fetch_weights(arguments)
+    if state.is_main_process:
+        _warn_of_slow_bf16(training)
     tokenizer = load_tokenizer(arguments, runs[0].config)
     max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
@@ -89,7 +75,6 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
     if resume:
         output.check_same(started_with)
     repository = hub_repository(arguments)
-    fetch_weights(arguments)
     state.wait_for_everyone()
     if state.is_main_process and repository is not None:
         repository = repository.prepare()
@@ -150,6 +135,14 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     if tell and missing:
         print(f"Not tested, for want of a file: {' '.join(missing)}.", flush=True)
     return languages
+
+
+def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
+    options = {"--bf16 True": training.bf16, "--bf16_full_eval True": training.bf16_full_eval}
+    options["The launcher's mixed precision bf16"] = training.precision == "bf16"
+    asked = [option for option, given in options.items() if given]
+    if asked and training.device.type == "cpu" and bf16_is_slow():
+        print(f"warning: {bf16_warning(asked[0])}", file=sys.stderr, flush=True)
 
 
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase) -> int:

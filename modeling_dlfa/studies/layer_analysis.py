@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..output import write_json, write_text
-from ..results import command_line
+from ..redaction import command_line
 from ..splits import Split
 from .depth import Curve, Profiles
 from .encoders import Encoder, load_encoder
