@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,11 +12,13 @@ from transformers import PreTrainedTokenizerBase
 
 from .adapters import check_adaptable
 from .arguments import Arguments, parse_arguments
+from .commands import one_line
 from .data import languages_without_file, resolve_languages
+from .disk_space import check_disk
 from .errors import InputError
 from .execution import Command, execute
 from .output import OutputDirectory, write_json
-from .processes import check_launch, check_shared, end_processes
+from .processes import check_launch, check_shared, end_processes, held, on_main_process
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
@@ -31,24 +31,30 @@ Together = Callable[[Command, Sequence[Run]], None]
 
 
 def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
-    """Entry point of the example scripts: wrong input ends with one message and exit status 2.
+    """Entry point of the example scripts: what goes wrong ends with one message, wrong input with exit status 2.
 
     Args:
         task: A task of one's own, or a key of `tasks.TASKS`.
         argv: Arguments without the program's name; the process's own if None.
 
     Raises:
-        SystemExit: Status 2 on wrong input.
+        SystemExit: See `commands.one_line`.
     """
+    parsed: list[Arguments] = []
     try:
-        task = get_task(task) if isinstance(task, str) else task
-        run_task(task, parse_arguments(task, argv))
-    except InputError as error:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        with one_line(lambda: how_to_go_on(*parsed)):
+            task = get_task(task) if isinstance(task, str) else task
+            parsed.append(parse_arguments(task, argv))
+            run_task(task, parsed[0])
     finally:
         end_processes()
+
+
+def how_to_go_on(arguments: Arguments | None = None) -> str:
+    """Returns what to do after a command that did not come to its end, given how far it came."""
+    if arguments is not None and OutputDirectory(str(arguments.training.output_dir)).has_results():
+        return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
+    return "Nothing was finished: start the same command again."
 
 
 def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> dict[str, Any]:
@@ -63,15 +69,20 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         What `results.json` holds.
 
     Raises:
-        InputError: Wrong input, before any training starts.
+        InputError: Wrong input, before any training starts; or another command writes into the output directory.
     """
-    started = time.time()
-    state = PartialState()
+    PartialState()
     check_launch(arguments.model.peft)
-    training = arguments.training
+    output = OutputDirectory(str(arguments.training.output_dir))
+    with held(output.path):
+        return _run(task, arguments, output, together)
+
+
+def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: Together | None) -> dict[str, Any]:
+    started = time.time()
+    state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
-    output = OutputDirectory(str(training.output_dir))
-    output.check_free(resume=resume, overwrite=arguments.run.overwrite)
+    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite)
     languages = _languages(task, arguments, tell=state.is_main_process)
     planned = plan_runs(task, arguments)
     runs = own_share(planned, arguments)
@@ -86,15 +97,17 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
     started_with = start_record(task, arguments, planned, data, max_length)
-    if resume:
+    if not anew:
         output.check_same(started_with)
     repository = hub_repository(arguments)
     fetch_weights(arguments)
-    state.wait_for_everyone()
+    told = on_main_process(lambda: check_disk(task, arguments, output, runs, data, anew=anew))
     if state.is_main_process and repository is not None:
         repository = repository.prepare()
-    if state.is_main_process and not resume:
-        output.start(started_with, overwrite=arguments.run.overwrite)
+    if state.is_main_process:
+        print(told, flush=True)
+        if anew and (others := output.start(started_with)):
+            print(f"Left as they are, not written by an earlier command: {', '.join(others)}.", flush=True)
     state.wait_for_everyone()
     check_shared(output.arguments)
     _execute_all(Command(task, arguments, data, tokenizer, output), runs, together)
