@@ -7,9 +7,8 @@ the latter gives depends a little on the batch; with `int8_blocks` it does not, 
 from __future__ import annotations
 
 import argparse
-import sys
 
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.export import export_onnx
 from modeling_dlfa.onnx_check import TOLERANCE
 from modeling_dlfa.onnx_graph import QUANTIZATIONS
@@ -26,11 +25,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
     given = parser.parse_args(argv)
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
-    try:
+    with one_line():
         graphs = export_onnx(given.checkpoint, given.folder, quantize=given.quantize, **hub)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     for graph in graphs:
         print(
             f"{graph.file}: {graph.bytes / 1e6:.1f} MB; largest difference to PyTorch {graph.difference:.1e}, with "

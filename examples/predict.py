@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import torch
 from tqdm import tqdm
 
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.onnx_runtime import MODEL_FILE
 from modeling_dlfa.prediction import Backend, Checkpoint, Predictor, best_device
@@ -57,10 +58,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="Show no progress.")
     given = parser.parse_args(argv)
     try:
-        predict(given)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        with one_line():
+            predict(given)
     except BrokenPipeError:
         # Whoever reads has enough, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.fusion_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
 from modeling_dlfa.output import write_text
 
@@ -26,12 +26,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
     hub = {"revision": given.revision} if given.revision else {}
-    try:
+    with one_line():
         check_free([path for path in (given.png, given.text_file) if path], given.overwrite)
         view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     if given.text_file:
         write_text(Path(given.text_file), fusion_text(view))
     else:

@@ -6,14 +6,14 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import InputError
+from .commands import one_line
 from .redaction import hide_secrets
 
 if TYPE_CHECKING:
+    from .arguments import Arguments
     from .tasks import Task
 
 
@@ -53,37 +53,15 @@ class CommandParser(argparse.ArgumentParser):
         return f"there is no option {name}" + (f". Did you mean {close[0]}?" if close else "")
 
     def error(self, message: str) -> NoReturn:
-        """Prints the error, once however many processes there are, and exits with status 2."""
-        end = "" if message.endswith(("?", ".")) else "."
-        report_error(f"{hide_secrets(message)}{end} See --help.")
+        """Prints the error, once however many processes of a machine there are, and exits with status 2."""
+        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            end = "" if message.endswith(("?", ".")) else "."
+            print(f"error: {hide_secrets(message)}{end} See --help.", file=sys.stderr)
         raise SystemExit(2)
 
 
-def report_error(message: object) -> None:
-    """Prints an error, in the first of a machine's processes."""
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        print(f"error: {message}", file=sys.stderr)  # noqa: T201
-
-
-@contextmanager
-def errors_in_one_line() -> Iterator[None]:
-    """Ends a command whose input is wrong with one message and status 2, and leaves no group of processes behind.
-
-    Raises:
-        SystemExit: Status 2, for an `InputError`.
-    """
-    try:
-        yield
-    except InputError as error:
-        report_error(error)
-        raise SystemExit(2) from error
-    finally:
-        if processes := sys.modules.get(f"{__package__}.processes"):
-            processes.end_processes()
-
-
 def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
-    """Entry point of the example scripts: wrong input ends with one message and exit status 2.
+    """Entry point of the example scripts: what goes wrong ends with one message, wrong input with exit status 2.
 
     The package's own options are read and checked before anything slow is imported.
 
@@ -92,16 +70,36 @@ def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
         argv: Arguments without the program's name; the process's own if None.
 
     Raises:
-        SystemExit: Status 2 on wrong input.
+        SystemExit: See `commands.one_line`.
     """
-    with errors_in_one_line():
-        from .command_line import parse_options
-        from .tasks import get_task
+    completed: list[Arguments] = []
+    try:
+        with one_line(lambda: how_to_go_on(*completed)):
+            from .command_line import parse_options
+            from .tasks import get_task
 
-        task = get_task(task) if isinstance(task, str) else task
-        options = parse_options(task, argv)
+            task = get_task(task) if isinstance(task, str) else task
+            options = parse_options(task, argv)
 
-        from .arguments import complete_arguments
-        from .training import run_task
+            from .arguments import complete_arguments
+            from .training import run_task
 
-        run_task(task, complete_arguments(task, options))
+            completed.append(complete_arguments(task, options))
+            run_task(task, completed[0])
+    finally:
+        end_started_processes()
+
+
+def how_to_go_on(arguments: Arguments | None = None) -> str:
+    """Returns what to do after a command that did not come to its end, given how far it came."""
+    from .output import OutputDirectory
+
+    if arguments is not None and OutputDirectory(str(arguments.training.output_dir)).has_results():
+        return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
+    return "Nothing was finished: start the same command again."
+
+
+def end_started_processes() -> None:
+    """Ends the group of processes at the end of a command, if it came so far as to have one."""
+    if processes := sys.modules.get(f"{__package__}.processes"):
+        processes.end_processes()

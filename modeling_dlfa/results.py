@@ -18,7 +18,7 @@ from .evaluation import score
 from .metrics import METRICS, get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
-from .redaction import command_line
+from .redaction import command_line, without_secrets
 from .summary import summarise_runs
 from .systems import Run, model_commit, own_share, shard
 from .task_data import TaskData

@@ -150,9 +150,9 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
 
 
 def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> tuple[DlfaConfig, bool]:
-    """Returns the configuration of a DLFA checkpoint, which the arguments may not contradict, and whether its head goes.
+    """Returns the configuration of a DLFA checkpoint, which no argument contradicts, and whether it gets a new head.
 
-    A head of another kind or for other labels is of another task: training starts a new one.
+    A head of another kind or for other labels is of another task.
     """
     path = arguments.model.model_name_or_path
     if arguments.run.baseline:

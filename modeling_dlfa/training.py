@@ -15,10 +15,11 @@ from .adapters import check_adaptable
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .cli import main
 from .data import languages_without_file, resolve_languages
+from .disk_space import check_disk
 from .errors import InputError
 from .execution import Command, execute
 from .output import OutputDirectory, write_json
-from .processes import check_launch, check_shared
+from .processes import check_launch, check_shared, held, on_main_process
 from .processor import bf16_is_slow, bf16_warning
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
@@ -45,15 +46,20 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         What `results.json` holds.
 
     Raises:
-        InputError: Wrong input, before any training starts.
+        InputError: Wrong input, before any training starts; or another command writes into the output directory.
     """
-    started = time.time()
-    state = PartialState()
+    PartialState()
     check_launch(arguments.model.peft)
-    training = arguments.training
+    output = OutputDirectory(str(arguments.training.output_dir))
+    with held(output.path):
+        return _run(task, arguments, output, together)
+
+
+def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: Together | None) -> dict[str, Any]:
+    started = time.time()
+    state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
-    output = OutputDirectory(str(training.output_dir))
-    output.check_free(resume=resume, overwrite=arguments.run.overwrite)
+    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite)
     languages = _languages(task, arguments, tell=state.is_main_process)
     planned = plan_runs(task, arguments)
     runs = own_share(planned, arguments)
@@ -72,14 +78,16 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
     started_with = start_record(task, arguments, planned, data, max_length)
-    if resume:
+    if not anew:
         output.check_same(started_with)
     repository = hub_repository(arguments)
-    state.wait_for_everyone()
+    told = on_main_process(lambda: check_disk(task, arguments, output, runs, data, anew=anew))
     if state.is_main_process and repository is not None:
         repository = repository.prepare()
-    if state.is_main_process and not resume:
-        output.start(started_with, overwrite=arguments.run.overwrite)
+    if state.is_main_process:
+        print(told, flush=True)
+        if anew and (others := output.start(started_with)):
+            print(f"Left as they are, not written by an earlier command: {', '.join(others)}.", flush=True)
     state.wait_for_everyone()
     check_shared(output.arguments)
     _execute_all(Command(task, arguments, data, tokenizer, output), runs, together)
