@@ -7,9 +7,8 @@ the latter gives depends a little on the batch; with `int8_blocks` it does not, 
 from __future__ import annotations
 
 import argparse
-import sys
 
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.export import export_onnx
 from modeling_dlfa.onnx_check import TOLERANCE
 from modeling_dlfa.onnx_graph import QUANTIZATIONS
@@ -17,7 +16,9 @@ from modeling_dlfa.onnx_graph import QUANTIZATIONS
 
 def main(argv: list[str] | None = None) -> None:
     """Exports, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
     parser.add_argument("folder", help="A new folder.")
     parser.add_argument("--quantize", choices=QUANTIZATIONS, help="Also write model_quantized.onnx.")
@@ -26,11 +27,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
     given = parser.parse_args(argv)
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
-    try:
+    with one_line():
         graphs = export_onnx(given.checkpoint, given.folder, quantize=given.quantize, **hub)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     for graph in graphs:
         print(
             f"{graph.file}: {graph.bytes / 1e6:.1f} MB; largest difference to PyTorch {graph.difference:.1e}, with "

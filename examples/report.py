@@ -7,9 +7,8 @@ runner and of the studies, or single files, in any number.
 from __future__ import annotations
 
 import argparse
-import sys
 
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.studies.report import build_report, check_free, write_report
 
 
@@ -21,12 +20,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--title", default="DLFA: results", help="Title of the page.")
     parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
     given = parser.parse_args(argv)
-    try:
+    with one_line():
         check_free(given.output_dir, overwrite=given.overwrite)
         page = write_report(given.title, build_report(given.sources), given.output_dir, overwrite=given.overwrite)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"Report: {page}")
 
 

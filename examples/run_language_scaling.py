@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from transformers import HfArgumentParser
 
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.studies.evaluation_cost import CostOptions
 from modeling_dlfa.studies.scaling_command import run_language_scaling
 
@@ -62,12 +62,9 @@ def main(argv: list[str] | None = None) -> None:
             cpu=given.cost_cpu,
         )
     names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
-    try:
+    with one_line():
         options = {name: getattr(given, name) for name in names}
         path = run_language_scaling(given.results, given.output_dir, cost=cost, **options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"Study: {path}")
 
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
-from modeling_dlfa.arguments import parse_arguments
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.arguments import Arguments, parse_arguments
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.processes import end_processes
 from modeling_dlfa.studies.layer_sweep import analyse_sweep, run_sweep
 from modeling_dlfa.studies.layer_sweep_report import findings
 from modeling_dlfa.studies.one_pass_agreement import AGREEMENT, compare_sweeps
 from modeling_dlfa.studies.one_pass_report import agreement_findings
 from modeling_dlfa.tasks import get_task
+from modeling_dlfa.training import how_to_go_on
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
 
@@ -42,22 +42,20 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--one_pass is a way to train: give --task")
     if given.compare_with is not None and given.results_dir is None:
         parser.error("--compare_with compares two finished sweeps: give the full one as --results_dir")
+    parsed: list[Arguments] = []
     try:
-        if given.compare_with is not None:
-            _compare(given.results_dir, given.compare_with)
-            return
-        if given.results_dir is not None:
-            folder = given.results_dir
-            sweep: dict[str, Any] | None = analyse_sweep(folder)
-        else:
-            task = get_task(TASKS[given.task])
-            parsed = parse_arguments(task, arguments)
-            folder = str(parsed.training.output_dir)
-            sweep = run_sweep(task, parsed, one_pass=given.one_pass)
-    except InputError as error:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        with one_line(lambda: how_to_go_on(*parsed)) if given.task is not None else one_line():
+            if given.compare_with is not None:
+                _compare(given.results_dir, given.compare_with)
+                return
+            if given.results_dir is not None:
+                folder = given.results_dir
+                sweep: dict[str, Any] | None = analyse_sweep(folder)
+            else:
+                task = get_task(TASKS[given.task])
+                parsed.append(parse_arguments(task, arguments))
+                folder = str(parsed[0].training.output_dir)
+                sweep = run_sweep(task, parsed[0], one_pass=given.one_pass)
     finally:
         end_processes()
     if sweep is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 from pathlib import Path
 
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.data import load_file, resolve_languages, rows_are_aligned
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.splits import Split
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--validation_rows", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(argv)
-    try:
+    with one_line():
         languages = resolve_languages(["all"], PAWSX, given.files)
         if PAWSX.source_language not in languages:
             raise InputError(f"{given.files}: no English file, on which to train. Give all languages' files.")
@@ -97,9 +97,6 @@ def main(argv: list[str] | None = None) -> None:
         write(english, test, given.output_dir / "validation-en.tsv")
         for code, split in splits.items():
             write(split, test, given.output_dir / f"test-{code}.tsv")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"{len(train)} rows to train on, {len(test)} to validate on and to test {' '.join(languages)}.")
 
 

@@ -17,6 +17,8 @@ from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .loading import cannot_load, load_tokenizer
 from .modeling_dlfa import DlfaModel
+from .output import draft_file
+from .places import check_place
 from .systems import MODEL_CLASSES, longest_input
 
 _BAR = 30  # characters
@@ -65,6 +67,7 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
     Raises:
         InputError: It cannot be read, or its fusion has no gate.
     """
+    check_place("The checkpoint", name)
     try:
         config: Any = DlfaConfig.from_pretrained(name, **hub_arguments)
         # With the head that it has: transformers would list one that is left over.
@@ -208,8 +211,8 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
     axes.set_xlabel(("share of each layer" if view.is_share else "scale of the sum of the layers") + note)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=_DPI)
+    with draft_file(Path(path)) as draft:
+        figure.savefig(draft, format="png", dpi=_DPI)
     return missing
 
 

@@ -60,8 +60,6 @@ def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> 
     """
     if isinstance(error, InputError):
         return error
-    if _is_missing_path(str(name)):
-        return InputError(f"{name}: there is no such folder. Check the path.")
     if holds_graph_alone(name):
         return InputError(
             f"{name} holds an ONNX graph ({MODEL_FILE}) and no weights for PyTorch. Predict with it by "
@@ -79,12 +77,6 @@ def holds_graph_alone(name: str | os.PathLike) -> bool:
 def first_line(error: Exception) -> str:
     """Returns what an error of several lines begins with, without the full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
-def _is_missing_path(name: str) -> bool:
-    """Whether a name can only be a path, and nothing is there."""
-    is_path = Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name
-    return is_path and not Path(name).exists()
 
 
 def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:

@@ -21,6 +21,7 @@ from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .loading import cannot_load, load_tokenizer
 from .onnx_runtime import MODEL_FILE, OnnxGraph, OnnxLogits, find_graph
+from .places import check_place
 from .prediction_answers import Head
 from .systems import longest_input
 
@@ -74,6 +75,7 @@ class Checkpoint:
         Raises:
             InputError: It cannot be read, has no head for texts or words, or no tokenizer that fits.
         """
+        check_place("The checkpoint", name)
         try:
             saved, _ = PretrainedConfig.get_config_dict(name, **hub_arguments)
             # Never None: transformers would ask on standard input, from which the examples may come.

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from . import loading
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
+from .places import check_safetensors
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
@@ -34,17 +35,7 @@ def check_model(folder: Path) -> None:
     if missing or not code:
         raise InputError(f"{folder} lacks {', '.join(missing) or 'its code'}, without which the model does not load.")
     for name in sorted(weights):
-        _check_weights(folder / name)
-
-
-def _check_weights(path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no whole safetensors file ({error}). Restore it, or train again.") from error
+        check_safetensors(folder / name)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -150,6 +150,13 @@ def test_an_option_that_cannot_act_is_refused(
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["predict", "export_onnx", "show_fusion", "compare_backends"])
+def test_options_are_not_abbreviated(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load_example(name).main(["model", "in.tsv", "--out", "x", "--revis", "main", "--task", "xnli", "--test", "x"])
+    assert "arguments" in capsys.readouterr().err
+
+
 def test_what_a_slow_tokenizer_cuts_is_counted(
     script: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

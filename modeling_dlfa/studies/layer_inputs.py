@@ -18,9 +18,10 @@ from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
 from .genealogy import Genealogy
 from .layer_curves import SIMILARITIES
 from .resampling import MIN_EXAMPLES
+from .study_folder import is_study, study_folder
 
 LIBRARIES = {"scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
-RESULTS = "layer_analysis.json"
+STUDY, RESULTS, REPORT = "layer_analysis", "layer_analysis.json", "layer_analysis.md"
 
 
 @dataclass
@@ -96,14 +97,17 @@ def check_arguments(arguments: LayerAnalysisArguments) -> None:
     Raises:
         InputError: A library is missing, the output directory is taken, or an argument is wrong.
     """
-    output = Path(arguments.output_dir)
     missing = [package for name, package in LIBRARIES.items() if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"Not installed: {', '.join(missing)}. pip install 'modeling-dlfa[studies]'.")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"--output_dir {output} is a file. Name a directory.")
-    if (output / RESULTS).exists() and not arguments.overwrite:
-        raise InputError(f"{output} holds an earlier analysis. Choose another directory, or replace it: --overwrite.")
+    files = (RESULTS, REPORT)
+    study_folder(
+        arguments.output_dir,
+        files,
+        "an earlier analysis",
+        lambda file: is_study(file, STUDY),
+        overwrite=arguments.overwrite,
+    )
     if bool(arguments.pos_train_file) != bool(arguments.pos_test_file):
         raise InputError("Parts of speech need --pos_train_file and --pos_test_file, or neither.")
     if arguments.figure_similarity not in SIMILARITIES:
