@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from .adapters import check_adaptable
 from .arguments import Arguments, parse_arguments
 from .data import languages_without_file, resolve_languages
+from .data_statistics import statistics_text
 from .errors import InputError
 from .execution import Command, execute
 from .output import OutputDirectory, write_json
@@ -85,6 +86,8 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
 
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
+    if state.is_main_process:
+        print(statistics_text(data.statistics, task), flush=True)
     started_with = start_record(task, arguments, planned, data, max_length)
     if resume:
         output.check_same(started_with)
