@@ -11,42 +11,38 @@ from transformers.utils import cached_file
 
 from .errors import InputError
 from .onnx_runtime import MODEL_FILE
+from .tokenizer_files import check_tokenizer
 
 # One of them is in every folder into which a tokenizer was saved.
 TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json")
+SAVE_TOKENIZER = (
+    "Save the one that the model was trained with there, as "
+    "AutoTokenizer.from_pretrained(encoder).save_pretrained(folder) does."
+)
 
 
-def load_tokenizer(name: str | os.PathLike, config: PretrainedConfig, **options: Any) -> PreTrainedTokenizerBase:
-    """Loads a checkpoint's tokenizer.
-
-    Where there are no files, transformers makes one of five special tokens for some models, and every word is unknown
-    to it.
+def load_tokenizer(
+    name: str | os.PathLike, config: PretrainedConfig, remedy: str = SAVE_TOKENIZER, **options: Any
+) -> PreTrainedTokenizerBase:
+    """Loads a model's tokenizer.
 
     Args:
         name: Folder or Hub id.
         config: Configuration of the model.
+        remedy: What to do where it fails.
         options: Of `AutoTokenizer.from_pretrained`.
 
     Raises:
-        InputError: There is none, or it cannot be the one that the model was trained with.
+        InputError: There is none, or it is not the model's (see `check_tokenizer`).
     """
-    remedy = (
-        "Save the one that the model was trained with there, as "
-        "AutoTokenizer.from_pretrained(encoder).save_pretrained(folder) does."
-    )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
         there = _has_tokenizer_file(name, **options)
         reason = first_line(error) if there else f"there is no {' or '.join(TOKENIZER_FILES[:2])}"
         raise InputError(f"{name} holds no tokenizer that loads: {reason}. {remedy}") from error
-    rows = getattr(config, "vocab_size", None)
-    # Embeddings are padded to a round number, by less than half.
-    if rows is not None and not rows / 2 <= len(tokenizer) <= rows:
-        raise InputError(
-            f"{name} has a tokenizer of {len(tokenizer)} tokens, but embeddings of {rows}: it is not the one that the "
-            f"model was trained with, or its files are missing. {remedy}"
-        )
+    if (embeddings := getattr(config, "vocab_size", None)) is not None:
+        check_tokenizer(tokenizer, str(name), embeddings, remedy)
     return tokenizer
 
 
@@ -86,4 +82,4 @@ def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
             cached_file(name, file, _raise_exceptions_for_missing_entries=False, **hub) for file in TOKENIZER_FILES
         )
     except OSError:
-        return False
+        return True  # The Hub does not answer, which is what the error says.

@@ -7,21 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import AutoConfig, BertConfig, BertForSequenceClassification
 
+from modeling_dlfa import systems
+from modeling_dlfa.arguments import parse_arguments
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.export import load_checkpoint
 from modeling_dlfa.fusion_view import load_fusion
 from modeling_dlfa.onnx_runtime import MODEL_FILE
 from modeling_dlfa.prediction_checkpoint import Checkpoint
 from modeling_dlfa.publication_checks import load_tokenizer
+from modeling_dlfa.systems import fetch_weights
+from modeling_dlfa.tasks import get_task
 
 from .checkpoints import letter_tokenizer, save_checkpoint
+
+
+def train(name: str) -> None:
+    """As far as the runner's weights and tokenizer, which it loads before it reads any data."""
+    arguments = parse_arguments(get_task("xnli"), ["--model_name_or_path", name, "--output_dir", "out"])
+    fetch_weights(arguments)
+    systems.load_tokenizer(arguments, AutoConfig.from_pretrained(name))
+
 
 LOADERS: dict[str, Callable[[str], Any]] = {
     "predict": lambda name: Checkpoint.of(name).load(),
     "export_onnx": load_checkpoint,
     "show_fusion": load_fusion,
+    "train": train,
     "publish": lambda name: load_tokenizer(Path(name)),
 }
 
@@ -40,7 +53,8 @@ def test_without_a_tokenizer(command: str, tmp_path: Path) -> None:
         path.unlink()
     found = message(LOADERS[command], model)
     assert found.startswith(f"{model} holds no tokenizer that loads: there is no tokenizer_config.json")
-    assert "Save the one that the model was trained with there" in found
+    remedy = "--tokenizer_name" if command == "train" else "Save the one that the model was trained with there"
+    assert remedy in found
 
 
 def test_a_tokenizer_made_of_nothing_is_refused(tmp_path: Path) -> None:
@@ -51,7 +65,7 @@ def test_a_tokenizer_made_of_nothing_is_refused(tmp_path: Path) -> None:
     assert "tokenizer" in message(LOADERS["predict"], tmp_path)
 
 
-@pytest.mark.parametrize("command", ["predict", "export_onnx", "show_fusion"])
+@pytest.mark.parametrize("command", ["predict", "export_onnx", "show_fusion", "train"])
 def test_a_graph_without_weights(command: str, tmp_path: Path) -> None:
     model = save_checkpoint(tmp_path / "model", "sequence", ("a", "b"))
     (model / "model.safetensors").unlink()
