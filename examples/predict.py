@@ -87,7 +87,7 @@ def predict(given: argparse.Namespace) -> None:
         InputError: Wrong input.
     """
     kind = output_format(given.output_file, given.output_format)
-    check_output(given.output_file, given.overwrite)
+    check_output(given.output_file, given.overwrite, given.input)
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
     checkpoint = Checkpoint.of(
         given.checkpoint, trust_remote_code=given.trust_remote_code, max_length=given.max_length, **hub

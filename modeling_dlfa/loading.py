@@ -37,8 +37,11 @@ def load_tokenizer(
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        # Without files transformers 4 raises what happens to fail first: KeyError, TypeError.
         there = _has_tokenizer_file(name, **options)
+        if there and not isinstance(error, (OSError, ValueError)):
+            raise
         reason = first_line(error) if there else f"there is no {' or '.join(TOKENIZER_FILES[:2])}"
         raise InputError(f"{name} holds no tokenizer that loads: {reason}. {remedy}") from error
     if (embeddings := getattr(config, "vocab_size", None)) is not None:

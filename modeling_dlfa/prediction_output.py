@@ -97,16 +97,23 @@ def _record(prediction: Prediction, head: Head) -> dict[str, object]:
     return {"sentence": example.number, "line": example.line, "words": words}
 
 
-def check_output(path: str | None, overwrite: bool) -> None:
+def check_output(path: str | None, overwrite: bool, source: str) -> None:
     """Refuses to overwrite a file.
 
+    Args:
+        path: The file; None for standard output.
+        overwrite: Whether it may be replaced.
+        source: What is predicted.
+
     Raises:
-        InputError: It exists and `overwrite` is not wished, or its folder does not.
+        InputError: It exists and `overwrite` is not wished, it is what is predicted, or its folder does not exist.
     """
     if path is None:
         return
     if Path(path).is_dir() or not Path(path).absolute().parent.is_dir():
         raise InputError(f"--output_file {path} is a folder, or its folder does not exist. Name a file.")
+    if Path(path).exists() and Path(source).expanduser().exists() and Path(path).samefile(Path(source).expanduser()):
+        raise InputError(f"--output_file {path} is the input, which it would replace. Name another file.")
     if Path(path).exists() and not overwrite:
         raise InputError(f"--output_file {path} exists. Name another file, or replace it with --overwrite.")
 

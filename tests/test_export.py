@@ -251,7 +251,7 @@ def test_what_is_wrong_is_one_error_and_leaves_nothing(
     with pytest.raises(SystemExit) as stop:
         load_example("export_onnx").main([str(tmp_path / "absent"), str(tmp_path / "new")])
     (message,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert stop.value.code == 2 and f"Cannot load {tmp_path}" in message
+    assert stop.value.code == 2 and f"{tmp_path / 'absent'}: there is no such folder" in message
     # What an exporter with a fault would write: the graph of another model.
     monkeypatch.setattr(export, "export_graph", lambda *given: shutil.copyfile(folder / "model.onnx", given[-1]))
     model, tokenizer, _ = load_checkpoint(str(checkpoint))
@@ -261,7 +261,7 @@ def test_what_is_wrong_is_one_error_and_leaves_nothing(
     save_tokenizer(tokenizer, tmp_path / "changed")
     with pytest.raises(InputError, match="differs from PyTorch by .*Nothing was written"):
         export_onnx(str(tmp_path / "changed"), tmp_path / "made" / "new")
-    assert not any((tmp_path / "made").iterdir()) and not (tmp_path / "new").exists()
+    assert not (tmp_path / "made").exists() and not (tmp_path / "new").exists()
 
 
 def test_graphs_that_do_not_fit(

@@ -134,6 +134,10 @@ def test_each_file_in_its_format(
         with pytest.raises(SystemExit):
             script.main([str(topics), str(texts), "--output_file", str(tmp_path / name)])
         assert "its extension does not tell its format" in capsys.readouterr().err
+    before = texts.read_bytes()
+    with pytest.raises(SystemExit):
+        script.main([str(topics), str(texts), "--output_file", str(texts), "--overwrite"])
+    assert "is the input, which it would replace" in capsys.readouterr().err and texts.read_bytes() == before
     script.main([str(topics), str(texts), "--output_file", str(tmp_path / "out.x"), "--output_format", "tsv"])
     assert (tmp_path / "out.x").read_text(encoding="utf-8").startswith("line\tpredictions\t")
     assert "line 1, names the columns; read: text." in capsys.readouterr().err
