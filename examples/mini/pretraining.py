@@ -374,7 +374,7 @@ class LossLog:
             "learning_rate": rate,
             "tokens_per_second": round(speed),
         }
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line) + "\n")
 
 
