@@ -294,6 +294,8 @@ def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedMode
 
 def _with_new_head(model: DlfaPreTrainedModel) -> DlfaPreTrainedModel:
     """Draws the classifier anew: one of another task may have as many labels, and would have been loaded."""
-    classifier: Any = model.classifier
-    classifier.apply(model._init_weights)
+    old: Any = model.classifier
+    new = torch.nn.Linear(old.in_features, old.out_features, device=old.weight.device, dtype=old.weight.dtype)
+    new.apply(model._init_weights)
+    model.classifier = new
     return model
