@@ -17,8 +17,9 @@ from .folders import check_new_folder, check_space, named_folder, new_folder
 from .output import OutputDirectory, differences, write_json
 from .publication_checks import read_json
 from .publishing import write_cards
+from .redaction import command_line
 from .reporting import write_report
-from .results import command_line, run_counts
+from .results import run_counts
 from .summary import summarise_runs
 
 # What every shard of a command records alike.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,50 +12,26 @@ from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
 
 from .adapters import check_adaptable
-from .arguments import Arguments, parse_arguments
-from .commands import one_line
+from .arguments import Arguments, CrossLingualTrainingArguments
+from .cli import main
 from .data import languages_without_file, resolve_languages
 from .disk_space import check_disk
 from .errors import InputError
 from .execution import Command, execute
 from .output import OutputDirectory, write_json
-from .processes import check_launch, check_shared, end_processes, held, on_main_process
+from .processes import check_launch, check_shared, held, on_main_process
+from .processor import bf16_is_slow, bf16_warning
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
 from .results import collect_results, start_record
-from .systems import Run, fetch_weights, load_tokenizer, own_share, plan_runs
+from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
-from .tasks import Task, get_task
+from .tasks import Task
+
+__all__ = ["main", "run_task"]  # Scripts of users' own tasks may import `main` from here.
 
 Together = Callable[[Command, Sequence[Run]], None]
-
-
-def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
-    """Entry point of the example scripts: what goes wrong ends with one message, wrong input with exit status 2.
-
-    Args:
-        task: A task of one's own, or a key of `tasks.TASKS`.
-        argv: Arguments without the program's name; the process's own if None.
-
-    Raises:
-        SystemExit: See `commands.one_line`.
-    """
-    parsed: list[Arguments] = []
-    try:
-        with one_line(lambda: how_to_go_on(*parsed)):
-            task = get_task(task) if isinstance(task, str) else task
-            parsed.append(parse_arguments(task, argv))
-            run_task(task, parsed[0])
-    finally:
-        end_processes()
-
-
-def how_to_go_on(arguments: Arguments | None = None) -> str:
-    """Returns what to do after a command that did not come to its end, given how far it came."""
-    if arguments is not None and OutputDirectory(str(arguments.training.output_dir)).has_results():
-        return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
-    return "Nothing was finished: start the same command again."
 
 
 def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> dict[str, Any]:
@@ -89,6 +66,10 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
     check_adaptable(task, arguments.model, planned)
+    check_attention(arguments, runs[0].config)
+    fetch_weights(arguments)
+    if state.is_main_process:
+        _warn_of_slow_bf16(training)
     tokenizer = load_tokenizer(arguments, runs[0].config)
     max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
@@ -100,7 +81,6 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     if not anew:
         output.check_same(started_with)
     repository = hub_repository(arguments)
-    fetch_weights(arguments)
     told = on_main_process(lambda: check_disk(task, arguments, output, runs, data, anew=anew))
     if state.is_main_process and repository is not None:
         repository = repository.prepare()
@@ -163,6 +143,14 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     if tell and missing:
         print(f"Not tested, for want of a file: {' '.join(missing)}.", flush=True)
     return languages
+
+
+def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
+    options = {"--bf16 True": training.bf16, "--bf16_full_eval True": training.bf16_full_eval}
+    options["The launcher's mixed precision bf16"] = training.precision == "bf16"
+    asked = [option for option, given in options.items() if given]
+    if asked and training.device.type == "cpu" and bf16_is_slow():
+        print(f"warning: {bf16_warning(asked[0])}", file=sys.stderr, flush=True)
 
 
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..folders import locked
 from ..output import write_json, write_text
-from ..results import command_line
+from ..redaction import command_line
 from ..version import __version__
 from .evaluation_cost import CostOptions, measure_cost
 from .language_orders import language_orders
