@@ -12,7 +12,7 @@ from torch import nn
 from transformers import AutoModel
 from transformers.utils import ModelOutput
 
-from .configuration_dlfa import DlfaConfig
+from .configuration_dlfa import DlfaConfig, check_fusion_weights
 from .fusion_dlfa import FUSION_CLASSES, masked_mean, take
 from .pretrained_dlfa import DlfaPreTrainedModel
 
@@ -140,11 +140,12 @@ class DlfaModel(DlfaPreTrainedModel):
 
         Raises:
             ValueError: A mask that is not B x T where the fusion reads whole sentences; `pooled_output_only` without
-                a pooler.
+                a pooler; an `output_fusion_weights` that does not exist.
         """
         return_dict = self.config.return_dict if return_dict is None else return_dict
         if output_fusion_weights is None:
             output_fusion_weights = self.config.output_fusion_weights
+        check_fusion_weights(output_fusion_weights)
         if pooled_output_only and self.pooler is None:
             raise ValueError("pooled_output_only needs a pooler: this model was built with add_pooling_layer=False.")
         streams, outputs = self._encode(
@@ -188,6 +189,9 @@ class DlfaModel(DlfaPreTrainedModel):
                     "padding mask."
                 )
             mask = None
+        if mask is not None and kwargs["inputs_embeds"] is not None:
+            # Attention gives padding no weight, and 0 times NaN is NaN.
+            kwargs["inputs_embeds"] = kwargs["inputs_embeds"].masked_fill(mask[..., None] == 0, 0.0)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         if kwargs["output_attentions"] is None:

@@ -13,7 +13,7 @@ from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, set_seed
 
 from .arguments import FUSION_OPTIONS, Arguments, ModelArguments
-from .configuration_dlfa import DlfaConfig
+from .configuration_dlfa import READ_BY, DlfaConfig
 from .errors import InputError
 from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
 from .tasks import Task
@@ -132,7 +132,8 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
         layers = configs[0].fusion_layers if arguments.model.fusion_layers else range(configs[0].num_hidden_layers)
         configs = [DlfaConfig(backbone, **{**options, "fusion_layers": layer}) for layer in layers]
     if arguments.run.baseline:
-        configs.append(DlfaConfig(backbone, **{**options, "fusion": "last"}))
+        shared = {name: value for name, value in options.items() if name not in READ_BY}
+        configs.append(DlfaConfig(backbone, **{**shared, "fusion": "last"}))
     return configs
 
 
@@ -142,9 +143,9 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
     if arguments.run.baseline:
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     options = arguments.model.fusion_options()
-    wished = DlfaConfig(
-        saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options}
-    )
+    same = options.get("fusion", saved.fusion) == saved.fusion
+    own = {name: getattr(saved, name) for name in FUSION_OPTIONS} if same else {}
+    wished = DlfaConfig(saved.backbone_config, **{**own, **options})
     for name in options:
         if getattr(wished, name) != getattr(saved, name):
             raise InputError(
