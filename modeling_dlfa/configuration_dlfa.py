@@ -164,7 +164,7 @@ class DlfaConfig(PretrainedConfig):
     def _default(self, name: str) -> Any:
         """Returns the value of an option that was not given."""
         if name == "fusion_layers":
-            return self._resolve_layers(self.fusion, None)
+            return self._default_layers(self.fusion)
         if name == "stream_norm":
             return "layer_norm" if self.backbone_config.model_type in PRE_NORM_MODEL_TYPES else "none"
         return OPTIONS[name].default
@@ -196,30 +196,33 @@ class DlfaConfig(PretrainedConfig):
             if (own and getattr(self.backbone_config, key) != value) or (not own and hasattr(DlfaConfig, key)):
                 raise ValueError(f"{key} is an option of the encoder, not of DlfaConfig: set it in backbone_config.")
 
+    def _default_layers(self, fusion: str) -> list[int]:
+        depth = self.backbone_config.num_hidden_layers
+        if fusion in ("last", "scalar_mix"):
+            return list(range(depth)) if fusion == "scalar_mix" else []
+        if depth == 1:
+            raise ValueError(
+                "The backbone has one block, so that no lower one can be fused with it; give fusion_layers=0 for the "
+                "embeddings, or fusion='last'."
+            )
+        return [round(2 * depth / 3)]
+
     def _resolve_layers(self, fusion: str, layers: int | Sequence[int] | None) -> list[int]:
         """Returns the lower layers that the fusion reads, as non-negative numbers.
 
         Raises:
-            ValueError: A layer that is no integer, lies outside the encoder, is its last layer, or is given twice.
+            ValueError: A layer that is not an integer, lies outside the encoder, is its last layer, or is given twice.
         """
         depth = self.backbone_config.num_hidden_layers
-        if fusion == "last":
-            return []
-        if fusion == "scalar_mix":
-            return list(range(depth))
-        if layers is None:
-            if depth == 1:
-                raise ValueError(
-                    "The backbone has one block, so that no lower one can be fused with it; give fusion_layers=0 for "
-                    "the embeddings, or fusion='last'."
-                )
-            return [round(2 * depth / 3)]
+        if layers is None or fusion in ("last", "scalar_mix"):
+            return self._default_layers(fusion)
         resolved = []
-        for layer in list(layers) if isinstance(layers, Sequence) else [layers]:
+        given = list(layers) if isinstance(layers, Sequence) else [layers]
+        for layer in given:
             if isinstance(layer, bool) or not hasattr(layer, "__index__"):
                 raise ValueError(f"fusion_layers holds {layer!r}; layers are integers from 0 to {depth - 1}.")
             index = operator.index(layer)
-            index += depth + 1 if index < 0 else 0
+            index = index + depth + 1 if index < 0 else index
             if index == depth:
                 raise ValueError(
                     f"fusion_layers={layers!r} names the last layer of this {depth}-layer backbone, with which the "
