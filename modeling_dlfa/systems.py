@@ -160,9 +160,9 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> t
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     options = arguments.model.fusion_options()
     check_effect(options, saved.fusion)
-    wished = DlfaConfig(
-        saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options}
-    )
+    same = options.get("fusion", saved.fusion) == saved.fusion
+    own = {name: getattr(saved, name) for name in FUSION_OPTIONS} if same else {}
+    wished = DlfaConfig(saved.backbone_config, **{**own, **options})
     for name in options:
         if getattr(wished, name) != getattr(saved, name):
             raise InputError(
