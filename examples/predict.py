@@ -17,29 +17,24 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import torch
-from tqdm import tqdm
-
+from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.onnx_runtime import MODEL_FILE
-from modeling_dlfa.prediction import Predictor, best_device
 from modeling_dlfa.prediction_answers import MULTI_LABEL, THRESHOLD, Head
-from modeling_dlfa.prediction_checkpoint import Backend, Checkpoint
 from modeling_dlfa.prediction_input import FORMATS, WITH_COLUMNS, Example, InputFormat, read_source
 from modeling_dlfa.prediction_output import OUTPUT_FORMATS, check_output, open_output, output_format, write_predictions
 from modeling_dlfa.prediction_source import STREAM, InputSource, ReadAhead
 from modeling_dlfa.processor import bf16_is_slow, bf16_warning
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+if TYPE_CHECKING:
+    from modeling_dlfa.prediction_checkpoint import Backend, Checkpoint
 
 
 def main(argv: list[str] | None = None) -> None:
     """Predicts, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a fine-tuned classifier of texts or words.")
     parser.add_argument("input", nargs="?", default=STREAM, help="File; standard input if left out or -.")
     parser.add_argument("--input_format", choices=sorted({name for names in FORMATS.values() for name in names}))
@@ -62,9 +57,9 @@ def main(argv: list[str] | None = None) -> None:
         "--max_length", type=int, help="Longest input in tokens; what the checkpoint reads if left out."
     )
     parser.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="PyTorch, or ONNX Runtime.")
-    parser.add_argument("--onnx_file", help=f"Graph in the checkpoint's folder; {MODEL_FILE} if left out.")
+    parser.add_argument("--onnx_file", help="Graph in the checkpoint's folder; model.onnx if left out.")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, ...; the accelerator, if there is one, if left out.")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     parser.add_argument("--cache_dir", help="Where downloads are kept.")
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
@@ -88,6 +83,12 @@ def predict(given: argparse.Namespace) -> None:
     """
     kind = output_format(given.output_file, given.output_format)
     check_output(given.output_file, given.overwrite, given.input)
+
+    from tqdm import tqdm
+
+    from modeling_dlfa.prediction import Predictor
+    from modeling_dlfa.prediction_checkpoint import Checkpoint
+
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
     checkpoint = Checkpoint.of(
         given.checkpoint, trust_remote_code=given.trust_remote_code, max_length=given.max_length, **hub
@@ -162,13 +163,18 @@ def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
     Raises:
         InputError: Arguments that do not go together, or what is to be loaded cannot be read.
     """
+    import torch
+
+    from modeling_dlfa.onnx_runtime import MODEL_FILE
+    from modeling_dlfa.prediction import best_device
+
     if given.backend == "torch":
         if given.onnx_file:
             raise InputError(f"--onnx_file {given.onnx_file} is read by --backend onnx alone. Add it.")
         device = given.device or best_device()
         if given.dtype == "bfloat16" and device == "cpu" and bf16_is_slow():
             print(f"warning: {bf16_warning('--dtype bfloat16')}", file=sys.stderr)
-        return checkpoint.load(device, DTYPES[given.dtype])
+        return checkpoint.load(device, getattr(torch, given.dtype))
     if given.device not in (None, "cpu") or given.dtype != "float32":
         raise InputError("--backend onnx computes on the CPU, as the graph was written: leave out --device, --dtype.")
     return checkpoint.load_onnx(given.onnx_file or MODEL_FILE)

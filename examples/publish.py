@@ -6,16 +6,13 @@ org/name` would push.
 
 from __future__ import annotations
 
-import argparse
-
+from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
-from modeling_dlfa.publishing import dry_run, publish
-from modeling_dlfa.repository import HubRepository
 
 
 def main(argv: list[str] | None = None) -> None:
     """Publishes, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("run_dir", help="Output directory of a finished command.")
     parser.add_argument("repo_id", help="Repository on the Hub: org/name.")
     parser.add_argument("--dry_run", metavar="FOLDER", help="Write what would be pushed into a new folder instead.")
@@ -27,6 +24,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--commit_message", help="Of the commit that brings the model.")
     parser.add_argument("--token", help="Hub token; the stored login or HF_TOKEN if left out.")
     given = parser.parse_args(argv)
+
+    from modeling_dlfa.publishing import dry_run, publish
+    from modeling_dlfa.repository import HubRepository
+
     options = {"run": given.run, "license": given.license}
     with one_line():
         if given.dry_run is not None:

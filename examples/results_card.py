@@ -6,13 +6,13 @@ directories of the runner in any number. What one makes of the numbers is writte
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.metrics import get_metric
@@ -165,7 +165,7 @@ def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Updates the card, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("sources", nargs="+", type=Path, metavar="RUN", help="Output directory of a command.")
     parser.add_argument("card", type=Path, help="The card, which holds both marks.")
     parser.add_argument("--hardware", required=True, help="A sentence on the machine.")

@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
-from modeling_dlfa.fusion_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
-from modeling_dlfa.output import write_text
 
 
 def main(argv: list[str] | None = None) -> None:
     """Shows the gate, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
     parser.add_argument("text")
     parser.add_argument("text_pair", nargs="?", help="For checkpoints that take pairs.")
@@ -27,6 +23,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true", help="Replace the files.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
+
+    from modeling_dlfa.fusion_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
+    from modeling_dlfa.output import write_text
+
     hub = {"revision": given.revision} if given.revision else {}
     with one_line():
         check_free([path for path in (given.png, given.text_file) if path], given.overwrite)

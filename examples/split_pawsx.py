@@ -7,10 +7,10 @@ training rows. English itself is tested on the rows on which checkpoints are cho
 
 from __future__ import annotations
 
-import argparse
 import random
 from pathlib import Path
 
+from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
 from modeling_dlfa.data import load_file, resolve_languages, rows_are_aligned
 from modeling_dlfa.errors import InputError
@@ -71,7 +71,7 @@ def write(split: Split, rows: list[int], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Writes the files, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("files", help="Development files; {language} in the name stands for the language code.")
     parser.add_argument("output_dir", type=Path, help="New folder.")
     parser.add_argument("--validation_rows", type=int, default=400)

@@ -7,13 +7,13 @@ the marks.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from results_card import distinct_names, write_between
 
+from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
 
@@ -53,7 +53,7 @@ def update_card(card: Path, sources: Sequence[Path]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Updates the card, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("sources", nargs="+", type=Path, metavar="STUDY", help="Output directory of a study.")
     parser.add_argument("card", type=Path, help="The card, which holds both marks.")
     given = parser.parse_args(argv)

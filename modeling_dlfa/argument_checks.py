@@ -69,9 +69,7 @@ def check_installed(packages: Iterable[str], extra: str, what: str) -> None:
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(
-            f"{what} needs {', '.join(missing)}. Install what is missing: pip install 'modeling-dlfa[{extra}]'."
-        )
+        raise InputError(f"{what} needs {', '.join(missing)}, not installed: pip install 'modeling-dlfa[{extra}]'.")
 
 
 def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PretrainedConfig
 
 from .errors import InputError
 from .predictions import softmax
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 SINGLE_LABEL, MULTI_LABEL, REGRESSION = PROBLEM_TYPES = (
     "single_label_classification",

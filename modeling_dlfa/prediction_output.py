@@ -9,12 +9,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from .errors import InputError
-from .prediction import Prediction
-from .prediction_answers import Head
 from .predictions import escape
+
+if TYPE_CHECKING:
+    from .prediction import Prediction
+    from .prediction_answers import Head
 
 OUTPUT_FORMATS = ("tsv", "csv", "jsonl")
 EXTENSIONS = {".tsv": "tsv", ".txt": "tsv", "": "tsv", ".csv": "csv", ".json": "jsonl", ".jsonl": "jsonl"}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedTokenizerBase
-
-from . import loading
-from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .places import check_safetensors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
@@ -73,6 +72,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         InputError: There is none that loads, or it is not the model's.
     """
+    from . import loading
+    from .configuration_dlfa import DlfaConfig
+
     try:
         config = DlfaConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:

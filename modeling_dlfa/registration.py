@@ -90,7 +90,7 @@ def _execute_auto(execute: Callable[[ModuleType], None], module: ModuleType) -> 
     table: Any = vars(module)["CONFIG_MAPPING"]
     plain: Any = type(table)
 
-    class Asked(plain):  # type: ignore[misc]
+    class Asked(plain):
         """The table until our entry is asked for."""
 
         def __contains__(self, key: object) -> bool:

@@ -162,9 +162,9 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> t
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     options = arguments.model.fusion_options()
     check_effect(options, saved.fusion)
-    wished = DlfaConfig(
-        saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options}
-    )
+    same = options.get("fusion", saved.fusion) == saved.fusion
+    own = {name: getattr(saved, name) for name in FUSION_OPTIONS} if same else {}
+    wished = DlfaConfig(saved.backbone_config, **{**own, **options})
     for name in options:
         if getattr(wished, name) != getattr(saved, name):
             raise InputError(
@@ -287,6 +287,8 @@ def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedMode
 
 def _with_new_head(model: DlfaPreTrainedModel) -> DlfaPreTrainedModel:
     """Draws the classifier anew: one of another task may have as many labels, and would have been loaded."""
-    classifier: Any = model.classifier
-    classifier.apply(model._init_weights)
+    old: Any = model.classifier
+    new = torch.nn.Linear(old.in_features, old.out_features, device=old.weight.device, dtype=old.weight.dtype)
+    new.apply(model._init_weights)
+    model.classifier = new
     return model

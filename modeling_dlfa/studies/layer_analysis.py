@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ import torch
 
 from ..folders import locked
 from ..output import write_json, write_text
+from ..prediction import best_device
 from ..redaction import command_line
 from ..splits import Split
 from .depth import Curve, Profiles
 from .encoders import Encoder, load_encoder
 from .genealogy import Genealogy
 from .language_families import adjust_p_values, agreement_with_genealogy, language_permutations
+from .layer_arguments import SIMILARITIES, LayerAnalysisArguments
 from .layer_curves import (
-    SIMILARITIES,
     Matrices,
     TaggedWords,
     language_probe_curve,
@@ -33,7 +35,7 @@ from .layer_curves import (
     similarity_curves,
 )
 from .layer_figures import FORMS, plot_agreement, plot_languages, plot_layers
-from .layer_inputs import REPORT, RESULTS, STUDY, AnalysisData, LayerAnalysisArguments, check_arguments, read_data
+from .layer_inputs import REPORT, RESULTS, STUDY, AnalysisData, check_arguments, read_data
 from .layer_report import analysis_markdown
 from .layer_states import LayerStates
 from .probes import L2
@@ -57,6 +59,7 @@ def run_layer_analysis(
     Raises:
         InputError: Wrong input, found before anything is computed; see the functions called.
     """
+    arguments = replace(arguments, device=arguments.device or best_device())
     check_arguments(arguments)
     output = Path(arguments.output_dir)
     with locked(output):
@@ -70,7 +73,7 @@ def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str]
         arguments.model_name_or_path,
         tokenizer_name=arguments.tokenizer_name,
         max_length=arguments.max_length,
-        device=arguments.device,
+        device=str(arguments.device),
         revision=arguments.model_revision,
         cache_dir=arguments.cache_dir,
         token=arguments.token,
