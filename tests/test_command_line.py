@@ -38,7 +38,7 @@ finally:
 """
 SCRIPTS = (
     "run_xnli run_ner run_layer_sweep run_language_scaling run_layer_analysis export_onnx compare_backends merge_runs "
-    "publish report show_fusion split_pawsx results_card study_card"
+    "predict publish report show_fusion split_pawsx results_card study_card"
 ).split()
 
 

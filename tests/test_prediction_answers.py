@@ -154,22 +154,6 @@ def test_an_option_that_cannot_act_is_refused(
         assert message in capsys.readouterr().err
 
 
-ABBREVIATED = {
-    "predict": (["model", "in.tsv", "--outp", "x"], "unrecognized arguments: --outp"),
-    "export_onnx": (["model", "folder", "--tok", "x"], "unrecognized arguments: --tok"),
-    "show_fusion": (["model", "text", "--revis", "main"], "unrecognized arguments: --revis"),
-    "compare_backends": (["a", "b", "--task", "xnli", "--test", "x"], "are required: --test_file"),
-}
-
-
-@pytest.mark.parametrize("name", ABBREVIATED)
-def test_options_are_not_abbreviated(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments, message = ABBREVIATED[name]
-    with pytest.raises(SystemExit):
-        load_example(name).main(arguments)
-    assert message in capsys.readouterr().err
-
-
 def test_what_a_slow_tokenizer_cuts_is_counted(
     script: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
