@@ -1,6 +1,7 @@
-"""Predicts a file, or standard input, with a checkpoint: labels with their probabilities, as TSV or JSON lines.
+"""Predicts a file, or standard input, with a checkpoint: labels with their probabilities, or numbers.
 
-`python examples/predict.py CHECKPOINT pairs.tsv --output_file labels.tsv`: a text, or two with a tab between, a line.
+`python examples/predict.py CHECKPOINT pairs.tsv --output_file labels.tsv`: a text, or two with a tab between, a line,
+or columns under a header, as in CSV and Parquet; the names that the runner knows are found.
 `python examples/predict.py CHECKPOINT sentences.conll`: a word a line, for checkpoints that label words.
 `... | python examples/predict.py CHECKPOINT - --skip_bad_lines | ...`: answers while it reads.
 `python examples/predict.py FOLDER pairs.tsv --backend onnx`: with what `export_onnx.py` wrote, faster on a CPU.
@@ -14,20 +15,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
-
-import torch
-from tqdm import tqdm
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.onnx_runtime import MODEL_FILE
-from modeling_dlfa.prediction import Backend, Checkpoint, Predictor, best_device
-from modeling_dlfa.prediction_input import FORMATS, STREAM, Example, InputFormat, InputSource, read_examples
+from modeling_dlfa.prediction_answers import MULTI_LABEL, THRESHOLD, Head
+from modeling_dlfa.prediction_input import FORMATS, WITH_COLUMNS, Example, InputFormat, read_source
 from modeling_dlfa.prediction_output import OUTPUT_FORMATS, check_output, open_output, output_format, write_predictions
+from modeling_dlfa.prediction_source import STREAM, InputSource, ReadAhead
+from modeling_dlfa.processor import bf16_is_slow, bf16_warning
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+if TYPE_CHECKING:
+    from modeling_dlfa.prediction_checkpoint import Backend, Checkpoint
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,10 +39,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("input", nargs="?", default=STREAM, help="File; standard input if left out or -.")
     parser.add_argument("--input_format", choices=sorted({name for names in FORMATS.values() for name in names}))
     parser.add_argument(
-        "--columns", nargs="+", default=[], help="Columns to read: of a TSV with a header, of JSON lines."
+        "--columns",
+        nargs="+",
+        default=[],
+        help=f"Of {', '.join(WITH_COLUMNS)}; known names if left out.",
     )
     parser.add_argument("--output_file", help="Standard output if left out.")
-    parser.add_argument("--output_format", choices=OUTPUT_FORMATS)
+    parser.add_argument("--output_format", choices=OUTPUT_FORMATS, help="Told by the file's extension if left out.")
+    parser.add_argument(
+        "--threshold", type=float, help=f"Probability of a label, where several can be given; {THRESHOLD} if left out."
+    )
     parser.add_argument("--overwrite", action="store_true", help="Replace the output file.")
     parser.add_argument("--skip_bad_lines", action="store_true", help="Report broken lines, leave them out, go on.")
     parser.add_argument("--batch_size", type=int, default=32, help="Inputs computed at once.")
@@ -49,9 +57,9 @@ def main(argv: list[str] | None = None) -> None:
         "--max_length", type=int, help="Longest input in tokens; what the checkpoint reads if left out."
     )
     parser.add_argument("--backend", choices=("torch", "onnx"), default="torch", help="PyTorch, or ONNX Runtime.")
-    parser.add_argument("--onnx_file", help=f"Graph in the checkpoint's folder; {MODEL_FILE} if left out.")
+    parser.add_argument("--onnx_file", help="Graph in the checkpoint's folder; model.onnx if left out.")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, ...; the accelerator, if there is one, if left out.")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     parser.add_argument("--cache_dir", help="Where downloads are kept.")
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
@@ -73,16 +81,30 @@ def predict(given: argparse.Namespace) -> None:
     Raises:
         InputError: Wrong input.
     """
-    check_output(given.output_file, given.overwrite)
+    kind = output_format(given.output_file, given.output_format)
+    check_output(given.output_file, given.overwrite, given.input)
+
+    from tqdm import tqdm
+
+    from modeling_dlfa.prediction import Predictor
+    from modeling_dlfa.prediction_checkpoint import Checkpoint
+
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
     checkpoint = Checkpoint.of(
         given.checkpoint, trust_remote_code=given.trust_remote_code, max_length=given.max_length, **hub
     )
-    form = InputFormat.of(checkpoint.kind, given.input, given.input_format, given.columns)
-    source = InputSource(given.input, twice=not given.skip_bad_lines)
+    head = with_threshold(checkpoint, given.threshold)
+    form = InputFormat.of(
+        checkpoint.kind, given.input, given.input_format, given.columns, text_columns=checkpoint.text_columns
+    )
+    source = InputSource(given.input, twice=not given.skip_bad_lines or form.name == "parquet")
+
+    def note(sentence: str) -> None:
+        print(sentence, file=sys.stderr)
+
     total = None
     if not given.skip_bad_lines:
-        total = sum(1 for _ in read_examples(source.lines(), form, source.name))
+        total = sum(1 for _ in read_source(source, form, on_header=note))
         source.rewind()
         if not total:
             raise InputError(f"{source.name}: nothing to predict. Give at least one example.")
@@ -94,14 +116,18 @@ def predict(given: argparse.Namespace) -> None:
         skipped += 1
         tqdm.write(f"skipped: {error}", file=sys.stderr)
 
-    on_bad = report if given.skip_bad_lines else None
-    examples: Iterator[Example] = read_examples(source.lines(), form, source.name, on_bad)
+    examples: Iterable[Example]
+    if given.skip_bad_lines:
+        examples = read_source(source, form, report, note)
+    else:
+        examples = read_source(source, form)
+    if source.is_live:
+        examples = ReadAhead(examples, given.buffer_size)
     with (
         open_output(given.output_file) as file,
         tqdm(total=total, unit=" examples", file=sys.stderr, disable=given.quiet) as progress,
     ):
-        kind = output_format(given.output_file, given.output_format)
-        count = write_predictions(predictor(examples), checkpoint.labels, kind, file, progress.update)
+        count = write_predictions(predictor(examples), head, kind, file, progress.update)
         if not count:
             raise InputError(f"{source.name}: nothing to predict, {skipped} broken examples. Give at least one.")
     if skipped:
@@ -113,16 +139,42 @@ def predict(given: argparse.Namespace) -> None:
         )
 
 
+def with_threshold(checkpoint: Checkpoint, threshold: float | None) -> Head:
+    """Returns what the checkpoint's scores mean, with the threshold that was asked for.
+
+    Raises:
+        InputError: It is no probability, or the checkpoint gives one label of several, or numbers.
+    """
+    if threshold is None:
+        return checkpoint.head
+    if checkpoint.head.problem != MULTI_LABEL:
+        raise InputError(
+            f"--threshold is for checkpoints that give several labels; {checkpoint.name} is for "
+            f"{checkpoint.head.problem}. Leave it out."
+        )
+    if not 0 <= threshold <= 1:
+        raise InputError(f"--threshold {threshold} is not a probability. Give a number from 0 to 1.")
+    return replace(checkpoint.head, threshold=threshold)
+
+
 def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
     """Returns what computes the logits.
 
     Raises:
         InputError: Arguments that do not go together, or what is to be loaded cannot be read.
     """
+    import torch
+
+    from modeling_dlfa.onnx_runtime import MODEL_FILE
+    from modeling_dlfa.prediction import best_device
+
     if given.backend == "torch":
         if given.onnx_file:
             raise InputError(f"--onnx_file {given.onnx_file} is read by --backend onnx alone. Add it.")
-        return checkpoint.load(given.device or best_device(), DTYPES[given.dtype])
+        device = given.device or best_device()
+        if given.dtype == "bfloat16" and device == "cpu" and bf16_is_slow():
+            print(f"warning: {bf16_warning('--dtype bfloat16')}", file=sys.stderr)
+        return checkpoint.load(device, getattr(torch, given.dtype))
     if given.device not in (None, "cpu") or given.dtype != "float32":
         raise InputError("--backend onnx computes on the CPU, as the graph was written: leave out --device, --dtype.")
     return checkpoint.load_onnx(given.onnx_file or MODEL_FILE)

@@ -16,7 +16,8 @@ from .formatting import percent, points_interval
 from .languages import get_language
 from .metrics import get_metric, shown_averages
 from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE
-from .prediction import Backend, Checkpoint, Predictor
+from .prediction import Predictor
+from .prediction_checkpoint import Backend, Checkpoint
 from .prediction_input import Example
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _predict(checkpoint: Checkpoint, backend: Backend, task: Task, split: Split,
     rows = split.texts[0] if task.kind == "token" else zip(*split.texts, strict=True)
     examples = (Example(number + 1, number, list(texts)) for number, texts in enumerate(rows))
     predictions = Predictor(checkpoint, backend, batch_size)(examples)
-    return [ids[prediction.probabilities.argmax(axis=-1)] for prediction in predictions]
+    return [ids[prediction.scores.argmax(axis=-1)] for prediction in predictions]
 
 
 def _summary(task: Task, splits: Sequence[Split], labels: Mapping[str, Mapping[str, list[Any]]]) -> dict[str, Any]:

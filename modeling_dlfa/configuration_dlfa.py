@@ -93,6 +93,9 @@ class DlfaConfig(PretrainedConfig):
         add_pooling_layer: Whether `DlfaModel` has a pooler. Set by the task classes, so that `AutoModel` loads
             whichever was saved without a missing weight.
         output_fusion_weights: Whether the models return the gate: True for its mean over features, or `"full"`.
+        text_columns: Names of what the task head was trained to read, in the tokenizer's order: of one text, of two
+            (`["premise", "hypothesis"]`) or, for words, of the list of them. The runner records them, so that nobody
+            gives single texts to a classifier of pairs; None where nobody did.
         kwargs: As for every configuration: `num_labels`, `id2label`, `problem_type`, ... Of `id2label` and `label2id`
             one is enough.
 
@@ -127,6 +130,7 @@ class DlfaConfig(PretrainedConfig):
         classifier_dropout: float | None = None,
         add_pooling_layer: bool = True,
         output_fusion_weights: bool | str = False,
+        text_columns: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         saved = kwargs.pop(_SAVED, False)
@@ -145,6 +149,7 @@ class DlfaConfig(PretrainedConfig):
         self.classifier_dropout = classifier_dropout
         self.add_pooling_layer = add_pooling_layer
         self.output_fusion_weights = output_fusion_weights
+        self.text_columns = list(text_columns) if isinstance(text_columns, tuple) else text_columns
         self.check_values()
         idle = self._idle({**vars(self), "fusion_layers": fusion_layers})
         if saved:
@@ -272,6 +277,9 @@ class DlfaConfig(PretrainedConfig):
                 continue
             if not _is_number(value) or not 0 <= value < 1:
                 raise ValueError(f"{name}={value!r} is not a dropout probability; choose a number from 0 to below 1.")
+        names = self.text_columns
+        if names is not None and not (isinstance(names, list) and names and all(isinstance(e, str) for e in names)):
+            raise ValueError(f"text_columns={names!r} is not a list of names.")
 
     def _check_ratio(self) -> None:
         ratio = self.reduction_ratio

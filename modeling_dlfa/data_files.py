@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape, glob
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from .data_text import TEXT_READERS, Rows, check_columns, decode
 from .errors import InputError, quoted
@@ -161,14 +163,52 @@ def table_from_dataset(dataset: Dataset, source: str, columns: Sequence[str], ma
 
 
 def _open_parquet(content: bytes, source: str) -> Dataset:
-    import pyarrow
     import pyarrow.parquet
     from datasets import Dataset
 
-    try:
+    with _parquet_errors(source):
         return Dataset(pyarrow.parquet.read_table(io.BytesIO(content)))
-    except pyarrow.ArrowException as error:
-        raise InputError(f"{source}: not a Parquet file that can be read ({error}).") from error
+
+
+def parquet_rows(
+    file: BinaryIO, source: str, choose: Callable[[list[str]], Sequence[str]]
+) -> Iterator[dict[str, Any]]:
+    """Read columns of a Parquet file row by row; no more than a batch of rows is held.
+
+    Args:
+        file: The opened file.
+        source: Its name, for messages.
+        choose: Given the names of all columns, returns those to read.
+
+    Raises:
+        InputError: If it cannot be read as Parquet, or pyarrow, which reads it, is not installed.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InputError(f"{source}: Parquet needs pyarrow, which is not installed: pip install pyarrow.")
+    import pyarrow.parquet
+
+    with _parquet_errors(source):
+        table = pyarrow.parquet.ParquetFile(file)
+    names = list(choose(list(table.schema_arrow.names)))
+    batches = table.iter_batches(batch_size=1024, columns=names)
+    while True:
+        with _parquet_errors(source):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        columns = [batch.column(name).to_pylist() for name in names]
+        yield from (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+
+
+@contextlib.contextmanager
+def _parquet_errors(source: str) -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{source}: not a Parquet file that can be read ({reason}).") from error
 
 
 def read_content(source: str) -> bytes:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .errors import InputError, quoted
@@ -74,7 +74,7 @@ def check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, d
     if missing:
         remedy = f"Rename the columns to {quoted(wanted)}."
         if delimiter:
-            remedy = _other_layout(existing, wanted, delimiter) or (
+            remedy = other_layout(existing, wanted, delimiter) or (
                 f"{remedy.rstrip('.')}, or add a first line with these names if the file has none."
             )
         raise InputError(
@@ -86,8 +86,8 @@ def check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, d
         raise InputError(f"{source}: more than one column {quoted(repeated)}. Rename or remove one.")
 
 
-def _other_layout(existing: Sequence[str], wanted: Sequence[str], delimiter: str) -> str | None:
-    """Say what to do about a header that names the wanted columns when it is read in another way."""
+def other_layout(existing: Sequence[str], wanted: Sequence[str], delimiter: str) -> str | None:
+    """Say what to do about a header that names the wanted columns when it is read in another way; else `None`."""
     extension = _EXTENSIONS[delimiter]
     line = delimiter.join(existing)
     for other, name in _DELIMITERS.items():
@@ -105,35 +105,93 @@ def _other_layout(existing: Sequence[str], wanted: Sequence[str], delimiter: str
     return None
 
 
-def _read_delimited(text: str, source: str, columns: Sequence[str], delimiter: str) -> Rows:
-    # One limit for the whole process, 131,072 unless it is raised, which texts can exceed.
-    csv.field_size_limit(_LONGEST_FIELD)
-    lines = io.StringIO(text, newline="")
-    if delimiter == "\t":
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    separated = "tab-separated, without quoting" if delimiter == "\t" else "comma-separated"
-    header: list[str] = []
-    while True:
-        place = reader.line_num + 1
+class DelimitedRows:
+    """Rows of CSV or TSV behind their header; after a broken one, the next can be asked for.
+
+    Args:
+        lines: Numbers and texts of the lines, with their ends.
+        source: Name of the input, for messages.
+        delimiter: A tab, then without quoting, or a comma, with the usual quoting, which may enclose line ends.
+
+    Attributes:
+        header: The first row; `None` in an empty input.
+
+    Raises:
+        InputError: If a row is malformed; the message names the line on which it begins.
+    """
+
+    def __init__(self, lines: Iterable[tuple[int, str]], source: str, delimiter: str) -> None:
+        # One limit for the whole process, 131,072 unless it is raised, which texts can exceed.
+        csv.field_size_limit(_LONGEST_FIELD)
+        self._source, self._delimiter = source, delimiter
+        self._first: int | None = None
+        # Not a generator, which would be at its end after an error.
+        texts: Iterator[str] = map(self._count, lines)
+        if delimiter == "\t":
+            self._reader = csv.reader(texts, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        else:
+            self._reader = csv.reader(texts, delimiter=delimiter, strict=True)
+        self.header = next(self._rows(), (0, None))[1]
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        return self
+
+    def __next__(self) -> tuple[int, list[str]]:
+        """Return the number of a row's first line and its fields, none for a blank line."""
+        place, row = next(self._rows())
+        if row and len(row) != len(self.header or ()):
+            separated = "tab-separated, without quoting" if self._delimiter == "\t" else "comma-separated"
+            raise InputError(
+                f"{self._source}, line {place}: malformed, {len(row)} fields where the header has "
+                f"{len(self.header or ())} (expected: {separated})."
+            )
+        return place, row
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        self._first = None
         try:
-            row = next(reader)
+            row = next(self._reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise InputError(f"{source}, line {place}: malformed ({error}).") from error
-        if not header:
-            header = row
-            check_columns(header, columns, source, delimiter)
-            indices = [header.index(name) for name in columns]
-        elif row and len(row) != len(header):
-            raise InputError(
-                f"{source}, line {place}: malformed, {len(row)} fields where the header has {len(header)} "
-                f"(expected: {separated})."
-            )
-        else:
-            yield place, [row[index] for index in indices] if row else []
+            raise InputError(f"{self._source}, line {self._first}: malformed ({error}).") from error
+        yield self._first or 0, row
+
+    def _count(self, line: tuple[int, str]) -> str:
+        if self._first is None:
+            self._first = line[0]
+        return line[1]
+
+
+def _read_delimited(text: str, source: str, columns: Sequence[str], delimiter: str) -> Rows:
+    rows = DelimitedRows(enumerate(io.StringIO(text, newline=""), start=1), source, delimiter)
+    if rows.header is None:
+        return
+    check_columns(rows.header, columns, source, delimiter)
+    indices = [rows.header.index(name) for name in columns]
+    for place, row in rows:
+        yield place, [row[index] for index in indices] if row else []
+
+
+def parse_object(line: str, where: str) -> dict[str, Any]:
+    """Parse a line of JSON lines.
+
+    Args:
+        line: The line.
+        where: Where it stands, for the message.
+
+    Raises:
+        InputError: If it is not a JSON object.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:  # Numbers of thousands of digits, brackets in brackets.
+        raise InputError(
+            f"{where}: malformed JSON ({getattr(error, 'msg', error)}); expected an object a line."
+        ) from None
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: malformed, expected a JSON object a line (JSON lines).")
+    return record
 
 
 def _read_json_lines(text: str, source: str, columns: Sequence[str]) -> Rows:
@@ -141,16 +199,9 @@ def _read_json_lines(text: str, source: str, columns: Sequence[str]) -> Rows:
         if not line.strip():
             yield place, []
             continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:  # Numbers of thousands of digits, brackets in brackets.
-            reason = getattr(error, "msg", error)
-            raise InputError(
-                f"{source}, line {place}: malformed JSON ({reason}); expected an object a line."
-            ) from None
-        if not isinstance(record, dict):
-            raise InputError(f"{source}, line {place}: malformed, expected a JSON object a line (JSON lines).")
-        check_columns(list(record), columns, f"{source}, line {place}")
+        where = f"{source}, line {place}"
+        record = parse_object(line, where)
+        check_columns(list(record), columns, where)
         yield place, [record[name] for name in columns]
 
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .folders import check_new_folder, named_folder, new_folder
+from .loading import cannot_load, load_tokenizer
 from .modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_check import TOLERANCE, Check, check_batches, compare
 from .onnx_graph import OPSET, QUANTIZATIONS, export_graph, graph_inputs, graph_size, quantize_graph
 from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, require_onnx
 from .output import write_json
+from .places import check_place
 from .systems import MODEL_CLASSES, longest_input
 from .tokenizer_files import save_tokenizer
 from .weights_dlfa import SUMS_KEY
@@ -107,6 +109,7 @@ def load_checkpoint(
     Raises:
         InputError: They cannot be read.
     """
+    check_place("The checkpoint", name)
     model_classes: list[type[DlfaPreTrainedModel]] = [DlfaModel, *MODEL_CLASSES.values()]
     known = {model_class.__name__: model_class for model_class in model_classes}
     try:
@@ -117,11 +120,9 @@ def load_checkpoint(
             raise InputError(f"{name} holds {config.architectures}, none of {', '.join(known)}.")
         # Exported, sdpa is the same products with a test for NaN and more transpositions around them.
         model = classes[0].from_pretrained(name, dtype=torch.float32, attn_implementation="eager", **hub_arguments)
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **hub_arguments)
-    except InputError:
-        raise
     except (OSError, ValueError) as error:
-        raise InputError(f"Cannot load {name}: {str(error).strip().splitlines()[0]}") from error
+        raise cannot_load(name, error) from error
+    tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     hub_id = None if Path(name).exists() else name
     cached = hub_id and try_to_load_from_cache(
         hub_id, "config.json", hub_arguments.get("cache_dir"), hub_arguments.get("revision")

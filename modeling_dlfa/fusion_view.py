@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
+from .loading import cannot_load, load_tokenizer
 from .modeling_dlfa import DlfaModel
 from .output import draft_file
+from .places import check_place
 from .systems import MODEL_CLASSES, longest_input
 
 _BAR = 30  # characters
@@ -65,6 +67,7 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
     Raises:
         InputError: It cannot be read, or its fusion has no gate.
     """
+    check_place("The checkpoint", name)
     try:
         config: Any = DlfaConfig.from_pretrained(name, **hub_arguments)
         # With the head that it has: transformers would list one that is left over.
@@ -75,9 +78,9 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
         )
         model_class: Any = next(known, DlfaModel)
         model: DlfaModel = model_class.from_pretrained(name, dtype=torch.float32, **hub_arguments).base_model
-        tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **hub_arguments)
     except (OSError, ValueError) as error:
-        raise InputError(f"Cannot load {name}: {str(error).strip().splitlines()[0]}") from error
+        raise cannot_load(name, error) from error
+    tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     if model.config.fusion != "aif":
         raise InputError(f"{name} fuses by {model.config.fusion!r}, which has no gate: it mixes every token alike.")
     if not tokenizer.is_fast:

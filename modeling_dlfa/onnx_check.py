@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-from .modeling_dlfa import DlfaModel, DlfaPreTrainedModel
+from .modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_runtime import OnnxGraph
+from .prediction_answers import Head
 
 # An exported graph may differ from PyTorch by so much of its largest output, or of 1 where that is smaller: another
 # order of summation in float32, over many layers.
@@ -93,8 +94,8 @@ class Check:
         length: Tokens, padding included.
         difference: Largest difference of an output.
         magnitude: Largest output of PyTorch.
-        answers: For how many sentences or tokens there is an answer; 0 for a model without a classifier.
-        same: How many of the answers are the same label.
+        answers: For how many sentences or tokens there are labels; 0 for a model without a classifier.
+        same: For how many of them all labels are the same.
     """
 
     batch: int
@@ -142,7 +143,7 @@ def compare(model: DlfaPreTrainedModel, graph: OnnxGraph, batch: BatchEncoding) 
         difference = float(np.max([difference, np.abs(found - expected).max()]))
         magnitude = float(np.max([magnitude, np.abs(expected).max()]))
         if not isinstance(model, DlfaModel):
-            answers = len(expected)
-            same = int((found.argmax(-1) == expected.argmax(-1)).sum())
+            head = Head.of(model.config, "the model", isinstance(model, DlfaForTokenClassification))
+            answers, same = head.agreement(expected, found)
     count, length = batch["input_ids"].shape
     return Check(count, length, difference, magnitude, answers, same)

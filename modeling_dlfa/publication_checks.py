@@ -70,11 +70,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Loads a model's tokenizer.
 
     Raises:
-        InputError: There is none that loads.
+        InputError: There is none that loads, or it is not the model's.
     """
-    from transformers import AutoTokenizer
+    from . import loading
+    from .configuration_dlfa import DlfaConfig
 
     try:
-        return AutoTokenizer.from_pretrained(folder)
+        config = DlfaConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no tokenizer that loads: {str(error).splitlines()[0]}") from error
+        raise loading.cannot_load(folder, error) from error
+    return loading.load_tokenizer(folder, config)

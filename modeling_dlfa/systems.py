@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, set_seed
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging
 
+from . import loading
 from .argument_checks import check_effect
 from .arguments import Arguments
 from .configuration_dlfa import DlfaConfig
@@ -21,7 +22,7 @@ from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassifica
 from .options import FUSION_OPTIONS, READ_BY, ModelArguments
 from .places import check_place, check_safetensors, weight_files
 from .tasks import Task
-from .tokenizer_files import check_tokenizer
+from .tokenizer_files import OWN_TOKENIZER
 from .weights_dlfa import check_weights
 
 logger = logging.get_logger(__name__)
@@ -140,6 +141,7 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
     id2label = dict(enumerate(task.labels))
     options = arguments.model.fusion_options()
     options |= {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
+    options["text_columns"] = list(task.text_columns)
     configs = [DlfaConfig(backbone, **options)]
     if arguments.layers_apart:
         layers = configs[0].fusion_layers if arguments.model.fusion_layers else range(configs[0].num_hidden_layers)
@@ -186,6 +188,7 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> t
         )
     saved.id2label = dict(enumerate(task.labels))
     saved.label2id = {label: index for index, label in enumerate(task.labels)}
+    saved.text_columns = list(task.text_columns)
     return saved, not fits or labels != list(task.labels)
 
 
@@ -211,12 +214,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
     model = arguments.model
     name = model.tokenizer_name or model.model_name_or_path
     check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **hub_arguments(model))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(f"Cannot load the tokenizer of {name}: {reason}. Give one with --tokenizer_name.") from error
-    check_tokenizer(tokenizer, name, config.vocab_size)
+    tokenizer = loading.load_tokenizer(name, config, OWN_TOKENIZER, **hub_arguments(model))
     # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
     tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))
     return tokenizer
@@ -233,10 +231,8 @@ def fetch_weights(arguments: Arguments) -> None:
         check_weights(model.model_name_or_path, {}, None, hub_arguments(model))
         for path in weight_files(model.model_name_or_path, hub_arguments(model)):
             check_safetensors(path)
-    except InputError:
-        raise
     except (OSError, ValueError) as error:
-        raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
+        raise loading.cannot_load(model.model_name_or_path, error) from error
 
 
 def check_attention(arguments: Arguments, config: DlfaConfig) -> None:

@@ -36,7 +36,9 @@ _PADDING = 128
 _LEAST_SHARE = 0.5
 
 
-def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, embeddings: int) -> None:
+def check_tokenizer(
+    tokenizer: PreTrainedTokenizerBase, name: str, embeddings: int, remedy: str = OWN_TOKENIZER
+) -> None:
     """Refuses a tokenizer that is not of the model.
 
     Where a folder has no tokenizer files, transformers v5 makes an empty tokenizer, to which every word is unknown.
@@ -45,6 +47,7 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, embeddings: i
         tokenizer: As it was loaded.
         name: The folder or Hub id that it was loaded from.
         embeddings: How many tokens the model knows.
+        remedy: What to do.
 
     Raises:
         InputError: It has more tokens than the model has embeddings, or fewer than half of them and was made from no
@@ -53,17 +56,17 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, embeddings: i
     size = len(tokenizer)
     if size > embeddings:
         raise InputError(
-            f"The tokenizer of {name} has {size} tokens, the model only {embeddings} embeddings. {OWN_TOKENIZER}"
+            f"The tokenizer of {name} has {size} tokens, the model only {embeddings} embeddings. {remedy}"
         )
     if size >= _LEAST_SHARE * embeddings:
         return
     files = set(tokenizer.vocab_files_names.values())
     if files and Path(name).is_dir() and not any((Path(name) / file).is_file() for file in files):
-        raise InputError(f"{name} has no tokenizer: there is no {' or '.join(sorted(files))}. {OWN_TOKENIZER}")
+        raise InputError(f"{name} has no tokenizer: there is no {' or '.join(sorted(files))}. {remedy}")
     if embeddings - size > _PADDING:
         raise InputError(
             f"The tokenizer of {name} has {size} tokens, far fewer than the model's {embeddings} embeddings: it is "
-            f"another model's, or empty. {OWN_TOKENIZER}"
+            f"another model's, or empty. {remedy}"
         )
 
 

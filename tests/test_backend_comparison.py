@@ -13,7 +13,8 @@ import pytest
 from modeling_dlfa.backend_comparison import compare_backends
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.export import export_onnx
-from modeling_dlfa.prediction import Checkpoint, Predictor
+from modeling_dlfa.prediction import Predictor
+from modeling_dlfa.prediction_checkpoint import Checkpoint
 from modeling_dlfa.prediction_input import Example
 from modeling_dlfa.tasks import PAWSX, XNLI, get_task
 
@@ -47,8 +48,7 @@ def test_scores_and_differences_are_those_of_the_backends(xnli: Path) -> None:
         examples = [Example(number, number, row[:2]) for number, row in enumerate(rows)]
         for name, backend in backends.items():
             labels = [
-                checkpoint.labels[entry.probabilities.argmax()]
-                for entry in Predictor(checkpoint, backend, 8)(examples)
+                checkpoint.labels[entry.scores.argmax()] for entry in Predictor(checkpoint, backend, 8)(examples)
             ]
             right[name][language] = np.mean([label == row[2] for label, row in zip(labels, rows, strict=True)])
     for name, scores in right.items():

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,13 @@ from modeling_dlfa.export import export_onnx, load_checkpoint
 from modeling_dlfa.onnx_check import TOLERANCE
 from modeling_dlfa.onnx_graph import export_graph, graph_inputs, quantize_graph
 from modeling_dlfa.onnx_runtime import OnnxGraph, OnnxLogits, require_onnx
-from modeling_dlfa.prediction import Checkpoint
+from modeling_dlfa.prediction_checkpoint import Checkpoint
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 
 from .backbones import batch, build
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
+from .examples import load_example
 from .hub import HubServer
 from .online import ROOT
 
@@ -58,14 +58,6 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     checkpoint = save_checkpoint(folder / "model", "token", ENTITIES, "xlm-roberta", max_length=32)
     export_onnx(str(checkpoint), folder / "onnx", quantize="int8")
     return checkpoint, folder / "onnx"
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @torch.inference_mode()
@@ -175,7 +167,7 @@ def test_int8_is_close_and_smaller(sequence: tuple[Path, Path], tmp_path: Path) 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model_quantized.onnx"])
 def test_texts_alike_in_both_backends(sequence: tuple[Path, Path], file: str, tmp_path: Path) -> None:
-    predict = script("predict")
+    predict = load_example("predict")
     checkpoint, folder = sequence
     pairs = [pair for code in XNLI.languages for pair in corpus_pairs(code)[:4]]
     (tmp_path / "in.tsv").write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
@@ -190,7 +182,7 @@ def test_texts_alike_in_both_backends(sequence: tuple[Path, Path], file: str, tm
 @pytest.mark.parametrize("file", ["model.onnx", "model_quantized.onnx"])
 def test_words_alike_in_both_backends(token: tuple[Path, Path], file: str, tmp_path: Path) -> None:
     """Also those of sentences that are longer than the encoder reads."""
-    predict = script("predict")
+    predict = load_example("predict")
     checkpoint, folder = token
     lines = [" ".join(pair) for code in ("en", "hi", "zh", "ar") for pair in corpus_pairs(code)[:3]]
     (tmp_path / "in.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -257,9 +249,9 @@ def test_what_is_wrong_is_one_error_and_leaves_nothing(
     with pytest.raises(InputError, match="plain 'bert' checkpoint"):
         export_onnx(str(tmp_path / "plain"), tmp_path / "new")
     with pytest.raises(SystemExit) as stop:
-        script("export_onnx").main([str(tmp_path / "absent"), str(tmp_path / "new")])
+        load_example("export_onnx").main([str(tmp_path / "absent"), str(tmp_path / "new")])
     (message,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert stop.value.code == 2 and f"Cannot load {tmp_path}" in message
+    assert stop.value.code == 2 and f"{tmp_path / 'absent'}: there is no such folder" in message
     # What an exporter with a fault would write: the graph of another model.
     monkeypatch.setattr(export, "export_graph", lambda *given: shutil.copyfile(folder / "model.onnx", given[-1]))
     model, tokenizer, _ = load_checkpoint(str(checkpoint))
@@ -295,7 +287,7 @@ def test_graphs_that_do_not_fit(
         (["--backend", "onnx", "--onnx_file", "other.onnx"], "There is no other.onnx in"),
     ):
         with pytest.raises(SystemExit) as stop:
-            script("predict").main([str(folder), str(tmp_path / "in.txt"), *arguments])
+            load_example("predict").main([str(folder), str(tmp_path / "in.txt"), *arguments])
         captured = capsys.readouterr()
         assert stop.value.code == 2 and captured.err.startswith("error: ") and expected in captured.err
         assert captured.out == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import warnings
 from pathlib import Path
@@ -19,7 +18,7 @@ from modeling_dlfa.fusion_view import FusionView, drawable, fusion_text, load_fu
 from modeling_dlfa.tasks import XNLI
 
 from .checkpoints import ENTITIES, corpus_pairs, save_checkpoint
-from .online import ROOT
+from .examples import load_example
 
 SIZES = {"one": 1, "several": [0, 2]}
 
@@ -105,11 +104,7 @@ def test_a_long_text_is_cut_and_says_so(folders: dict[str, Path]) -> None:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("show_fusion", ROOT / "examples" / "show_fusion.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("show_fusion")
 
 
 def test_the_script(

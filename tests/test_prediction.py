@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -20,13 +19,15 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.prediction import Checkpoint, Predictor, group_by_length
+from modeling_dlfa.prediction import Predictor, group_by_length
+from modeling_dlfa.prediction_checkpoint import Checkpoint
 from modeling_dlfa.prediction_input import Example, InputFormat, read_examples
 from modeling_dlfa.predictions import read_words
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.tokenizer_files import save_tokenizer
 
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
+from .examples import load_example
 from .online import ROOT
 
 PAIRS = [pair for code in XNLI.languages for pair in corpus_pairs(code)[:3]]
@@ -44,11 +45,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("predict", ROOT / "examples" / "predict.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_example("predict")
 
 
 def run(script: ModuleType, *arguments: Any) -> None:
@@ -162,7 +159,7 @@ def test_order_does_not_depend_on_batch_or_buffer_and_memory_is_bounded(sequence
     assert len(taken) == 10
     for one, other in zip([first, *stream], whole, strict=True):
         assert one.example == other.example
-        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=2e-6)
+        np.testing.assert_allclose(one.scores, other.scores, atol=2e-6)
 
 
 @pytest.mark.parametrize("form", ["lines", "conll", "conllu", "jsonl"])
@@ -193,7 +190,12 @@ BAD = {
     "no object": ("jsonl", (), b'{"text": "b"}\n[1]\n{"text": "d"}\n', "line 2: malformed, expected a JSON object"),
     "no text": ("jsonl", (), b'{"text": "b"}\n{"txt": "c"}\n{"text": "d"}\n', "line 2: there is no 'text'"),
     "a number": ("jsonl", (), b'{"text": "b"}\n{"text": 3}\n{"text": "d"}\n', "line 2: 'text' must be text"),
-    "half a character": ("jsonl", (), b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n', "line 2: half of a"),
+    "half a character": (
+        "jsonl",
+        (),
+        b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n',
+        "line 2: a text holds half a surrogate pair",
+    ),
 }
 
 
@@ -270,7 +272,8 @@ def test_other_checkpoints_and_options(
     bert = tmp_path / "bert"
     run(script, bert, tmp_path / "in.csv", "--input_format", "tsv", "--dtype", "bfloat16", "--quiet")
     assert capfd.readouterr().out.splitlines()[0] == "line\tprediction\tyes\tno"
-    assert "its extension does not tell" in fails(script, capfd, sequence, tmp_path / "in.csv")
+    assert "Name them with --columns" in fails(script, capfd, sequence, tmp_path / "in.csv")
+    assert "its extension does not tell" in fails(script, capfd, sequence, tmp_path / "in.dat")
     (tmp_path / "in.txt").write_text("a b\n", encoding="utf-8")
     assert "Give --input_format lines|conll" in fails(script, capfd, token, tmp_path / "in.txt")
     assert "--max_length 161 is not between 4 and 160" in fails(

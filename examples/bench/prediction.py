@@ -13,9 +13,11 @@ from transformers import pipeline
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.export import export_onnx
 from modeling_dlfa.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, require_onnx
-from modeling_dlfa.prediction import Backend, Checkpoint, Predictor
-from modeling_dlfa.prediction_input import InputFormat, InputSource, read_examples
+from modeling_dlfa.prediction import Predictor
+from modeling_dlfa.prediction_checkpoint import Backend, Checkpoint
+from modeling_dlfa.prediction_input import InputFormat, read_examples
 from modeling_dlfa.prediction_output import write_predictions
+from modeling_dlfa.prediction_source import InputSource
 
 from .harness import interleave, timed
 from .machine import has_fast_bf16, waiter
@@ -69,8 +71,8 @@ class FileOfPairs:
             lines = InputSource(str(self._path), twice=False).lines()
             examples = read_examples(lines, InputFormat("sequence", "tsv"), str(self._path))
             predictor = Predictor(self.checkpoint, backend, BATCH_SIZE)
-            labels = self.checkpoint.labels
-            write_predictions(predictor(examples), labels, "tsv", io.StringIO(), lambda count: None)
+            head = self.checkpoint.head
+            write_predictions(predictor(examples), head, "tsv", io.StringIO(), lambda count: None)
 
         return run
 
