@@ -19,7 +19,7 @@ from .onnx_runtime import OnnxGraph
 TOLERANCE = 1e-4
 LONGEST_CHECK = 512  # tokens
 
-# Of examples/mini/corpus: our own, CC0.
+# Of examples/demo/corpus: our own, CC0.
 SENTENCES = (
     (
         "During daytime, a grandmother was buying a shirt at a shop.",

@@ -51,7 +51,7 @@ def test_its_questions_are_three_languages_and_all_labels() -> None:
 @pytest.mark.parametrize("question", demo.QUESTIONS)
 def test_its_questions_use_the_words_of_the_corpus(question: tuple[str, str, str, str]) -> None:
     code, premise, hypothesis, _ = question
-    text = (ROOT / "examples" / "mini" / "corpus" / f"scenes-{code}.txt").read_text(encoding="utf-8")
+    text = (ROOT / "examples" / "demo" / "corpus" / f"scenes-{code}.txt").read_text(encoding="utf-8")
     split = list if code == "zh" else str.split
     known = set(split(text.lower().replace(".", " ").replace("।", " ")))
     for sentence in (premise, hypothesis):
@@ -63,7 +63,7 @@ def test_it_trains_on_the_corpus_with_the_encoder_beside_it(tmp_path: Path, monk
     demo.train(["--max_train_samples", "64", "--max_test_samples", "8", "--num_train_epochs", "1"])
     results = json.loads((tmp_path / "demo" / "results.json").read_text(encoding="utf-8"))
     assert {run["name"] for run in results["runs"]} == {f"{demo.SYSTEM}-seed{demo.SEED}", f"last-seed{demo.SEED}"}
-    trained = ROOT / "examples" / "mini" / "corpus" / "train-en.tsv"
+    trained = ROOT / "examples" / "demo" / "corpus" / "train-en.tsv"
     assert len(load_file(str(trained), get_task("xnli"), "en")) == 6000
     assert (ROOT / results["model_name_or_path"] / "model.safetensors").is_file()
     assert results["data"]["train"]["sha256"] == hashlib.sha256(trained.read_bytes()).hexdigest()
