@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.results import PACKAGES, command_line
 
 # Dense bf16 tensor-core peaks in FLOP a second, from the makers' data sheets (no sparsity). The longest name counts.
@@ -70,9 +71,7 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Tells whether bf16 has instructions of its own; without them it is slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    information = Path("/proc/cpuinfo")
-    flags = information.read_text(encoding="utf-8") if information.is_file() else ""
-    return device.type == "cpu" and any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+    return device.type == "cpu" and not bf16_is_slow()
 
 
 def waiter(device: torch.device) -> Callable[[], None] | None:
