@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from transformers.trainer_utils import HubStrategy
@@ -11,6 +12,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments, DataArguments, ModelArguments, RunArguments
 
+SAVE_DTYPES = ("float32", "float16", "bfloat16")
 PEFT_METHODS = ("lora", "frozen")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 # Arguments of the Trainer, with the one value under which every example has its answer and its score.
@@ -48,6 +50,7 @@ def _check_runs(arguments: Arguments) -> None:
         )
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
+    _check_save_dtype(run, training)
     if run.baseline and arguments.model.fusion == "last":
         raise InputError("--fusion last is the baseline itself. Remove --baseline, or choose another fusion.")
     if len(arguments.seeds) > 1 and not training.do_train:
@@ -56,6 +59,18 @@ def _check_runs(arguments: Arguments) -> None:
         raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
     if not training.do_train and not training.do_predict and not training.do_eval:
         raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+
+
+def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments) -> None:
+    if run.save_dtype not in SAVE_DTYPES:
+        raise InputError(f"--save_dtype {run.save_dtype} does not exist; choose from {', '.join(SAVE_DTYPES)}.")
+    if run.save_dtype == "float32":
+        return
+    if not training.do_train:
+        raise InputError("--save_dtype is for a model that is trained; --do_train False saves none. Remove it.")
+    split = (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED"))
+    if "true" in split or training.deepspeed or training.fsdp:
+        raise InputError("--save_dtype rounds a whole model, which FSDP and DeepSpeed split. Remove it.")
 
 
 def _check_evaluation(training: CrossLingualTrainingArguments) -> None:

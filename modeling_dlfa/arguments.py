@@ -134,6 +134,10 @@ class RunArguments:
     save_models: bool = field(
         default=True, metadata={"help": "Keep the models; False keeps their predictions and scores alone."}
     )
+    save_dtype: str = field(
+        default="float32",
+        metadata={"help": "float16 or bfloat16 halves what is saved; the scores are of the rounded weights."},
+    )
     num_shards: int = field(
         default=1, metadata={"help": "Split the command's runs into this many commands, such as one a machine."}
     )
