@@ -7,25 +7,18 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
-
 from bench.main import run
 from bench.settings import Settings
-from transformers import HfArgumentParser
 
-from modeling_dlfa.errors import InputError
+from modeling_dlfa.command_line import DataclassParser
+from modeling_dlfa.commands import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measures, or ends with one message and exit status 2."""
-    groups: Any = [Settings]
-    (settings,) = HfArgumentParser(groups, description=__doc__).parse_args_into_dataclasses(argv)
-    try:
+    (settings,) = DataclassParser(Settings, description=__doc__).parse(argv)
+    with one_line():
         run(settings)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

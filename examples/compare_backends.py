@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
-from modeling_dlfa.backend_comparison import compare_backends, comparison_table
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.output import write_json
-from modeling_dlfa.tasks import get_task
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Compares, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a fine-tuned DLFA checkpoint.")
     parser.add_argument("onnx_folder", help="Where examples/export_onnx.py wrote its graphs.")
     parser.add_argument("--task", choices=TASKS, required=True, help="What the files hold.")
@@ -29,13 +25,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch_size", type=int, default=32, help="Inputs of a batch.")
     parser.add_argument("--output_file", help="Also write every number as JSON.")
     given = parser.parse_args(argv)
+
+    from modeling_dlfa.backend_comparison import compare_backends, comparison_table
+    from modeling_dlfa.output import write_json
+    from modeling_dlfa.tasks import get_task
+
     options = {"languages": given.languages, "max_samples": given.max_samples, "batch_size": given.batch_size}
     task = get_task(TASKS[given.task])
-    try:
+    with one_line():
         results = compare_backends(given.checkpoint, given.onnx_folder, task, given.test_file, **options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(comparison_table(results))
     if given.output_file:
         write_json(Path(given.output_file), results)

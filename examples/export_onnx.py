@@ -6,31 +6,27 @@ the latter gives depends a little on the batch; with `int8_blocks` it does not, 
 
 from __future__ import annotations
 
-import argparse
-import sys
-
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.export import export_onnx
-from modeling_dlfa.onnx_check import TOLERANCE
-from modeling_dlfa.onnx_graph import QUANTIZATIONS
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
     """Exports, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
     parser.add_argument("folder", help="A new folder.")
-    parser.add_argument("--quantize", choices=QUANTIZATIONS, help="Also write model_quantized.onnx.")
+    parser.add_argument("--quantize", choices=("int8", "int8_blocks"), help="Also write model_quantized.onnx.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     parser.add_argument("--cache_dir", help="Where downloads are kept.")
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
     given = parser.parse_args(argv)
+
+    from modeling_dlfa.export import export_onnx
+    from modeling_dlfa.onnx_check import TOLERANCE
+
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
-    try:
+    with one_line():
         graphs = export_onnx(given.checkpoint, given.folder, quantize=given.quantize, **hub)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     for graph in graphs:
         print(
             f"{graph.file}: {graph.bytes / 1e6:.1f} MB; largest difference to PyTorch {graph.difference:.1e}, with "

@@ -5,26 +5,23 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.merging import merge_runs
-from modeling_dlfa.reporting import text_table
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
     """Merges, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("shards", nargs="+", metavar="SHARD_DIR", help="Output directory of a finished shard.")
     parser.add_argument("--output_dir", required=True, help="A directory that does not exist or is empty.")
     parser.add_argument("--license", help="Licence that the models' cards state, as the Hub names it.")
     given = parser.parse_args(argv)
-    try:
+
+    from modeling_dlfa.merging import merge_runs
+    from modeling_dlfa.reporting import text_table
+
+    with one_line():
         results = merge_runs(given.shards, given.output_dir, license=given.license)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     if "summary" in results:
         print(text_table(results))
     print(f"Results: {given.output_dir}/results.json")

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 import torch
 from tqdm import tqdm
 
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.onnx_runtime import MODEL_FILE
 from modeling_dlfa.prediction import Backend, Checkpoint, Predictor, best_device
@@ -30,7 +32,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 def main(argv: list[str] | None = None) -> None:
     """Predicts, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a fine-tuned classifier of texts or words.")
     parser.add_argument("input", nargs="?", default=STREAM, help="File; standard input if left out or -.")
     parser.add_argument("--input_format", choices=sorted({name for names in FORMATS.values() for name in names}))
@@ -57,10 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quiet", action="store_true", help="Show no progress.")
     given = parser.parse_args(argv)
     try:
-        predict(given)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        with one_line():
+            predict(given)
     except BrokenPipeError:
         # Whoever reads has enough, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,17 +6,13 @@ org/name` would push.
 
 from __future__ import annotations
 
-import argparse
-import sys
-
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.publishing import dry_run, publish
-from modeling_dlfa.repository import HubRepository
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
     """Publishes, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("run_dir", help="Output directory of a finished command.")
     parser.add_argument("repo_id", help="Repository on the Hub: org/name.")
     parser.add_argument("--dry_run", metavar="FOLDER", help="Write what would be pushed into a new folder instead.")
@@ -28,17 +24,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--commit_message", help="Of the commit that brings the model.")
     parser.add_argument("--token", help="Hub token; the stored login or HF_TOKEN if left out.")
     given = parser.parse_args(argv)
+
+    from modeling_dlfa.publishing import dry_run, publish
+    from modeling_dlfa.repository import HubRepository
+
     options = {"run": given.run, "license": given.license}
-    try:
+    with one_line():
         if given.dry_run is not None:
             dry_run(given.run_dir, given.repo_id, given.dry_run, revision=given.revision, **options)
             print(f"Nothing was pushed. What would be lies in {given.dry_run}")
         else:
             repository = HubRepository(given.repo_id, given.token, given.private, given.revision, given.create_pr)
             print(publish(given.run_dir, repository, commit_message=given.commit_message, **options))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

@@ -6,27 +6,24 @@ runner and of the studies, or single files, in any number.
 
 from __future__ import annotations
 
-import argparse
-import sys
-
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.report import build_report, check_free, write_report
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
     """Writes the report, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("sources", nargs="+", metavar="RUN", help="Output directory of a command, or a file of it.")
     parser.add_argument("--output_dir", required=True, help="Where report.html, report.md and figures/ go.")
     parser.add_argument("--title", default="DLFA: results", help="Title of the page.")
     parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
     given = parser.parse_args(argv)
-    try:
+
+    from modeling_dlfa.studies.report import build_report, check_free, write_report
+
+    with one_line():
         check_free(given.output_dir, overwrite=given.overwrite)
         page = write_report(given.title, build_report(given.sources), given.output_dir, overwrite=given.overwrite)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"Report: {page}")
 
 

@@ -6,17 +6,17 @@ directories of the runner in any number. What one makes of the numbers is writte
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.metrics import get_metric
-from modeling_dlfa.output import OutputDirectory
+from modeling_dlfa.output import OutputDirectory, draft_file, write_text
 from modeling_dlfa.publication_checks import read_json
 from modeling_dlfa.reporting import figure_file, markdown_table
 
@@ -92,18 +92,51 @@ def _best(systems: Mapping[str, Mapping[str, Any]], key: str) -> str | None:
     return max(known, key=lambda name: known[name]) if known else None
 
 
-def write_between(card: Path, begin: str, end: str, body: str) -> None:
-    """Replaces what stands between two marks of a card.
+def write_between(card: Path, begin: str, end: str, body: str, figures: Mapping[str, Path]) -> None:
+    """Replaces what stands between two marks of a card, and copies the figures that it shows beside the card.
+
+    Args:
+        card: The card.
+        begin: The mark before.
+        end: The mark behind.
+        body: What to write between them.
+        figures: Where each figure lies, by its place seen from the card.
 
     Raises:
-        InputError: The card or its marks are missing.
+        InputError: The card or its marks are missing, a figure is, or another card shows a figure of that name.
     """
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     before, found_begin, rest = text.partition(begin)
     _, found_end, after = rest.partition(end)
     if not (found_begin and found_end):
         raise InputError(f"{card} must hold the lines {begin} and {end}. Write them where the results shall stand.")
-    card.write_text(before + begin + "\n\n" + body + "\n\n" + end + after, encoding="utf-8", newline="\n")
+    if missing := [figure for figure in figures.values() if not figure.is_file()]:
+        raise InputError(f"There is no figure {missing[0]}. Run its command to the end.")
+    for other in sorted(card.parent.glob("*.md")):
+        shown = other.read_text(encoding="utf-8") if other != card else ""
+        if shared := [name for name in figures if f"({name})" in shown]:
+            raise InputError(f"{shared[0]} is a figure of {other}. Rename the directory of the results, or the card.")
+    for name, figure in figures.items():
+        with draft_file(card.parent / name) as draft:
+            shutil.copyfile(figure, draft)
+    write_text(card, before + begin + "\n\n" + body + "\n\n" + end + after)
+
+
+def distinct_names(sources: Sequence[Path]) -> list[str]:
+    """Returns the names of directories, with as many of those above before them as tell all apart: `a-out`, `b-out`.
+
+    Raises:
+        InputError: One is named twice.
+    """
+    paths = [source.resolve() for source in sources]
+    if len(set(paths)) < len(paths):
+        twice = next(source for source, path in zip(sources, paths, strict=True) if paths.count(path) > 1)
+        raise InputError(f"{twice} is named more than once. Name each directory once.")
+    for depth in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["-".join(part.strip("/\\:") for part in path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
@@ -121,30 +154,24 @@ def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
     for source, results in found:
         if "summary" not in results:
             raise InputError(f"{source} has no test scores. Run its command to the end, with --do_predict.")
-    pictures = [f"figures/{card.stem}{'-' + source.name if len(found) > 1 else ''}.png" for source in sources]
-    sections = []
-    for (source, results), picture in zip(found, pictures, strict=True):
+    sections, figures = [], {}
+    for (source, results), name in zip(found, distinct_names(sources), strict=True):
+        picture = f"figures/{card.stem}{'-' + name if len(found) > 1 else ''}.png"
+        figures[picture] = source / figure_file(results)
         encoder = Path(results["model_name_or_path"]).name
-        sections.append(results_section(results, picture, f"{results['title']}, `{encoder}` ({source.name})"))
-    write_between(card, BEGIN, END, "\n\n".join([hardware, *sections]))
-    for (source, results), picture in zip(found, pictures, strict=True):
-        target = card.parent / picture
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source / figure_file(results), target)
+        sections.append(results_section(results, picture, f"{results['title']}, `{encoder}` ({name})"))
+    write_between(card, BEGIN, END, "\n\n".join([hardware, *sections]), figures)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Updates the card, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("sources", nargs="+", type=Path, metavar="RUN", help="Output directory of a command.")
     parser.add_argument("card", type=Path, help="The card, which holds both marks.")
     parser.add_argument("--hardware", required=True, help="A sentence on the machine.")
     given = parser.parse_args(argv)
-    try:
+    with one_line():
         update_card(given.card, given.sources, given.hardware)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

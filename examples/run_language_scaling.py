@@ -8,13 +8,10 @@ testing 1, 2, 4 ... languages in one pass.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
-from transformers import HfArgumentParser
-
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.evaluation_cost import CostOptions
-from modeling_dlfa.studies.scaling_command import run_language_scaling
+from modeling_dlfa.command_line import DataclassParser
+from modeling_dlfa.commands import one_line
 
 
 @dataclass
@@ -49,8 +46,16 @@ def main(argv: list[str] | None = None) -> None:
     # Results come first, without a name.
     named = next((index for index, word in enumerate(argv) if word.startswith("--")), len(argv))
     argv = ["--results", *argv[:named], *argv[named:]] if named else argv
-    parser = HfArgumentParser(ScalingArguments, description=__doc__)  # type: ignore[arg-type]
-    (given,) = parser.parse_args_into_dataclasses(argv)
+    parser = DataclassParser(ScalingArguments, description=__doc__)
+    (given,) = parser.parse(argv)
+    if not given.measure_cost:
+        for entry in fields(given):
+            if entry.name.startswith("cost_") and getattr(given, entry.name) != entry.default:
+                parser.error(f"--{entry.name} has no effect without --measure_cost")
+
+    from modeling_dlfa.studies.evaluation_cost import CostOptions
+    from modeling_dlfa.studies.scaling_command import run_language_scaling
+
     cost = None
     if given.measure_cost:
         cost = CostOptions(
@@ -62,12 +67,9 @@ def main(argv: list[str] | None = None) -> None:
             cpu=given.cost_cpu,
         )
     names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
-    try:
+    with one_line():
         options = {name: getattr(given, name) for name in names}
         path = run_language_scaling(given.results, given.output_dir, cost=cost, **options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"Study: {path}")
 
 

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import sys
 
-from transformers import HfArgumentParser
-from transformers.utils import logging
-
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_analysis import REPORT, run_layer_analysis
-from modeling_dlfa.studies.layer_inputs import LayerAnalysisArguments
-from modeling_dlfa.studies.layer_report import analysis_summary
+from modeling_dlfa.command_line import DataclassParser
+from modeling_dlfa.commands import one_line
+from modeling_dlfa.studies.layer_arguments import LayerAnalysisArguments
 
 
 def main(argv: list[str] | None = None) -> None:
     """Analyses, or ends with one message and exit status 2."""
-    parser = HfArgumentParser(LayerAnalysisArguments, description=__doc__)  # type: ignore[arg-type]
-    (arguments,) = parser.parse_args_into_dataclasses(argv)
+    (arguments,) = DataclassParser(LayerAnalysisArguments, description=__doc__).parse(argv)
+
+    from transformers.utils import logging
+
+    from modeling_dlfa.studies.layer_analysis import run_layer_analysis
+    from modeling_dlfa.studies.layer_inputs import REPORT
+    from modeling_dlfa.studies.layer_report import analysis_summary
+
     logging.set_verbosity_error()
-    try:
+    with one_line():
         results = run_layer_analysis(arguments, report=lambda message: print(message, file=sys.stderr, flush=True))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(analysis_summary(results))
     print(f"\nReport, figures and every number: {arguments.output_dir}/{REPORT}")
 

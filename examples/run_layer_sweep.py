@@ -8,28 +8,21 @@ such as one merged of shards; with `--compare_with ONE_PASS` it says how far a o
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeling_dlfa.arguments import parse_arguments
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.processes import end_processes
-from modeling_dlfa.studies.layer_sweep import analyse_sweep, run_sweep
-from modeling_dlfa.studies.layer_sweep_report import findings
-from modeling_dlfa.studies.one_pass_agreement import AGREEMENT, compare_sweeps
-from modeling_dlfa.studies.one_pass_report import agreement_findings
-from modeling_dlfa.tasks import get_task
+from modeling_dlfa.cli import CommandParser, end_started_processes, how_to_go_on
+from modeling_dlfa.commands import one_line
+
+if TYPE_CHECKING:
+    from modeling_dlfa.arguments import Arguments
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Sweeps, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", choices=TASKS, help="Train, with the arguments of the runner, such as run_pos.py's.")
     what.add_argument("--results_dir", help="Analyse the sweep in this output directory.")
@@ -42,25 +35,35 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--one_pass is a way to train: give --task")
     if given.compare_with is not None and given.results_dir is None:
         parser.error("--compare_with compares two finished sweeps: give the full one as --results_dir")
+    parsed: list[Arguments] = []
     try:
-        if given.compare_with is not None:
-            _compare(given.results_dir, given.compare_with)
-            return
-        if given.results_dir is not None:
-            folder = given.results_dir
-            sweep: dict[str, Any] | None = analyse_sweep(folder)
-        else:
-            task = get_task(TASKS[given.task])
-            parsed = parse_arguments(task, arguments)
-            folder = str(parsed.training.output_dir)
-            sweep = run_sweep(task, parsed, one_pass=given.one_pass)
-    except InputError as error:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        with one_line(lambda: how_to_go_on(*parsed)) if given.task is not None else one_line():
+            if given.compare_with is not None:
+                _compare(given.results_dir, given.compare_with)
+                return
+            if given.results_dir is not None:
+                from modeling_dlfa.studies.layer_sweep import analyse_sweep
+
+                folder = given.results_dir
+                sweep: dict[str, Any] | None = analyse_sweep(folder)
+            else:
+                from modeling_dlfa.command_line import parse_options
+                from modeling_dlfa.tasks import get_task
+
+                task = get_task(TASKS[given.task])
+                options = parse_options(task, arguments)
+
+                from modeling_dlfa.arguments import complete_arguments
+                from modeling_dlfa.studies.layer_sweep import run_sweep
+
+                parsed.append(complete_arguments(task, options))
+                folder = str(parsed[0].training.output_dir)
+                sweep = run_sweep(task, parsed[0], one_pass=given.one_pass)
     finally:
-        end_processes()
+        end_started_processes()
     if sweep is not None:
+        from modeling_dlfa.studies.layer_sweep_report import findings
+
         print("\n".join(findings(sweep)).replace("**", ""))
         print(f"Sweep: {folder}/layer_sweep.md")
     elif int(os.environ.get("RANK", "0")) == 0:
@@ -68,6 +71,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _compare(full: str, one_pass: str) -> None:
+    from modeling_dlfa.studies.one_pass_agreement import AGREEMENT, compare_sweeps
+    from modeling_dlfa.studies.one_pass_report import agreement_findings
+
     print("\n".join(agreement_findings(compare_sweeps(full, one_pass))))
     print(f"Agreement: {one_pass}/{AGREEMENT}.md")
 

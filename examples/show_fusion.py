@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.fusion_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
-from modeling_dlfa.output import write_text
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
     """Shows the gate, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
     parser.add_argument("text")
     parser.add_argument("text_pair", nargs="?", help="For checkpoints that take pairs.")
@@ -25,13 +23,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true", help="Replace the files.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
+
+    from modeling_dlfa.fusion_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
+    from modeling_dlfa.output import write_text
+
     hub = {"revision": given.revision} if given.revision else {}
-    try:
+    with one_line():
         check_free([path for path in (given.png, given.text_file) if path], given.overwrite)
         view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     if given.text_file:
         write_text(Path(given.text_file), fusion_text(view))
     else:

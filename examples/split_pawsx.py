@@ -7,11 +7,11 @@ training rows. English itself is tested on the rows on which checkpoints are cho
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
 from pathlib import Path
 
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.data import load_file, resolve_languages, rows_are_aligned
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.splits import Split
@@ -71,13 +71,13 @@ def write(split: Split, rows: list[int], path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Writes the files, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("files", help="Development files; {language} in the name stands for the language code.")
     parser.add_argument("output_dir", type=Path, help="New folder.")
     parser.add_argument("--validation_rows", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(argv)
-    try:
+    with one_line():
         languages = resolve_languages(["all"], PAWSX, given.files)
         if PAWSX.source_language not in languages:
             raise InputError(f"{given.files}: no English file, on which to train. Give all languages' files.")
@@ -97,9 +97,6 @@ def main(argv: list[str] | None = None) -> None:
         write(english, test, given.output_dir / "validation-en.tsv")
         for code, split in splits.items():
             write(split, test, given.output_dir / f"test-{code}.tsv")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"{len(train)} rows to train on, {len(test)} to validate on and to test {' '.join(languages)}.")
 
 

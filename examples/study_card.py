@@ -7,15 +7,14 @@ the marks.
 
 from __future__ import annotations
 
-import argparse
 import re
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from results_card import write_between
+from results_card import distinct_names, write_between
 
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
 
 BEGIN, END = "<!-- studies: written by examples/study_card.py -->", "<!-- end of studies -->"
@@ -33,41 +32,33 @@ def update_card(card: Path, sources: Sequence[Path]) -> None:
     Raises:
         InputError: The card or its marks are missing, or a directory has no report.
     """
-    sections, figures = [], {}
-    for source in sources:
+    sections: list[str] = []
+    figures: dict[str, Path] = {}
+    for source, name in zip(sources, distinct_names(sources), strict=True):
         reports = [source / name for name in REPORTS if (source / name).is_file()]
         if not reports:
             raise InputError(f"{source} has none of the reports {', '.join(REPORTS)}. Run a study there first.")
         for report in reports:
             text = re.sub(r"^#", "##", report.read_text(encoding="utf-8").strip(), flags=re.MULTILINE)
             # Two studies of one task have reports of one title.
-            text = re.sub(r"^(#+ .*)", rf"\1 ({source.name})", text, count=1, flags=re.MULTILINE)
+            text = re.sub(r"^(#+ .*)", rf"\1 ({name})", text, count=1, flags=re.MULTILINE)
             for picture in PICTURE.findall(text):
-                figures[_beside(card, source, picture)] = source / picture
-                text = text.replace(f"({picture})", f"({_beside(card, source, picture)})")
+                beside = f"figures/{card.stem}-{name}-{Path(picture).name}"
+                if figures.setdefault(beside, source / picture) != source / picture:
+                    raise InputError(f"Two figures would be {beside}. Rename one of the directories.")
+                text = text.replace(f"({picture})", f"({beside})")
             sections.append(text)
-    write_between(card, BEGIN, END, "\n\n".join(sections))
-    for name, figure in figures.items():
-        (card.parent / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(figure, card.parent / name)
-
-
-def _beside(card: Path, source: Path, picture: str) -> str:
-    """Where a study's figure lies beside the card."""
-    return f"figures/{card.stem}-{source.name}-{Path(picture).name}"
+    write_between(card, BEGIN, END, "\n\n".join(sections), figures)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Updates the card, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("sources", nargs="+", type=Path, metavar="STUDY", help="Output directory of a study.")
     parser.add_argument("card", type=Path, help="The card, which holds both marks.")
     given = parser.parse_args(argv)
-    try:
+    with one_line():
         update_card(given.card, given.sources)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

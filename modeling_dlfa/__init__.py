@@ -1,18 +1,25 @@
 """DLFA: attention-based fusion of a lower layer with the last layer of a multilingual encoder.
 
-Importing the package registers the models with the Auto classes of transformers.
+Importing the package registers the models with the Auto classes of transformers, and imports neither torch nor
+transformers: the names below are resolved when they are first asked for.
 """
 
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from __future__ import annotations
 
-from .configuration_dlfa import DlfaConfig
-from .modeling_dlfa import (
-    DlfaForSequenceClassification,
-    DlfaForTokenClassification,
-    DlfaModel,
-    DlfaPreTrainedModel,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import registration
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .configuration_dlfa import DlfaConfig
+    from .modeling_dlfa import (
+        DlfaForSequenceClassification,
+        DlfaForTokenClassification,
+        DlfaModel,
+        DlfaPreTrainedModel,
+    )
 
 __all__ = [
     "DlfaConfig",
@@ -23,12 +30,15 @@ __all__ = [
     "__version__",
 ]
 
-AutoConfig.register(DlfaConfig.model_type, DlfaConfig, exist_ok=True)
-DlfaConfig.register_for_auto_class()
-for _auto_class, _model_class in (
-    (AutoModel, DlfaModel),
-    (AutoModelForSequenceClassification, DlfaForSequenceClassification),
-    (AutoModelForTokenClassification, DlfaForTokenClassification),
-):
-    _auto_class.register(DlfaConfig, _model_class, exist_ok=True)
-    _model_class.register_for_auto_class(_auto_class.__name__)
+registration.install()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "configuration_dlfa" if name == "DlfaConfig" else "modeling_dlfa"
+    return getattr(import_module(f".{home}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

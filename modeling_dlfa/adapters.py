@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .arguments import ModelArguments
 from .errors import InputError
 from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
+from .options import ModelArguments
 from .systems import MODEL_CLASSES, Run
 from .tasks import Task
 

@@ -41,7 +41,7 @@ class SafePushCallback(TrainerCallback):
         ignore = folder / ".gitignore"
         lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
         lines += [pattern for pattern in IGNORED if pattern not in lines]
-        ignore.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        ignore.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
         if isinstance(model, PreTrainedModel) and model._auto_class is not None:
             custom_object_save(model, folder)
 

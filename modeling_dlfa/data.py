@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .data_conll import CONLL_EXTENSIONS, read_sentences
 from .data_files import PLACEHOLDER, expand_files, languages_on_disk, quoted, read_table, table_from_dataset
 from .errors import InputError
+from .languages import meant_language
 from .splits import SourceInfo, Split, to_split
 from .tasks import HubSource, SplitName, Task
 
@@ -68,7 +69,9 @@ def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = N
         raise InputError(f"No language is given. {exist}")
     unknown = [code for code in spec if code not in task.languages]
     if unknown:
-        raise InputError(f"Unknown language code {quoted(unknown)}. {exist}")
+        meant = [meant_language(code, task.languages) for code in unknown]
+        hint = "" if None in meant else f" Did you mean {' '.join(map(str, meant))}?"
+        raise InputError(f"Unknown language code {quoted(unknown)}.{hint} {exist}")
     repeated = sorted({code for code in spec if list(spec).count(code) > 1})
     if repeated:
         raise InputError(f"Language {quoted(repeated)} is given more than once. Give each language once.")

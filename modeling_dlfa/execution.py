@@ -16,10 +16,11 @@ from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import IntervalStrategy, PredictionOutput
 
 from .adapters import adapt, parameter_counts
-from .arguments import FUSION_OPTIONS, Arguments
+from .arguments import Arguments
 from .callbacks import NamedProgressCallback
 from .evaluation import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
 from .metrics import is_collapsed
+from .options import FUSION_OPTIONS
 from .output import OutputDirectory, write_json
 from .predictions import write_predictions
 from .results import score_run

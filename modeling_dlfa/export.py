@@ -15,11 +15,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
+from .folders import check_new_folder, named_folder, new_folder
 from .modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_check import TOLERANCE, Check, check_batches, compare
 from .onnx_graph import OPSET, QUANTIZATIONS, export_graph, graph_inputs, graph_size, quantize_graph
 from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, require_onnx
-from .output import check_new_folder, draft_folder, write_json
+from .output import write_json
 from .systems import MODEL_CLASSES, longest_input
 from .tokenizer_files import save_tokenizer
 from .weights_dlfa import SUMS_KEY
@@ -84,16 +85,14 @@ def export_onnx(
     if quantize not in (None, *QUANTIZATIONS):
         raise InputError(f"There is no quantisation {quantize!r}. Choose from: {', '.join(QUANTIZATIONS)}.")
     require_onnx("onnx", "onnxruntime", "onnxscript")
-    target = Path(folder)
+    target = named_folder(folder, "The folder")
     check_new_folder(target)
     model, tokenizer, source = load_checkpoint(name, **hub_arguments)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(target.parent) as draft:
+    with new_folder(target, "The folder") as draft:
         graphs = _write_graphs(model, tokenizer, draft, quantize)
         model.config.save_pretrained(draft)
         save_tokenizer(tokenizer, draft)
         write_json(draft / RECORD, {**source, **_record(model, graphs), "quantization": quantize})
-        os.replace(draft, target)
     return graphs
 
 

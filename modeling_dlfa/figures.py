@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .bootstrap import Interval
 from .languages import by_family, get_language
 from .metrics import get_metric
+from .output import draft_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,8 +32,9 @@ def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> Non
         results: What `results.json` holds, `"summary"` included.
         path: File to write; its folder is created.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    scores_by_language(results).savefig(path, format="png", dpi=_DPI)
+    figure = scores_by_language(results)
+    with draft_file(Path(path)) as draft:
+        figure.savefig(draft, format="png", dpi=_DPI)
 
 
 def scores_by_language(results: Mapping[str, Any]) -> Figure:

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .modeling_dlfa import DlfaModel
+from .output import draft_file
 from .systems import MODEL_CLASSES, longest_input
 
 _BAR = 30  # characters
@@ -207,8 +208,8 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
     axes.set_xlabel(("share of each layer" if view.is_share else "scale of the sum of the layers") + note)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=_DPI)
+    with draft_file(Path(path)) as draft:
+        figure.savefig(draft, format="png", dpi=_DPI)
     return missing
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 OTHER_FAMILY = "other"
+# ISO 639-1 has replaced them; Java and old data sets still write them.
+_FORMER_CODES = {"iw": "he", "in": "id", "ji": "yi", "jw": "jv", "fil": "tl"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,26 @@ def get_language(code: str) -> Language:
         The table's entry, or one with the code as its name, the family `"other"`, and no genus or script.
     """
     return LANGUAGES.get(code) or Language(code, code, OTHER_FAMILY, "", "")
+
+
+def meant_language(given: str, known: Collection[str]) -> str | None:
+    """Guess what was meant by a language that is not among the known codes.
+
+    Args:
+        given: What stands in place of a code: `EN`, `zh-CN`, `German`, `en,de`.
+        known: The codes that exist, as they are written.
+
+    Returns:
+        The code, or several with spaces between; None where nothing comes near.
+    """
+    parts = re.split(r"[,;]\s*", given.strip(" ,;"))
+    if len(parts) > 1:
+        guesses = [part if part in known else meant_language(part, known) for part in parts]
+        return None if None in guesses else " ".join(map(str, guesses))
+    word = given.strip().lower()
+    by_name = {language.name.lower(): language.code for language in LANGUAGES.values()}
+    candidates = (word, _FORMER_CODES.get(word), by_name.get(word), re.split(r"[-_]", word)[0])
+    return next((code for code in candidates if code in known), None)
 
 
 def by_family(codes: Iterable[str], source_language: str = "en") -> list[tuple[str, list[str]]]:

@@ -7,18 +7,19 @@ import json
 import os
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+from .folders import check_new_folder, check_space, named_folder, new_folder
 from .output import OutputDirectory, differences, write_json
 from .publication_checks import read_json
 from .publishing import write_cards
+from .redaction import command_line
 from .reporting import write_report
-from .results import command_line, run_counts
+from .results import run_counts
 from .summary import summarise_runs
 
 # What every shard of a command records alike.
@@ -88,21 +89,27 @@ def merge_runs(
         InputError: A directory is no shard, the shards are of different commands, have a run twice or lack one, or
             `output_dir` holds something.
     """
-    target = Path(output_dir)
+    target = named_folder(output_dir)
     check_target(target)
     if not shard_dirs:
         raise InputError("There is nothing to merge. Give the output directory of every shard.")
     shards = [Shard.read(path) for path in shard_dirs]
     check_belong_together(shards)
     shards = sorted(shards, key=lambda shard: shard.results["shard"]["shard_index"])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".merge-", dir=target.parent) as enclosing:
-        draft = OutputDirectory(Path(enclosing, "draft"))  # The enclosing one is closed to other users.
+    copied = sum(path.stat().st_size for shard in shards for path in _copied(shard))
+    check_space(target, copied, "the shards' models and predictions", "Free some space, or merge on another disk.")
+    with new_folder(target, "--output_dir") as folder:
+        draft = OutputDirectory(folder)
         results = _fill(draft, shards)
-        os.replace(draft.path, target)
-    if "summary" in results:
-        write_cards(results, OutputDirectory(target), license)
+        if "summary" in results:
+            write_cards(results, draft, license, named=OutputDirectory(target))
     return results
+
+
+def _copied(shard: Shard) -> Iterator[Path]:
+    for name in shard.names:
+        for folder in FOLDERS:
+            yield from (path for path in (shard.output.path / folder / name).rglob("*") if path.is_file())
 
 
 def check_target(target: Path) -> None:
@@ -111,8 +118,7 @@ def check_target(target: Path) -> None:
     Raises:
         InputError: It holds something, or is a file.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"--output_dir {target} exists and is not empty. Name another directory.")
+    check_new_folder(target)
 
 
 def check_belong_together(shards: Sequence[Shard]) -> None:
@@ -143,8 +149,7 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
 
 
 def _fill(output: OutputDirectory, shards: Sequence[Shard]) -> dict[str, Any]:
-    """Writes everything but the models' cards, which name the final directory."""
-    output.path.mkdir()
+    """Writes everything but the models' cards."""
     for shard in shards:
         for name in shard.names:
             for folder in FOLDERS:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Split
+from .output import draft_file
 from .tasks import Task
 
 # What would break a row apart, and the backslash itself, as two characters: any program can split the files.
@@ -52,11 +53,8 @@ def write_predictions(path: Path, task: Task, split: Split, answer: Any) -> None
         answer: Of `evaluation.answers`: N x number of labels logits, or N arrays with a class id a word.
     """
     rows = _word_rows(task, split, answer) if task.kind == "token" else _example_rows(task, split, answer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    with draft.open("w", encoding="utf-8", newline="") as file:
+    with draft_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines("\t".join(row) + "\n" for row in rows)
-    draft.replace(path)
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

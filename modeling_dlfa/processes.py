@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import DistributedType, gather_object
+from accelerate.utils import DistributedType, broadcast_object_list, gather_object
 from torch import nn
 from transformers import PreTrainedModel
 
 from .errors import InputError
+from .folders import locked
+
+T = TypeVar("T")
 
 PATIENCE = 60.0
 
@@ -48,6 +54,33 @@ def check_launch(peft: str | None) -> None:
             "--peft lora merges the adapter into the weights, which FSDP and ZeRO 3 split over the processes. Launch "
             "with examples/configs/ddp.yaml."
         )
+
+
+def on_main_process(action: Callable[[], T]) -> T:
+    """Does something in the main process of a command alone, and returns its outcome in all of them.
+
+    Raises:
+        InputError: What it raises, in every process: none waits for one that has ended.
+    """
+    outcome: list[T | InputError] = []
+    if PartialState().is_main_process:
+        try:
+            outcome = [action()]
+        except InputError as error:
+            outcome = [error]
+    [found] = broadcast_object_list(outcome or [None])
+    if isinstance(found, InputError):
+        raise found
+    result: T = found
+    return result
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps a folder for all processes of this command; see `folders.locked`."""
+    with contextlib.ExitStack() as stack:
+        on_main_process(lambda: stack.enter_context(locked(folder)))
+        yield
 
 
 def check_shared(written: Path, patience: float = PATIENCE) -> None:

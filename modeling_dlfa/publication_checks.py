@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+from .places import check_safetensors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
@@ -32,17 +34,7 @@ def check_model(folder: Path) -> None:
     if missing or not code:
         raise InputError(f"{folder} lacks {', '.join(missing) or 'its code'}, without which the model does not load.")
     for name in sorted(weights):
-        _check_weights(folder / name)
-
-
-def _check_weights(path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no whole safetensors file ({error}). Restore it, or train again.") from error
+        check_safetensors(folder / name)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -80,6 +72,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         InputError: There is none that loads.
     """
+    from transformers import AutoTokenizer
+
     try:
         return AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:

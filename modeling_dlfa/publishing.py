@@ -12,7 +12,8 @@ from typing import Any
 from .arguments import Arguments
 from .cards import make_card
 from .errors import InputError
-from .output import OutputDirectory, check_new_folder, draft_folder, write_text
+from .folders import check_new_folder, draft_folder, named_folder, new_folder
+from .output import OutputDirectory, write_text
 from .publication_checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer, read_json
 from .reporting import figure_file
 from .repository import CARD, HubRepository, check_repo_id
@@ -112,19 +113,27 @@ class Publication:
         check_contents(folder)
 
 
-def write_cards(results: Mapping[str, Any], output: OutputDirectory, license: str | None = None) -> None:
+def write_cards(
+    results: Mapping[str, Any],
+    output: OutputDirectory,
+    license: str | None = None,
+    *,
+    named: OutputDirectory | None = None,
+) -> None:
     """Writes a card beside every trained model of a command, for use from its folder.
 
     Args:
         results: What `results.json` holds, `"summary"` included.
         output: The command's output directory.
         license: As the Hub names licences.
+        named: The directory that the cards name, where `output` is a draft of it.
     """
     for record in results["runs"]:
         if record.get("model"):
             folder = output.model(record["name"])
             figure = f"../../{figure_file(results)}"
-            options: dict[str, Any] = {"model_id": folder.as_posix(), "license": license, "figure": figure}
+            model_id = (named or output).model(record["name"]).as_posix()
+            options: dict[str, Any] = {"model_id": model_id, "license": license, "figure": figure}
             card = make_card(results, record["name"], folder, **options)
             write_text(folder / CARD, str(card))
 
@@ -174,13 +183,11 @@ def dry_run(
         InputError: See `Publication`; or the folder holds something.
     """
     check_repo_id(repo_id, namespace=True)
-    target = Path(folder)
+    target = named_folder(folder, "--dry_run")
     check_new_folder(target)
     publication = Publication.of(run_dir, run)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(target.parent) as draft:
+    with new_folder(target, "--dry_run") as draft:
         publication.write(draft, repo_id, revision or "main", license)
-        os.replace(draft, target)
 
 
 def publish(

@@ -15,6 +15,7 @@ from .errors import InputError
 from .figures import plot_scores_by_language
 from .languages import by_family, get_language
 from .metrics import Metric, get_metric, summarise
+from .output import write_text
 
 __all__ = ["figure_file", "markdown_table", "plot_scores_by_language", "text_table", "write_report"]
 
@@ -333,4 +334,4 @@ def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
         "Means over seeds with their 95% bootstrap intervals; ticks are single runs, crosses collapsed ones. "
         "Differences are filled where the interval excludes 0.",
     ]
-    (output_dir / "results.md").write_text("\n\n".join(report) + "\n", encoding="utf-8")
+    write_text(output_dir / "results.md", "\n\n".join(report) + "\n")

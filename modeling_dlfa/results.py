@@ -6,7 +6,6 @@ import datetime
 import importlib.metadata
 import os
 import platform
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from .evaluation import score
 from .metrics import METRICS, get_metric
 from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
+from .redaction import command_line, without_secrets
 from .summary import summarise_runs
 from .systems import Run, model_commit, model_origin, own_share, shard
 from .task_data import TaskData
@@ -80,7 +80,7 @@ def start_record(
 ) -> dict[str, Any]:
     """Returns what an output directory is started with, and resumed with alone: all that shapes its results."""
     sharded = arguments.run.num_shards > 1
-    return {
+    record = {
         "task": task.name,
         "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
         "systems": {run.system: run.config.to_diff_dict() for run in planned},
@@ -88,6 +88,7 @@ def start_record(
         "recipe": recipe(arguments, max_length),
         **({"shard": shard(arguments)} if sharded else {}),
     }
+    return without_secrets(record, _known_secrets(arguments))
 
 
 def _read(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Predictions]:
@@ -189,18 +190,12 @@ def collect_results(
         aligned = rows_are_aligned(data.test, task)
         counts = run_counts(results, output)
         results["summary"] = summarise_runs(results, counts, metric=task.metric, aligned=aligned)
-    return results
+    return without_secrets(results, _known_secrets(arguments))
 
 
-def command_line(argv: Sequence[str]) -> str:
-    """Returns the command as one would type it, tokens left out: results are published."""
-    shown, hidden = [], False
-    for argument in argv:
-        name, equals, _ = argument.partition("=")
-        secret = name.startswith("--") and name.endswith("token")
-        shown.append("***" if hidden else f"{name}=***" if secret and equals else argument)
-        hidden = secret and not equals
-    return shlex.join(["python", *shown])
+def _known_secrets(arguments: Arguments) -> list[str | None]:
+    training = arguments.training
+    return [arguments.model.token, training.hub_token, getattr(training, "push_to_hub_token", None)]
 
 
 def _selection(task: Task, arguments: Arguments) -> str:

@@ -11,14 +11,20 @@ from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, set_seed
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase, set_seed
+from transformers.utils import logging
 
-from .arguments import FUSION_OPTIONS, Arguments, ModelArguments
+from .argument_checks import check_effect
+from .arguments import Arguments
 from .configuration_dlfa import DlfaConfig
 from .errors import InputError
 from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
+from .options import FUSION_OPTIONS, READ_BY, ModelArguments
+from .places import check_place, check_safetensors, weight_files
 from .tasks import Task
 from .weights_dlfa import check_weights
+
+logger = logging.get_logger(__name__)
 
 MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
     "sequence": DlfaForSequenceClassification,
@@ -38,6 +44,7 @@ class Run:
         seed: Seed of the head, the dropout and the data order.
         config: Configuration of the model.
         from_checkpoint: Whether it starts from a DLFA checkpoint, not from a plain encoder.
+        new_head: Whether that checkpoint's head is of another task, so that the head is drawn anew.
     """
 
     system: str
@@ -45,6 +52,7 @@ class Run:
     seed: int
     config: DlfaConfig
     from_checkpoint: bool
+    new_head: bool = False
 
     @property
     def name(self) -> str:
@@ -70,9 +78,11 @@ def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
         InputError: The model cannot be found, or its configuration and the arguments do not fit.
     """
     saved = _load_config(arguments.model)
+    new_head = False
     try:
         if isinstance(saved, DlfaConfig):
-            configs = [_checkpoint_config(task, arguments, saved)]
+            config, new_head = _checkpoint_config(task, arguments, saved)
+            configs = [config]
         else:
             configs = _encoder_configs(task, arguments, saved)
     except (ValueError, TypeError) as error:
@@ -84,6 +94,7 @@ def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
             seed=seed,
             config=config,
             from_checkpoint=isinstance(saved, DlfaConfig),
+            new_head=new_head,
         )
         for seed in arguments.seeds
         for config in configs
@@ -108,6 +119,7 @@ def shard(arguments: Arguments) -> dict[str, int]:
 
 
 def _load_config(model: ModelArguments) -> PretrainedConfig:
+    check_place("--model_name_or_path", model.model_name_or_path)
     try:
         return AutoConfig.from_pretrained(model.model_name_or_path, **hub_arguments(model))
     except (OSError, ValueError) as error:
@@ -133,16 +145,21 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
         layers = configs[0].fusion_layers if arguments.model.fusion_layers else range(configs[0].num_hidden_layers)
         configs = [DlfaConfig(backbone, **{**options, "fusion_layers": layer}) for layer in layers]
     if arguments.run.baseline:
-        configs.append(DlfaConfig(backbone, **{**options, "fusion": "last"}))
+        read = {name: value for name, value in options.items() if name not in READ_BY or "last" in READ_BY[name]}
+        configs.append(DlfaConfig(backbone, **{**read, "fusion": "last"}))
     return configs
 
 
-def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> DlfaConfig:
-    """Returns the configuration of a DLFA checkpoint, after checking that the arguments do not contradict it."""
+def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> tuple[DlfaConfig, bool]:
+    """Returns the configuration of a DLFA checkpoint, which no argument contradicts, and whether it gets a new head.
+
+    A head of another kind or for other labels is of another task.
+    """
     path = arguments.model.model_name_or_path
     if arguments.run.baseline:
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     options = arguments.model.fusion_options()
+    check_effect(options, saved.fusion)
     wished = DlfaConfig(
         saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options}
     )
@@ -153,16 +170,23 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> D
                 "argument, or start from a plain encoder."
             )
     model_class = MODEL_CLASSES[task.kind].__name__
-    has_head = model_class in (saved.architectures or [])
-    if not has_head and not arguments.training.do_train:
-        raise InputError(f"{path} holds {saved.architectures}, no {model_class}: it has no head for {task.title}.")
     # Not in the order of the file, which sorts "10" before "2".
     labels = [label for _, label in sorted((saved.id2label or {}).items())]
-    if has_head and labels != list(task.labels):
-        raise InputError(f"{path} was trained with the labels {labels}; {task.title} has {list(task.labels)}.")
+    fits = model_class in (saved.architectures or [])
+    if not fits or labels != list(task.labels):
+        head = f"the labels {labels}" if fits else f"{saved.architectures}, not {model_class}"
+        if not arguments.training.do_train:
+            raise InputError(
+                f"{path} has {head}; {task.title} has {list(task.labels)}. Evaluate a checkpoint of this task, or "
+                "train this one."
+            )
+        logger.warning(
+            f"{path} has {head}: it is of another task, and training on {task.title} starts with a new head for "
+            f"{list(task.labels)}."
+        )
     saved.id2label = dict(enumerate(task.labels))
     saved.label2id = {label: index for index, label in enumerate(task.labels)}
-    return saved
+    return saved, not fits or labels != list(task.labels)
 
 
 def hub_arguments(model: ModelArguments) -> dict[str, Any]:
@@ -210,6 +234,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
     """
     model = arguments.model
     name = model.tokenizer_name or model.model_name_or_path
+    check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **hub_arguments(model))
     except (OSError, ValueError) as error:
@@ -229,13 +254,34 @@ def fetch_weights(arguments: Arguments) -> None:
     """Fetches the model's weights where they are not in the cache yet, so that what fails does so before any work.
 
     Raises:
-        InputError: They cannot be fetched, or are no safetensors.
+        InputError: They cannot be fetched, are no safetensors, or are cut short.
     """
     model = arguments.model
     try:
         check_weights(model.model_name_or_path, {}, None, hub_arguments(model))
+        for path in weight_files(model.model_name_or_path, hub_arguments(model)):
+            check_safetensors(path)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
+
+
+def check_attention(arguments: Arguments, config: DlfaConfig) -> None:
+    """Checks that the backbone can be built with the attention that `--attn_implementation` names.
+
+    Raises:
+        InputError: It does not exist, is not installed, or is not for this encoder.
+    """
+    wished = arguments.model.attn_implementation
+    if wished is None:
+        return
+    try:
+        with torch.device("meta"):
+            AutoModel.from_config(config.backbone_config, attn_implementation=wished)
+    except (ImportError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"--attn_implementation {wished}: {reason}. sdpa and eager need no other package.") from error
 
 
 def longest_input(config: PretrainedConfig) -> int:
@@ -258,8 +304,23 @@ def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedMode
     options = {"dtype": torch.float32, "attn_implementation": model.attn_implementation, **hub_arguments(model)}
     set_seed(run.seed)
     try:
+        if run.from_checkpoint and run.new_head:
+            return _with_new_head(
+                model_class.from_pretrained(
+                    model.model_name_or_path, config=run.config, ignore_mismatched_sizes=True, **options
+                )
+            )
         if run.from_checkpoint:
             return model_class.from_pretrained(model.model_name_or_path, config=run.config, **options)
         return model_class.from_backbone(model.model_name_or_path, config=run.config, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
+
+
+def _with_new_head(model: DlfaPreTrainedModel) -> DlfaPreTrainedModel:
+    """Draws the classifier anew: one of another task may have as many labels, and would have been loaded."""
+    old: Any = model.classifier
+    new = torch.nn.Linear(old.in_features, old.out_features, device=old.weight.device, dtype=old.weight.dtype)
+    new.apply(model._init_weights)
+    model.classifier = new
+    return model

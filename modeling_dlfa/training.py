@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,42 +12,26 @@ from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
 
 from .adapters import check_adaptable
-from .arguments import Arguments, parse_arguments
+from .arguments import Arguments, CrossLingualTrainingArguments
+from .cli import main
 from .data import languages_without_file, resolve_languages
+from .disk_space import check_disk
 from .errors import InputError
 from .execution import Command, execute
 from .output import OutputDirectory, write_json
-from .processes import check_launch, check_shared, end_processes
+from .processes import check_launch, check_shared, held, on_main_process
+from .processor import bf16_is_slow, bf16_warning
 from .publishing import hub_repository, publish, write_cards
 from .reporting import text_table, write_report
 from .repository import HubRepository
 from .results import collect_results, start_record
-from .systems import Run, fetch_weights, load_tokenizer, own_share, plan_runs
+from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
-from .tasks import Task, get_task
+from .tasks import Task
+
+__all__ = ["main", "run_task"]  # Scripts of users' own tasks may import `main` from here.
 
 Together = Callable[[Command, Sequence[Run]], None]
-
-
-def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
-    """Entry point of the example scripts: wrong input ends with one message and exit status 2.
-
-    Args:
-        task: A task of one's own, or a key of `tasks.TASKS`.
-        argv: Arguments without the program's name; the process's own if None.
-
-    Raises:
-        SystemExit: Status 2 on wrong input.
-    """
-    try:
-        task = get_task(task) if isinstance(task, str) else task
-        run_task(task, parse_arguments(task, argv))
-    except InputError as error:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    finally:
-        end_processes()
 
 
 def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> dict[str, Any]:
@@ -63,21 +46,30 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         What `results.json` holds.
 
     Raises:
-        InputError: Wrong input, before any training starts.
+        InputError: Wrong input, before any training starts; or another command writes into the output directory.
     """
-    started = time.time()
-    state = PartialState()
+    PartialState()
     check_launch(arguments.model.peft)
-    training = arguments.training
+    output = OutputDirectory(str(arguments.training.output_dir))
+    with held(output.path):
+        return _run(task, arguments, output, together)
+
+
+def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: Together | None) -> dict[str, Any]:
+    started = time.time()
+    state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
-    output = OutputDirectory(str(training.output_dir))
-    output.check_free(resume=resume, overwrite=arguments.run.overwrite)
+    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite)
     languages = _languages(task, arguments, tell=state.is_main_process)
     planned = plan_runs(task, arguments)
     runs = own_share(planned, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
     check_adaptable(task, arguments.model, planned)
+    check_attention(arguments, runs[0].config)
+    fetch_weights(arguments)
+    if state.is_main_process:
+        _warn_of_slow_bf16(training)
     tokenizer = load_tokenizer(arguments, runs[0].config)
     max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
@@ -86,15 +78,16 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
     started_with = start_record(task, arguments, planned, data, max_length)
-    if resume:
+    if not anew:
         output.check_same(started_with)
     repository = hub_repository(arguments)
-    fetch_weights(arguments)
-    state.wait_for_everyone()
+    told = on_main_process(lambda: check_disk(task, arguments, output, runs, data, anew=anew))
     if state.is_main_process and repository is not None:
         repository = repository.prepare()
-    if state.is_main_process and not resume:
-        output.start(started_with, overwrite=arguments.run.overwrite)
+    if state.is_main_process:
+        print(told, flush=True)
+        if anew and (others := output.start(started_with)):
+            print(f"Left as they are, not written by an earlier command: {', '.join(others)}.", flush=True)
     state.wait_for_everyone()
     check_shared(output.arguments)
     _execute_all(Command(task, arguments, data, tokenizer, output), runs, together)
@@ -150,6 +143,14 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     if tell and missing:
         print(f"Not tested, for want of a file: {' '.join(missing)}.", flush=True)
     return languages
+
+
+def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
+    options = {"--bf16 True": training.bf16, "--bf16_full_eval True": training.bf16_full_eval}
+    options["The launcher's mixed precision bf16"] = training.precision == "bf16"
+    asked = [option for option, given in options.items() if given]
+    if asked and training.device.type == "cpu" and bf16_is_slow():
+        print(f"warning: {bf16_warning(asked[0])}", file=sys.stderr, flush=True)
 
 
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -84,7 +84,7 @@ def record_sums(folder: str | os.PathLike) -> None:
     path = Path(folder) / "config.json"
     config = {**json.loads(path.read_text(encoding="utf-8")), SUMS_KEY: sums}
     new = path.with_name(".config.json.new")
-    new.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    new.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
     os.replace(new, path)
 
 

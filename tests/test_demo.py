@@ -138,7 +138,7 @@ def test_an_interrupted_repetition_keeps_the_last_run(
     with pytest.raises(SystemExit) as ended:
         demo.main(small)
     assert ended.value.code == 130
-    assert f"the last run is still in {finished_demo}" in capsys.readouterr().err
+    assert f"The last run is still in {finished_demo}." in capsys.readouterr().err
     assert contents(finished_demo) == before and [path.name for path in finished_demo.parent.iterdir()] == ["demo"]
 
 
@@ -171,7 +171,7 @@ def test_it_deletes_nothing_of_others(
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
         demo.main([])
-    assert ended.value.code == 2 and f"did not write {name.split('/')[0]}" in capsys.readouterr().err
+    assert ended.value.code == 2 and f"did not write {tmp_path / name}." in capsys.readouterr().err
     assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 
 

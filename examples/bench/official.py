@@ -72,7 +72,7 @@ def accuracy(prediction: EvalPrediction) -> dict[str, float]:
 def main() -> None:
     """Trains, evaluates, or both, and writes `train_results.json` and `eval_results.json`."""
     groups: Any = [RecipeArguments, TrainingArguments]
-    recipe, training = HfArgumentParser(groups).parse_args_into_dataclasses()
+    recipe, training = HfArgumentParser(groups, allow_abbrev=False).parse_args_into_dataclasses()
     set_seed(training.seed)
     names = dict(enumerate(LABELS))
     config = AutoConfig.from_pretrained(

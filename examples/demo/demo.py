@@ -7,7 +7,6 @@ It sets up multilingual-e5-small (`encoder.py`, once), fine-tunes it on the corp
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -26,9 +25,13 @@ from typing import TYPE_CHECKING, Any
 import encoder
 
 from modeling_dlfa.bootstrap import Interval
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.folders import draft_folder, named_folder
 from modeling_dlfa.languages import get_language
-from modeling_dlfa.output import OWN_ENTRIES, OutputDirectory, draft_folder
+from modeling_dlfa.output import OutputDirectory
+from modeling_dlfa.own_files import own_files, read_record
 from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.reporting import text_table
 
@@ -128,14 +131,11 @@ def check_output() -> None:
     Raises:
         InputError: `OUTPUT` is a file, or holds what no run of ours wrote.
     """
-    if not OUTPUT.exists():
-        return
-    entries = sorted(path.name for path in OUTPUT.iterdir()) if OUTPUT.is_dir() else [OUTPUT.name]
-    foreign = [name for name in entries if name not in OWN_ENTRIES]
-    if foreign or (entries and "arguments.json" not in entries):
-        raise InputError(
-            f"{OUTPUT} is not empty, and the demo did not write {', '.join(foreign or entries)}. Move that away."
-        )
+    record = read_record(named_folder(OUTPUT))
+    ours = set() if record is None else set(own_files(OUTPUT, record))
+    if others := sorted(str(path) for path in OUTPUT.rglob("*") if not path.is_dir() and path not in ours):
+        listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise InputError(f"The demo replaces {OUTPUT}, and did not write {listed}. Move that away.")
 
 
 def _put_in_place(draft: Path) -> None:
@@ -217,27 +217,20 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains and shows, or shows the last run; wrong input ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--show", action="store_true", help="Do not train, show the last run.")
     given, extra = parser.parse_known_args(argv)
     os.chdir(ROOT)  # The recipe's paths begin there, and what is recorded names no folder of this machine.
     started = time.monotonic()
-    try:
+    with one_line(
+        lambda: f"The last run is still in {OUTPUT}." if OUTPUT.exists() else "Nothing is left of this run."
+    ):
         if given.show:
             print(f"Nothing is trained: this is the last run, in {OUTPUT}. `make -B demo` trains again.\n")
         else:
             train(extra)
             print(f"\nDone in {_minutes((time.monotonic() - started) / 60)}.")
         show()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        kept = f"; the last run is still in {OUTPUT}" if OUTPUT.exists() else ""
-        print(f"\nInterrupted: this run left nothing{kept}.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

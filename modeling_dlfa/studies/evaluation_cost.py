@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..commands import one_line
 from ..data_files import PLACEHOLDER
 from ..errors import InputError
 from ..output import write_json
@@ -108,19 +109,31 @@ def _arguments(results: Mapping[str, Any], folder: Path, options: CostOptions) -
         first = next(iter(sources.values()))
         revision = ["--dataset_revision", first["revision"]] if first.get("revision") else []
         return [*argv, "--dataset_name", first["source"], *revision]
-    patterns = {_pattern(source["source"], code) for code, source in sources.items()}
-    if len(patterns) > 1 or not Path(next(iter(sources.values()))["source"]).is_file():
+    files = {code: source["source"] for code, source in sources.items()}
+    pattern = _pattern(files)
+    if pattern is None or not all(Path(file).is_file() for file in files.values()):
         raise InputError(
             f"The test files of the results ({next(iter(sources.values()))['source']}, ...) are not here. "
             "Name them with --cost_test_file, {language} for the code."
         )
-    return [*argv, "--test_file", patterns.pop()]
+    return [*argv, "--test_file", pattern]
 
 
-def _pattern(source: str, code: str) -> str:
-    """A file's name with the last occurrence of the language's code as a placeholder."""
-    before, _, after = source.rpartition(code)
-    return before + PLACEHOLDER + after
+def _pattern(files: Mapping[str, str]) -> str | None:
+    """The one name, with the placeholder in places of the language's code, that stands for every language's file."""
+    if len(files) == 1:
+        return next(iter(files.values()))
+    common = set.intersection(*(_readings(file, code) for code, file in files.items()))
+    return min(common, default=None)
+
+
+def _readings(file: str, code: str) -> set[str]:
+    """A file's name with the placeholder for some occurrences of a code: `ar` is in `test-ar.parquet` twice."""
+    first, *parts = file.split(code)
+    readings = {first}
+    for part in parts:
+        readings = {reading + between + part for reading in readings for between in (code, PLACEHOLDER)}
+    return readings - {file}
 
 
 def _measure_one(results: Mapping[str, Any], argv: Sequence[str], options: CostOptions) -> dict[str, Any]:
@@ -207,8 +220,5 @@ def _device_memory() -> int | None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line():
         _child_main(*sys.argv[1:])
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from error

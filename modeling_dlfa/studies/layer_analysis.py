@@ -4,38 +4,44 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import json
+import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..folders import locked
 from ..output import write_json, write_text
-from ..results import command_line
+from ..prediction import best_device
+from ..redaction import command_line
 from ..splits import Split
 from .depth import Curve, Profiles
 from .encoders import Encoder, load_encoder
 from .genealogy import Genealogy
 from .language_families import adjust_p_values, agreement_with_genealogy, language_permutations
+from .layer_arguments import SIMILARITIES, LayerAnalysisArguments
 from .layer_curves import (
-    SIMILARITIES,
     Matrices,
     TaggedWords,
     language_probe_curve,
     pos_probe_curves,
     similarity_curves,
 )
-from .layer_figures import plot_agreement, plot_languages, plot_layers
-from .layer_inputs import RESULTS, AnalysisData, LayerAnalysisArguments, check_arguments, read_data
+from .layer_figures import FORMS, plot_agreement, plot_languages, plot_layers
+from .layer_inputs import REPORT, RESULTS, STUDY, AnalysisData, check_arguments, read_data
 from .layer_report import analysis_markdown
 from .layer_states import LayerStates
 from .probes import L2
+from .study_folder import check_pictures, is_study
 
 PACKAGES = ("modeling_dlfa", "transformers", "torch", "numpy", "scipy", "scikit-learn")
-REPORT = "layer_analysis.md"
 
 
 def run_layer_analysis(
@@ -53,15 +59,21 @@ def run_layer_analysis(
     Raises:
         InputError: Wrong input, found before anything is computed; see the functions called.
     """
-    started = time.perf_counter()
-    output = Path(arguments.output_dir)
+    arguments = replace(arguments, device=arguments.device or best_device())
     check_arguments(arguments)
+    output = Path(arguments.output_dir)
+    with locked(output):
+        return _run(arguments, output, report)
+
+
+def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str], None]) -> dict[str, Any]:
+    started = time.perf_counter()
     data = read_data(arguments)
     encoder = load_encoder(
         arguments.model_name_or_path,
         tokenizer_name=arguments.tokenizer_name,
         max_length=arguments.max_length,
-        device=arguments.device,
+        device=str(arguments.device),
         revision=arguments.model_revision,
         cache_dir=arguments.cache_dir,
         token=arguments.token,
@@ -71,7 +83,7 @@ def run_layer_analysis(
     report("clusters of languages")
     results: dict[str, Any] = {
         "schema_version": 1,
-        "study": "layer_analysis",
+        "study": STUDY,
         "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}},
@@ -187,22 +199,29 @@ def _described(arguments: LayerAnalysisArguments, data: AnalysisData, encoder: E
 
 
 def _write(arguments: LayerAnalysisArguments, results: dict[str, Any], output: Path) -> None:
-    figures = output / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    for pattern in ("families.p*", "languages-*-layer*.p*"):  # Of an earlier analysis, which may have had more.
-        for earlier in figures.glob(pattern):
-            earlier.unlink()
-    results["figures"] = ["figures/layers.png"]
-    plot_layers(results, figures / "layers")
+    figures, similarity = output / "figures", arguments.figure_similarity
+    plots: dict[str, Callable[[Path], None]] = {"layers": lambda path: plot_layers(results, path)}
     if "not_compared" not in results["families"]:
-        results["figures"].append("figures/families.png")
-        plot_agreement(results, figures / "families")
+        plots["families"] = lambda path: plot_agreement(results, path)
         for layer in range(results["n_layers"]):
-            name = f"languages-{arguments.figure_similarity}-layer{layer}"
-            plot_languages(results, arguments.figure_similarity, layer, figures / name)
-            results["figures"].append(f"figures/{name}.png")
-    write_text(output / REPORT, analysis_markdown(results))
+            plots[f"languages-{similarity}-layer{layer}"] = partial(plot_languages, results, similarity, layer)
+    check_pictures([figures / f"{name}.{form}" for name in plots for form in FORMS], output / RESULTS)
+    for name in _earlier_figures(output):  # It may have had more.
+        for form in FORMS:
+            (output / name).with_suffix(f".{form}").unlink(missing_ok=True)
+    for name, plot in plots.items():
+        plot(figures / name)
+    results["figures"] = [f"figures/{name}.png" for name in plots]
     write_json(output / RESULTS, results)
+    write_text(output / REPORT, analysis_markdown(results))
+
+
+def _earlier_figures(output: Path) -> list[str]:
+    """The pictures of an earlier analysis, as its results name them."""
+    if not is_study(output / RESULTS, STUDY):
+        return []
+    names: list[str] = json.loads((output / RESULTS).read_text(encoding="utf-8")).get("figures", [])
+    return [name for name in names if re.fullmatch(r"figures/[\w-]+\.png", name)]
 
 
 def _version(package: str) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..languages import get_language
 from .depth import Curve, Kind
+from .layer_arguments import SIMILARITIES
 from .probes import Counts, LinearProbe, majority_accuracy
 from .resampling import half_samples
 from .similarity import (
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-SIMILARITIES = ("cka", "cosine", "centroids")
 _TITLES = {
     "cosine": "centred cosine of translations",
     "cka": "linear CKA between languages",

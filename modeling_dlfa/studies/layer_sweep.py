@@ -12,6 +12,7 @@ from accelerate import PartialState
 from ..arguments import Arguments
 from ..comparisons import Comparison, compare_to_baseline, holm
 from ..errors import InputError
+from ..folders import locked
 from ..metrics import get_metric
 from ..output import OutputDirectory, write_json
 from ..publication_checks import read_json
@@ -86,9 +87,10 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     """
     output = OutputDirectory(run_dir)
     results = read_sweep(output)
-    sweep = summarise_sweep(results, run_counts(results, output))
-    write_json(output.path / "layer_sweep.json", sweep)
-    write_sweep_report(sweep, output.path)
+    with locked(output.path, "--results_dir"):
+        sweep = summarise_sweep(results, run_counts(results, output))
+        write_json(output.path / "layer_sweep.json", sweep)
+        write_sweep_report(sweep, output.path)
     return sweep
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..languages import by_family, get_language
 from ..metrics import get_metric
+from ..output import draft_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,10 +64,9 @@ def plot_sweep(sweep: Mapping[str, Any], path: Path) -> None:
     bar = figure.colorbar(image, ax=[left, right], fraction=0.03, pad=0.02)
     bar.set_label(f"{get_metric(sweep['metric']).title}, minus {sweep['baseline']['system']} (points)")
     figure.supxlabel(f"{sweep['title']}, trained on {names}", fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context({"svg.hashsalt": "layer_sweep", "svg.fonttype": "none"}):
+    with rc_context({"svg.hashsalt": "layer_sweep", "svg.fonttype": "none"}), draft_file(path) as draft:
         metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(path, dpi=_DPI, metadata=metadata)
+        figure.savefig(draft, format=path.suffix[1:], dpi=_DPI, metadata=metadata)
 
 
 def _heat(ax: Axes, cells: list[list[Mapping[str, float]]], reach: float, threshold: float) -> Any:

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..folders import locked
 from ..metrics import summarise
 from ..output import OutputDirectory, differences, write_json
 from ..results import run_counts
@@ -81,9 +82,10 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     if not one_pass["recipe"].get("one_pass"):
         raise InputError(f"{output.path} is a full sweep. Compare with one that was trained with --one_pass.")
     check_comparable(full, one_pass)
-    agreement = measure_agreement(full, run_counts(full, full_output), one_pass)
-    write_json(output.path / f"{AGREEMENT}.json", agreement)
-    write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
+    with locked(output.path, "--compare_with"):
+        agreement = measure_agreement(full, run_counts(full, full_output), one_pass)
+        write_json(output.path / f"{AGREEMENT}.json", agreement)
+        write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
     return agreement
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..folders import locked
 from ..output import write_text
 from .report_html import to_html
 from .report_markdown import read_markdown, to_markdown, write_pictures
@@ -15,7 +16,9 @@ from .report_model import Section
 from .run_report import RunResults, overview, run_section
 from .scaling_report import scaling_sections
 from .scores import load_scored_runs, read_results
+from .study_folder import study_folder
 
+MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
 SCALING_FILE = "language_scaling.json"
 # What the runner and the scaling study write of the very numbers that are read from their JSON.
 _OWN_MARKDOWN = {"results.json": "results.md", SCALING_FILE: "language_scaling.md"}
@@ -100,25 +103,28 @@ def write_report(title: str, sections: Sequence[Section], folder: str | Path, *,
         The page.
 
     Raises:
-        InputError: There is a report already and `overwrite` is not wished, or `folder` is a file.
+        InputError: There is a report already and `overwrite` is not wished, or something that is not ours.
     """
-    folder = Path(folder)
-    check_free(folder, overwrite=overwrite)
+    folder = check_free(folder, overwrite=overwrite)
     page = to_html(title, sections)
-    write_pictures(sections, folder / "figures")
-    write_text(folder / "report.md", to_markdown(title, sections))
-    write_text(folder / "report.html", page)
+    with locked(folder):
+        write_pictures(sections, folder / "figures", folder / "report.md")
+        write_text(folder / "report.html", page)
+        write_text(folder / "report.md", to_markdown(title, sections))
     return folder / "report.html"
 
 
-def check_free(folder: str | Path, *, overwrite: bool) -> None:
-    """Refuse to replace a report.
+def check_free(folder: str | Path, *, overwrite: bool) -> Path:
+    """Refuse to replace a report, or what is not one.
+
+    Returns:
+        The folder.
 
     Raises:
         InputError: As `write_report`.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file. Name a directory.")
-    if any((folder / name).exists() for name in ("report.html", "report.md")) and not overwrite:
-        raise InputError(f"{folder} holds a report. Name another directory, or replace it with --overwrite.")
+    return study_folder(folder, ("report.html", "report.md"), "a report", _is_report, overwrite=overwrite)
+
+
+def _is_report(page: Path) -> bool:
+    return page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")

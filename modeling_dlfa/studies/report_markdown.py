@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..output import draft_file
 from .report_model import Block, Cell, Code, Heading, Notes, Picture, Section, Table, Text
+from .study_folder import check_pictures
 
 _PICTURES = ("svg", "png", "jpg", "jpeg", "gif", "webp")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<path>[^)]+)\)")
@@ -31,13 +33,23 @@ def to_markdown(title: str, sections: Iterable[Section], pictures: str = "figure
     return "\n\n".join(parts) + "\n"
 
 
-def write_pictures(sections: Iterable[Section], folder: Path) -> None:
-    """Write the pictures that `to_markdown` refers to."""
-    for section in sections:
-        for block in section.blocks:
-            if isinstance(block, Picture):
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / f"{block.name}.{block.suffix}").write_bytes(block.content)
+def write_pictures(sections: Iterable[Section], folder: Path, report: Path) -> None:
+    """Write the pictures that `to_markdown` refers to.
+
+    Args:
+        sections: The sections.
+        folder: Where to; made if absent.
+        report: The Markdown of an earlier report, where there was one, whose pictures are replaced.
+
+    Raises:
+        InputError: A file of such a name is there that the earlier report does not show.
+    """
+    pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
+    files = {folder / f"{picture.name}.{picture.suffix}": picture.content for picture in pictures}
+    check_pictures(files, report)
+    for path, content in files.items():
+        with draft_file(path) as draft:
+            draft.write_bytes(content)
 
 
 def escape(text: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..folders import locked
 from ..output import write_json, write_text
-from ..results import command_line
+from ..redaction import command_line
 from ..version import __version__
 from .evaluation_cost import CostOptions, measure_cost
 from .language_orders import language_orders
@@ -19,6 +20,9 @@ from .report import SCALING_FILE
 from .report_markdown import to_markdown, write_pictures
 from .scaling_report import scaling_sections
 from .scores import ScoredRuns, load_scored_runs
+from .study_folder import is_study, study_folder
+
+STUDY, REPORT = "language_scaling", "language_scaling.md"
 
 
 def run_language_scaling(
@@ -52,13 +56,25 @@ def run_language_scaling(
     Raises:
         InputError: Wrong input, before anything is computed, or a study that is there already.
     """
-    output, file = Path(output_dir), Path(output_dir) / SCALING_FILE
-    if file.exists() and not overwrite:
-        raise InputError(f"{output} holds a study. Name another --output_dir, or replace it with --overwrite.")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"--output_dir {output} is a file. Name a directory.")
+    output = study_folder(
+        output_dir, (SCALING_FILE, REPORT), "a study", lambda file: is_study(file, STUDY), overwrite=overwrite
+    )
     if max_subsets < 1 or n_resamples < 2:
         raise InputError("The study needs --max_subsets of at least 1 and --n_resamples of at least 2.")
+    with locked(output):
+        return _run(sources, output, similarity, data_sizes, max_subsets, n_resamples, seed, cost)
+
+
+def _run(
+    sources: Sequence[str | Path],
+    output: Path,
+    similarity: str | None,
+    data_sizes: str | None,
+    max_subsets: int,
+    n_resamples: int,
+    seed: int,
+    cost: CostOptions | None,
+) -> Path:
     loaded = [load_scored_runs(source) for source in sources]
     orders = [
         language_orders(runs.targets, runs.results["source_language"], similarity, data_sizes) for runs in loaded
@@ -69,7 +85,7 @@ def run_language_scaling(
         entry = scale_languages(runs, some, comparisons=_comparable(runs, loaded), **options)
         entries.append({**entry, "left_out": left_out})
     study = {
-        "study": "language_scaling",
+        "study": STUDY,
         "schema_version": 1,
         "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -80,10 +96,10 @@ def run_language_scaling(
         "cost": None if cost is None else measure_cost(loaded[0].results, loaded[0].folder or Path(), cost),
     }
     sections = scaling_sections(study)
-    write_pictures(sections, output / "figures")
-    write_text(output / "language_scaling.md", to_markdown("Scaling with target languages", sections))
-    write_json(file, study)
-    return file
+    write_pictures(sections, output / "figures", output / REPORT)
+    write_json(output / SCALING_FILE, study)
+    write_text(output / REPORT, to_markdown("Scaling with target languages", sections))
+    return output / SCALING_FILE
 
 
 def _comparable(runs: ScoredRuns, loaded: Sequence[ScoredRuns]) -> int:

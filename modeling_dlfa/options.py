@@ -1,0 +1,175 @@
+"""The runner's own options: what to fuse, on which data, what to compare. Nothing here needs torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# What `DlfaConfig` takes, which `--help` and a wrong value need before that can be imported.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "fusion": ("aif", "last", "mean", "concat", "scalar_mix"),
+    "gate": ("select", "excite"),
+    "fusion_norm": ("layer_norm", "rms_norm", "none"),
+    "stream_norm": ("layer_norm", "none"),
+    "pooling": ("cls", "mean"),
+}
+# The fusions that read an option; what is not here acts with every fusion.
+READ_BY: dict[str, tuple[str, ...]] = {
+    "fusion_layers": ("aif", "mean", "concat"),
+    "gate": ("aif",),
+    "gate_init": ("aif",),
+    "reduction_ratio": ("aif",),
+    "fusion_norm": ("aif",),
+    "fusion_dropout": ("aif",),
+    "stream_norm": ("aif", "mean", "concat", "scalar_mix"),
+}
+SAVE_DTYPES = ("float32", "float16", "bfloat16")
+LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
+FUSION_OPTIONS = (
+    "fusion",
+    "fusion_layers",
+    "gate",
+    "gate_init",
+    "reduction_ratio",
+    "fusion_norm",
+    "stream_norm",
+    "fusion_dropout",
+    "pooling",
+    "classifier_dropout",
+)
+
+
+@dataclass
+class ModelArguments:
+    """Which encoder, and how its layers are fused. What is left out is the default of `DlfaConfig`."""
+
+    _argument_group_name = "model and fusion"
+
+    model_name_or_path: str = field(
+        metadata={"help": "Hub id or folder of a plain encoder, or of a DLFA checkpoint to continue from or evaluate."}
+    )
+    model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
+    tokenizer_name: str | None = field(default=None, metadata={"help": "Tokenizer, if not the model's."})
+    cache_dir: str | None = field(default=None, metadata={"help": "Where downloads are kept."})
+    token: str | None = field(default=None, metadata={"help": "Hub token; the stored login if left out."})
+    fusion: str | None = field(
+        default=None, metadata={"choices": CHOICES["fusion"], "help": "aif is DLFA, last the plain last-layer model."}
+    )
+    fusion_layers: list[int] | None = field(
+        default=None,
+        metadata={
+            "help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one."
+        },
+    )
+    gate: str | None = field(
+        default=None, metadata={"choices": CHOICES["gate"], "help": "select: a*X + (1-a)*Y; excite: a*(X+Y)."}
+    )
+    gate_init: float | None = field(default=None, metadata={"help": "Gate at the start, between 0 and 1."})
+    reduction_ratio: int | None = field(default=None, metadata={"help": "r of the squeeze E to E/r."})
+    fusion_norm: str | None = field(
+        default=None, metadata={"choices": CHOICES["fusion_norm"], "help": "Normalisation inside the gate."}
+    )
+    stream_norm: str | None = field(
+        default=None, metadata={"choices": CHOICES["stream_norm"], "help": "Normalisation of the lower layers."}
+    )
+    fusion_dropout: float | None = field(default=None, metadata={"help": "Dropout inside the fusion."})
+    pooling: str | None = field(
+        default=None, metadata={"choices": CHOICES["pooling"], "help": "What the sequence classifier reads."}
+    )
+    classifier_dropout: float | None = field(default=None, metadata={"help": "Dropout before the classifier."})
+    attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
+    peft: str | None = field(
+        default=None,
+        metadata={
+            "choices": ("lora", "frozen"),
+            "help": "lora: LoRA on the backbone; frozen: it stays. Fusion and head are trained.",
+        },
+    )
+    freeze_up_to: int | None = field(
+        default=None,
+        metadata={"help": "Last layer that stays as it is: 0 the embeddings, k the blocks up to k with them."},
+    )
+    lora_r: int | None = field(default=None, metadata={"help": "Rank of LoRA's updates; 8 if left out."})
+    lora_alpha: int | None = field(default=None, metadata={"help": "Their scale is lora_alpha / r; 16 if left out."})
+    lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before them; 0.1 if left out."})
+    lora_target_modules: list[str] | None = field(
+        default=None, metadata={"help": "Modules of the backbone that LoRA adapts; query and value if left out."}
+    )
+
+    def lora_options(self) -> dict[str, Any]:
+        """Returns the arguments of `adapters.lora_config` that were given."""
+        given = {name: getattr(self, name) for name in LORA_OPTIONS if getattr(self, name) is not None}
+        return {name if name in ("lora_alpha", "lora_dropout") else name[5:]: value for name, value in given.items()}
+
+    def peft_record(self) -> dict[str, Any]:
+        """Returns what shapes a result beside the recipe: nothing where the model is trained whole."""
+        given = {name: getattr(self, name) for name in ("peft", "freeze_up_to", *LORA_OPTIONS)}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def fusion_options(self) -> dict[str, Any]:
+        """Returns the values of `DlfaConfig` that were given."""
+        return {name: getattr(self, name) for name in FUSION_OPTIONS if getattr(self, name) is not None}
+
+
+@dataclass
+class DataArguments:
+    """Where the examples come from: files, else the Hub."""
+
+    _argument_group_name = "data"
+
+    train_file: str | None = field(
+        default=None, metadata={"help": "English training data: TSV, CSV, CoNLL, JSON or Parquet."}
+    )
+    validation_file: str | None = field(
+        default=None, metadata={"help": "English data on which checkpoints are chosen."}
+    )
+    test_file: str | None = field(
+        default=None, metadata={"help": "Test data; {language} in the name stands for the language code."}
+    )
+    dataset_name: str | None = field(default=None, metadata={"help": "Another data set of the Hub, same layout."})
+    dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the data set."})
+    languages: list[str] = field(
+        default_factory=lambda: ["all"],
+        metadata={"help": "Languages to test, such as ar bg de, or all (that have a file)."},
+    )
+    max_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; the task's recipe."})
+    max_train_samples: int | None = field(default=None, metadata={"help": "Take only the first rows for training."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
+    max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
+
+
+@dataclass
+class RunArguments:
+    """What is compared, and what happens to the output directory."""
+
+    _argument_group_name = "runs and output"
+
+    baseline: bool = field(
+        default=False, metadata={"help": "Train the plain last-layer model beside it, same seeds and data order."}
+    )
+    seeds: list[int] | None = field(default=None, metadata={"help": "One run for each seed; --seed if left out."})
+    overwrite: bool = field(
+        default=False, metadata={"help": "Delete an earlier run's results in the output directory."}
+    )
+    keep_checkpoints: bool = field(
+        default=False, metadata={"help": "Keep the checkpoints of finished runs, with their optimiser states."}
+    )
+    save_models: bool = field(
+        default=True, metadata={"help": "Keep the models; False keeps their predictions and scores alone."}
+    )
+    save_dtype: str = field(
+        default="float32",
+        metadata={
+            "choices": SAVE_DTYPES,
+            "help": "float16 or bfloat16 halves what is saved; the scores are of the rounded weights.",
+        },
+    )
+    num_shards: int = field(
+        default=1, metadata={"help": "Split the command's runs into this many commands, such as one a machine."}
+    )
+    shard_index: int = field(
+        default=0, metadata={"help": "Which of them this one is, from 0; examples/merge_runs.py merges them."}
+    )
+    license: str | None = field(
+        default=None, metadata={"help": "Licence that the model card states, as the Hub names it."}
+    )
