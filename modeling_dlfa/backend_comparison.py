@@ -12,8 +12,9 @@ from .bootstrap import Interval, Intervals, bootstrap_interval, paired_differenc
 from .data import load_file, resolve_languages, rows_are_aligned
 from .data_files import expand_files
 from .errors import InputError
+from .formatting import percent, points_interval
 from .languages import get_language
-from .metrics import get_metric
+from .metrics import get_metric, shown_averages
 from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE
 from .prediction import Backend, Checkpoint, Predictor
 from .prediction_input import Example
@@ -51,7 +52,7 @@ def compare_backends(
     Returns:
         `scores` and, but for PyTorch, `differences` of each backend, with 95 % bootstrap intervals over examples
         (a language, and the averages of `metrics.AVERAGES`), `same_labels` (share of PyTorch's labels that a backend
-        gives as well), `n` examples a language, `metric`, `batch_size`.
+        gives as well), `n` examples a language, `metric`, `source_language`, `batch_size`.
 
     Raises:
         InputError: A file or a checkpoint cannot be read, or the checkpoint's labels are not the task's.
@@ -102,6 +103,7 @@ def _summary(task: Task, splits: Sequence[Split], labels: Mapping[str, Mapping[s
     others = [name for name in counts if name != REFERENCE]
     return {
         "metric": task.metric,
+        "source_language": task.source_language,
         "n": {split.language: len(split) for split in splits},
         "scores": {name: _to_dict(bootstrap_interval(found, **options)) for name, found in counts.items()},
         "differences": {
@@ -124,11 +126,10 @@ def comparison_table(results: Mapping[str, Any]) -> str:
     lines = ["| | " + " | ".join([*names, *(f"{name} minus {REFERENCE}" for name in differences)]) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(differences)))
     titles = {"macro_all": "average", "macro_target": "average, targets"}
-    for key in results["scores"][REFERENCE]:
-        cells = [f"{100 * results['scores'][name][key]['mean']:.2f}" for name in names]
-        for name in differences:
-            entry = {part: 100 * value for part, value in results["differences"][name][key].items()}
-            cells.append(f"{entry['mean']:+.2f} [{entry['low']:+.2f}, {entry['high']:+.2f}]")
+    shown = [*results["n"], *shown_averages(list(results["n"]), results["source_language"])]
+    for key in (key for key in results["scores"][REFERENCE] if key in shown):
+        cells = [percent(results["scores"][name][key]["mean"], 2) for name in names]
+        cells += [points_interval(results["differences"][name][key], 2) for name in differences]
         lines.append(f"| {titles.get(key) or get_language(key).name} | " + " | ".join(cells) + " |")
     same = ", ".join(f"{name} {100 * share:.2f} %" for name, share in results["same_labels"].items())
     return "\n".join([*lines, "", f"The label is PyTorch's: {same}."])

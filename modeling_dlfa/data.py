@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .data_conll import CONLL_EXTENSIONS, read_sentences
-from .data_files import PLACEHOLDER, expand_files, languages_on_disk, quoted, read_table, table_from_dataset
-from .errors import InputError
+from .data_files import PLACEHOLDER, expand_files, languages_on_disk, read_table
+from .data_hub import load_hub
+from .errors import InputError, quoted
 from .languages import meant_language
-from .splits import SourceInfo, Split, to_split
-from .tasks import HubSource, SplitName, Task
+from .splits import SourceInfo, Split, check_max_samples, to_split
+from .tasks import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,11 +31,6 @@ __all__ = [
     "resolve_languages",
     "rows_are_aligned",
 ]
-
-OFFLINE_REMEDY = (
-    "Pass --train_file, --validation_file and --test_file to use files of your own, "
-    "or set HF_HUB_OFFLINE=1 where the data set lies in the cache already."
-)
 
 
 def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = None) -> list[str]:
@@ -88,9 +82,9 @@ def load_file(path: str | Path, task: Task, language: str, max_samples: int | No
 
     A file of sequences is TSV, CSV, JSON lines or Parquet (formats: `data_files.read_table`); one of tagged words has
     a word a line (`data_conll.read_sentences`), or it is JSON lines or Parquet with a list of words and one of labels
-    in each row; sentences without a labelled word are left out. Labels may be the task's label names or class ids. A
-    label name goes first, so that names which are digits work. A Parquet file's `ClassLabel` names are used where the
-    file has them, as their order may differ from the task's.
+    in each row; sentences without a labelled word are left out. Labels are the task's label names or class ids
+    (`data_labels.LabelReader`). A Parquet file's `ClassLabel` names are used where the file has them, as their order
+    may differ from the task's.
 
     Args:
         path: The file.
@@ -105,7 +99,7 @@ def load_file(path: str | Path, task: Task, language: str, max_samples: int | No
         InputError: If the file cannot be read (see there), or a row has no label, an unknown label or a text that is
             not a string; the message names the file and the line.
     """
-    _check_request(max_samples)
+    check_max_samples(max_samples)
     if PLACEHOLDER in str(path):
         raise InputError(f"{path}: {PLACEHOLDER} is replaced in test files only. Give the name of one file.")
     suffix = Path(path).suffix.lower()
@@ -119,83 +113,6 @@ def load_file(path: str | Path, task: Task, language: str, max_samples: int | No
     else:
         table = read_table(path, [*task.text_columns, task.label_column], max_samples)
     return to_split(table, task, language, SourceInfo(table.source, 0, sha256=table.sha256, bytes=table.bytes))
-
-
-def load_hub(
-    task: Task,
-    split: SplitName,
-    language: str,
-    dataset_name: str | None = None,
-    revision: str | None = None,
-    max_samples: int | None = None,
-    cache_dir: str | None = None,
-) -> Split:
-    """Load one language's examples from the Hub, or from its cache when offline.
-
-    Args:
-        task: Gives the data set, its configurations and splits, the columns and the labels.
-        split: `"train"`, `"validation"` or `"test"`.
-        language: Language code.
-        dataset_name: Another data set, on the Hub or in a local folder, with the task's configurations, splits and
-            columns.
-        revision: Commit, tag or branch.
-        max_samples: Take no more than the first `max_samples` rows.
-        cache_dir: Where `datasets` keeps what it downloads; `None` is its default.
-
-    Returns:
-        The examples.
-
-    Raises:
-        InputError: If the data set cannot be reached or lacks the configuration, the split or a column, or a row has
-            no label or an unknown one.
-    """
-    _check_request(max_samples)
-    hub = task.hub or HubSource(dataset_name or "")
-    if not hub.dataset:
-        raise InputError(f"{task.title} has no data on the Hub. {OFFLINE_REMEDY.partition(', or set')[0]}.")
-    name = dataset_name or hub.dataset
-    if dataset_name is None:
-        revision = revision or hub.revision
-    configs, split_name = hub.locate(split, language)
-    parts: list[Split] = []
-    for config in configs:
-        limit = None if max_samples is None else max_samples - sum(map(len, parts))
-        if limit == 0:
-            break
-        parts.append(_load_config(task, language, name, config, split_name, revision, limit, cache_dir))
-    sources = [part.source for part in parts]
-    return Split(
-        language,
-        tuple([text for part in parts for text in part.texts[index]] for index in range(len(task.text_columns))),
-        [label for part in parts for label in part.labels],
-        replace(sources[0], rows=sum(map(len, parts)), config="+".join(str(source.config) for source in sources)),
-    )
-
-
-def _load_config(
-    task: Task,
-    language: str,
-    name: str,
-    config: str,
-    split_name: str,
-    revision: str | None,
-    max_samples: int | None,
-    cache_dir: str | None,
-) -> Split:
-    from datasets import load_dataset
-    from datasets.exceptions import DatasetsError
-
-    try:
-        dataset = load_dataset(name, config, split=split_name, revision=revision, cache_dir=cache_dir)
-    except (OSError, ValueError, DatasetsError) as error:
-        raise InputError(
-            f"Cannot load '{name}' (configuration '{config}', split '{split_name}'): "
-            f"{' '.join(str(error).split()).rstrip('.!')}. {OFFLINE_REMEDY}"
-        ) from error
-    where = f"{name} (configuration '{config}', split '{split_name}')"
-    table = table_from_dataset(dataset, where, [*task.text_columns, task.label_column], max_samples)
-    source = SourceInfo(name, 0, revision=_commit(dataset) or revision, config=config, split=split_name)
-    return to_split(table, task, language, source)
 
 
 def rows_are_aligned(splits: Sequence[Split], task: Task) -> bool:
@@ -309,14 +226,3 @@ def length_sorted(dataset: Dataset) -> Dataset:
 
     lengths = np.asarray(dataset.with_format("numpy", columns=["length"])[:]["length"])
     return dataset.select(np.argsort(-lengths, kind="stable"), keep_in_memory=True)
-
-
-def _check_request(max_samples: int | None) -> None:
-    if max_samples is not None and max_samples < 1:
-        raise InputError(f"The number of samples is {max_samples}. Give 1 or more, or leave it out to take all.")
-
-
-def _commit(dataset: Dataset) -> str | None:
-    """Commit of a Hub data set: `datasets` names the folder of the prepared data after it."""
-    folders = [Path(file["filename"]).parent.name for file in dataset.cache_files]
-    return folders[0] if folders and re.fullmatch(r"[0-9a-f]{40}", folders[0]) else None

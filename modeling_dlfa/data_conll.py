@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from .data_files import Table, decode, read_content
+from .data_files import Table, read_content
+from .data_text import decode
 from .errors import InputError
 
 CONLL_EXTENSIONS = (".tsv", ".txt", ".conll", ".bio", ".iob2", ".conllu")
@@ -15,7 +16,7 @@ CONLL_EXTENSIONS = (".tsv", ".txt", ".conll", ".bio", ".iob2", ".conllu")
 # A word, its tag and the number of its line.
 Word = tuple[str, str, int]
 
-_IDENTIFIER = re.compile(r"([0-9]+)(?:-([0-9]+)|(\.[0-9]+))?")
+_IDENTIFIER = re.compile(r"[0-9]{1,6}([-.][0-9]{1,6})?")
 
 # XTREME's ranking of the tags of a fused form's parts where none governs the others (third_party/ud-conversion-tools,
 # conllu_to_conll.py), by language; a tag that a ranking lacks comes after those that it has.
@@ -35,7 +36,8 @@ def read_sentences(path: str, language: str, max_sentences: int | None = None) -
       of `-DOCSTART-` (CoNLL-2003) are left out.
     - `.conllu`: the form and its UPOS. A multiword token (`1-2`) is one word, its fused form, as in running text and
       in XTREME; its tag is that of the part that governs the others or, where parts are equally high in the tree, the
-      one that XTREME ranks first. Empty nodes (`1.1`) are no words and are left out.
+      one that XTREME ranks first. Empty nodes (`1.1`) are no words and are left out. Ids must count up from 1 in every
+      sentence, and ranges must lie on words that are there.
 
     Text is UTF-8; a byte order mark and CRLF line ends are fine. Unusual white space in a word is kept.
 
@@ -132,29 +134,61 @@ def _conllu_sentences(lines: Iterator[tuple[int, str]], source: str, language: s
 
 def _fused(rows: Sequence[tuple[int, list[str]]], source: str, language: str) -> list[Word]:
     """The words of one sentence as in running text."""
+    _check_ids(rows, source)
     parts: dict[int, Word] = {}
     heads: dict[int, str] = {}
     fused: dict[int, tuple[int, str, int]] = {}  # First part: last part, form, line.
-    for number, columns in rows:
-        identifier = _IDENTIFIER.fullmatch(columns[0])
-        if identifier is None:
-            raise InputError(f"{source}, line {number}: malformed, '{columns[0]}' is no CoNLL-U id (1, 1-2 or 1.1).")
-        first, last, empty = identifier.groups()
-        if last:
-            fused[int(first)] = (int(last), columns[1], number)
-        elif not empty:
-            parts[int(first)] = (columns[1], columns[3], number)
-            heads[int(first)] = columns[6]
+    for number, (identifier, form, _, tag, _, _, head, *_) in rows:
+        if "-" in identifier:
+            first, last = map(int, identifier.split("-"))
+            fused[first] = (last, form, number)
+        elif "." not in identifier:
+            parts[int(identifier)] = (form, tag, number)
+            heads[int(identifier)] = head
     words: list[Word] = []
     covered = 0
     for position, part in parts.items():
         if position in fused:
             covered, form, number = fused[position]
-            span = {index: parts[index][1] for index in range(position, covered + 1) if index in parts}
+            span = {index: parts[index][1] for index in range(position, covered + 1)}
             words.append((form, _governing_tag(span, heads, language), number))
         elif position > covered:
             words.append(part)
     return words
+
+
+def _check_ids(rows: Sequence[tuple[int, list[str]]], source: str) -> None:
+    """Check that ids count up from 1, as CoNLL-U asks, and ranges end at a word: else words would be lost."""
+    words = empty = covered = opened = 0
+    for number, (identifier, form, *_) in rows:
+        if not _IDENTIFIER.fullmatch(identifier):
+            raise InputError(
+                f"{source}, line {number}: malformed, '{identifier}' is not a CoNLL-U id (1, 1-2 or 1.1)."
+            )
+        if not form:
+            raise InputError(f"{source}, line {number}: malformed, there is no word in the second column.")
+        expected = str(words + 1)
+        if "." in identifier:
+            empty += 1
+            expected = f"{words}.{empty}"
+        elif "-" in identifier and words >= covered:
+            covered, opened = max(int(identifier.partition("-")[2]), words + 1), number
+            expected = f"{words + 1}-{covered}"
+        elif "-" not in identifier:
+            words, empty = words + 1, 0
+        if identifier != expected:
+            again = " Is the blank line before a sentence missing?" if re.match(r"[01]\b", identifier) else ""
+            raise InputError(
+                f"{source}, line {number}: malformed, the id is {identifier} where {expected} should follow, so that "
+                f"words would be lost or misplaced. Correct the ids.{again}"
+            )
+    if covered > words:
+        raise InputError(
+            f"{source}, line {opened}: malformed, the range ends at {covered}, but the sentence at {words}. Correct "
+            "the range, or add the lines that are missing."
+        )
+    if not words:
+        raise InputError(f"{source}, line {rows[0][0]}: malformed, the sentence has no words. Remove it.")
 
 
 def _governing_tag(span: Mapping[int, str], heads: Mapping[int, str], language: str) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import io
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from glob import escape, glob
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import InputError
+from .data_text import TEXT_READERS, Rows, check_columns, decode
+from .errors import InputError, quoted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,10 +52,6 @@ class Table:
         if self.word_places is not None:
             return f"{self.source}, {self.unit} {self.word_places[index][word]}"
         return f"{self.source}, {self.unit} {self.places[index]}, word {word + 1}"
-
-
-# Where a row begins (its line number) and the values of its wanted columns; no values for a blank line.
-Rows = Iterator[tuple[int, list[Any]]]
 
 
 def expand_files(pattern: str, languages: Sequence[str]) -> dict[str, Path]:
@@ -122,16 +116,16 @@ def read_table(path: str | Path, columns: Sequence[str], max_rows: int | None = 
             wanted column; the message names the file, and the line where there is one.
     """
     source, suffix = str(path), Path(path).suffix.lower()
-    if suffix not in (".parquet", *_TEXT_READERS):
+    if suffix not in (".parquet", *TEXT_READERS):
         raise InputError(
             f"{source}: cannot tell the format from the extension '{suffix}'. "
-            f"Use one of {', '.join(_TEXT_READERS)}, .parquet."
+            f"Use one of {', '.join(TEXT_READERS)}, .parquet."
         )
     content = read_content(source)
     if suffix == ".parquet":
         table = table_from_dataset(_open_parquet(content, source), source, columns, max_rows)
     else:
-        rows = _TEXT_READERS[suffix](decode(content, source), source, columns)
+        rows = TEXT_READERS[suffix](decode(content, source), source, columns)
         table = _collect(rows, source, max_rows)
     return replace(table, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
@@ -153,7 +147,7 @@ def table_from_dataset(dataset: Dataset, source: str, columns: Sequence[str], ma
     """
     from datasets import ClassLabel
 
-    _check_columns(dataset.column_names, columns, source)
+    check_columns(dataset.column_names, columns, source)
     if len(dataset) == 0:
         raise InputError(f"{source}: no rows. Give data with at least one example.")
     taken = dataset.select_columns(list(columns))
@@ -191,18 +185,13 @@ def read_content(source: str) -> bytes:
         raise InputError(f"{source}: cannot be read ({error.strerror}).") from error
 
 
-def decode(content: bytes, source: str) -> str:
-    """Decode UTF-8, without a byte order mark.
-
-    Raises:
-        InputError: If it is not UTF-8; the message names the line.
-    """
-    content = content.removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{source}, line {line}: not UTF-8. Convert the file to UTF-8.") from None
+def languages_on_disk(pattern: str) -> list[str]:
+    """Return the codes that stand in place of `{language}` in the names of existing files."""
+    template = str(Path(pattern).expanduser())
+    first, *rest = (re.escape(part) for part in template.split(PLACEHOLDER))
+    name = re.compile(first + r"(?P<code>[^/\\]+)" + "(?P=code)".join(rest))
+    matches = (name.fullmatch(path) for path in glob(escape(template).replace(PLACEHOLDER, "*")))
+    return sorted(match["code"] for match in matches if match)
 
 
 def _collect(rows: Rows, source: str, max_rows: int | None) -> Table:
@@ -227,84 +216,3 @@ def _without_trailing_blanks(rows: Rows, source: str) -> Rows:
             )
         else:
             yield place, row
-
-
-def _read_delimited(text: str, source: str, columns: Sequence[str], *, tabs: bool) -> Rows:
-    lines = io.StringIO(text, newline="")
-    if tabs:
-        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(lines, strict=True)
-    separated = "tab-separated, without quoting" if tabs else "comma-separated"
-    header: list[str] = []
-    while True:
-        place = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(f"{source}, line {place}: malformed ({error}).") from error
-        if not header:
-            header = row
-            _check_columns(header, columns, source, header_line=True)
-            indices = [header.index(name) for name in columns]
-        elif row and len(row) != len(header):
-            raise InputError(
-                f"{source}, line {place}: malformed, {len(row)} fields where the header has {len(header)} "
-                f"(expected: {separated})."
-            )
-        else:
-            yield place, [row[index] for index in indices] if row else []
-
-
-def _read_json_lines(text: str, source: str, columns: Sequence[str]) -> Rows:
-    for place, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            yield place, []
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{source}, line {place}: malformed JSON ({error.msg}); expected an object a line."
-            ) from None
-        if not isinstance(record, dict):
-            raise InputError(f"{source}, line {place}: malformed, expected a JSON object a line (JSON lines).")
-        _check_columns(list(record), columns, f"{source}, line {place}")
-        yield place, [record[name] for name in columns]
-
-
-def _check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, header_line: bool = False) -> None:
-    missing = [name for name in wanted if name not in existing]
-    if missing:
-        raise InputError(
-            f"{source}: missing column{'s' * (len(missing) > 1)} {quoted(missing)}; "
-            f"{'the first line names' if header_line else 'there are'} {quoted(existing) or 'none'}. "
-            f"Rename the columns to {quoted(wanted)}."
-        )
-    repeated = [name for name in wanted if list(existing).count(name) > 1]
-    if repeated:
-        raise InputError(f"{source}: more than one column {quoted(repeated)}. Rename or remove one.")
-
-
-def languages_on_disk(pattern: str) -> list[str]:
-    """Return the codes that stand in place of `{language}` in the names of existing files."""
-    template = str(Path(pattern).expanduser())
-    first, *rest = (re.escape(part) for part in template.split(PLACEHOLDER))
-    name = re.compile(first + r"(?P<code>[^/\\]+)" + "(?P=code)".join(rest))
-    matches = (name.fullmatch(path) for path in glob(escape(template).replace(PLACEHOLDER, "*")))
-    return sorted(match["code"] for match in matches if match)
-
-
-def quoted(names: Sequence[str]) -> str:
-    """Join names for a message, each in quotes."""
-    return ", ".join(f"'{name}'" for name in names)
-
-
-_TEXT_READERS: dict[str, Callable[[str, str, Sequence[str]], Rows]] = {
-    ".tsv": lambda text, source, columns: _read_delimited(text, source, columns, tabs=True),
-    ".csv": lambda text, source, columns: _read_delimited(text, source, columns, tabs=False),
-    ".json": _read_json_lines,
-    ".jsonl": _read_json_lines,
-}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bootstrap import Interval
 from .languages import by_family, get_language
-from .metrics import get_metric
+from .metrics import get_metric, shown_averages
 from .output import draft_file
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def scores_by_language(results: Mapping[str, Any]) -> Figure:
 def _layout(results: Mapping[str, Any]) -> tuple[dict[str, float], list[tuple[str, float, float]], dict[str, str]]:
     """Vertical position and label of every row, and (name, first, last position) of every band of rows."""
     groups = by_family(results["languages"], results["source_language"])
-    summaries = results["summary"]["systems"].values()
-    averages = [name for name in _AVERAGES if any(system[name] for system in summaries)]
+    shown = shown_averages(results["languages"], results["source_language"])
+    averages = [name for name in _AVERAGES if name in shown]
     rows: dict[str, float] = {}
     bands: list[tuple[str, float, float]] = []
     labels = dict(_AVERAGES)

@@ -25,14 +25,16 @@ def masked_means(streams: Sequence[torch.Tensor], mask: torch.Tensor | None) -> 
         mask: B x T, 1 (or True) for a real token and 0 for padding; None where all are real.
 
     Returns:
-        A B x 1 x E tensor for each stream. A sentence without a real token gives zeros.
+        A B x 1 x E tensor for each stream, whatever stands at padding. A sentence without a real token gives zeros.
     """
     if mask is None:
         return [stream.mean(dim=1, keepdim=True) for stream in streams]
+    padding = (mask == 0).unsqueeze(-1)
     mask = mask.float()
     # The division comes first, so that no sum over a long sentence overflows half precision.
     weights = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1.0)).unsqueeze(1)
-    return [torch.bmm(weights.to(stream.dtype), stream) for stream in streams]
+    # A weight of 0 is not enough: 0 times NaN is NaN.
+    return [torch.bmm(weights.to(stream.dtype), stream.masked_fill(padding, 0.0)) for stream in streams]
 
 
 def masked_mean(stream: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

@@ -165,6 +165,17 @@ def average_weights(languages: Sequence[str], source_language: str) -> dict[str,
     return weights
 
 
+def shown_averages(languages: Sequence[str], source_language: str) -> list[str]:
+    """Name the averages of `AVERAGES` that these languages have and that differ from each other.
+
+    Without the source language all languages are targets: the average over all is that over the targets, and is left
+    out, so that no table says the same twice.
+    """
+    known = average_weights(languages, source_language)
+    same = source_language not in languages
+    return [name for name in AVERAGES if name in known and not (same and name == "macro_all")]
+
+
 def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike | None = None) -> bool:
     """Whether a model predicts one label (almost) always, which is how a failed fine-tuning run usually looks.
 

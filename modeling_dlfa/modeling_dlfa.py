@@ -12,7 +12,7 @@ from torch import nn
 from transformers import AutoModel
 from transformers.utils import ModelOutput
 
-from .configuration_dlfa import DlfaConfig
+from .configuration_dlfa import DlfaConfig, check_fusion_weights
 from .fusion_dlfa import FUSION_CLASSES, masked_mean, take
 from .pretrained_dlfa import DlfaPreTrainedModel
 
@@ -140,11 +140,12 @@ class DlfaModel(DlfaPreTrainedModel):
 
         Raises:
             ValueError: A mask that is not B x T where the fusion reads whole sentences; `pooled_output_only` without
-                a pooler.
+                a pooler; an `output_fusion_weights` that does not exist.
         """
         return_dict = self.config.return_dict if return_dict is None else return_dict
         if output_fusion_weights is None:
             output_fusion_weights = self.config.output_fusion_weights
+        check_fusion_weights(output_fusion_weights)
         if pooled_output_only and self.pooler is None:
             raise ValueError("pooled_output_only needs a pooler: this model was built with add_pooling_layer=False.")
         streams, outputs = self._encode(
@@ -188,6 +189,9 @@ class DlfaModel(DlfaPreTrainedModel):
                     "padding mask."
                 )
             mask = None
+        if mask is not None and kwargs["inputs_embeds"] is not None:
+            # Attention gives padding no weight, and 0 times NaN is NaN.
+            kwargs["inputs_embeds"] = kwargs["inputs_embeds"].masked_fill(mask[..., None] == 0, 0.0)
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         if kwargs["output_attentions"] is None:
@@ -236,17 +240,19 @@ class DlfaModel(DlfaPreTrainedModel):
         return weights.masked_fill(mask.view(*mask.shape, *(1,) * (weights.dim() - 2)) == 0, 0.0)
 
 
-class DlfaForSequenceClassification(DlfaPreTrainedModel):
-    """DLFA with a classifier over the pooled fused stream: sentences and sentence pairs.
-
-    With `fusion="last"` on BERT weights it computes exactly what `BertForSequenceClassification` does.
+class DlfaClassifier(DlfaPreTrainedModel):
+    """What the task models share: DLFA, dropout and a linear classifier.
 
     Args:
-        config: Configuration; its `add_pooling_layer` is set in an own copy.
+        config: Configuration; its `add_pooling_layer` is set in an own copy, so that one can build both task models.
     """
 
+    reads_pooler = False
+
     def __init__(self, config: DlfaConfig) -> None:
-        config = _with_pooler(config, True)
+        if config.add_pooling_layer is not self.reads_pooler:
+            config = copy.deepcopy(config)
+            config.add_pooling_layer = self.reads_pooler
         super().__init__(config)
         self.num_labels = len(config.id2label or {})
         self.dlfa = DlfaModel(config)
@@ -269,7 +275,7 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
-        """Classifies sequences; the gate is computed only where the pooler reads.
+        """Classifies sequences, with the gate computed only where the pooler reads, or tokens.
 
         Args:
             input_ids: As in `DlfaModel`.
@@ -277,8 +283,9 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
             token_type_ids: As there.
             position_ids: As there.
             inputs_embeds: As there.
-            labels: B class ids; B x num_labels of 0 and 1 (multi-label); B or B x num_labels numbers (regression).
-                The problem type follows from them as in every transformers model, if the config leaves it open.
+            labels: Of tokens B x T class ids, -100 where a token does not count. Of sequences B class ids;
+                B x num_labels of 0 and 1 (multi-label); B or B x num_labels numbers (regression). The problem type
+                follows from them as in every transformers model, if the config leaves it open.
             output_attentions: As there.
             output_hidden_states: As there.
             output_fusion_weights: As there.
@@ -296,15 +303,32 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
             output_attentions=output_attentions,
             output_hidden_states=output_hidden_states,
             output_fusion_weights=output_fusion_weights,
-            pooled_output_only=True,
+            pooled_output_only=self.reads_pooler,
             return_dict=True,
             **kwargs,
         )
-        logits = self.classifier(self.dropout(outputs.pooler_output))
-        loss = None
-        if labels is not None:
-            loss = self._loss(logits, labels.to(logits.device), num_items_in_batch)
-        return _classifier_output(loss, logits, outputs, return_dict)
+        features = outputs.pooler_output if self.reads_pooler else outputs.last_hidden_state
+        logits = self.classifier(self.dropout(features))
+        output = DlfaClassifierOutput(
+            loss=None if labels is None else self._loss(logits, labels.to(logits.device), num_items_in_batch),
+            logits=logits,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            fusion_weights=outputs.fusion_weights,
+        )
+        return output if return_dict else output.to_tuple()
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class DlfaForSequenceClassification(DlfaClassifier):
+    """DLFA with a classifier over the pooled fused stream: sentences and sentence pairs.
+
+    With `fusion="last"` on BERT weights it computes exactly what `BertForSequenceClassification` does.
+    """
+
+    reads_pooler = True
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None) -> torch.Tensor:
         if self.config.problem_type is None:
@@ -326,72 +350,12 @@ class DlfaForSequenceClassification(DlfaPreTrainedModel):
         return _average(loss, logits, labels, num_items)
 
 
-class DlfaForTokenClassification(DlfaPreTrainedModel):
-    """DLFA with a classifier over each token of the fused stream: named entities, parts of speech.
+class DlfaForTokenClassification(DlfaClassifier):
+    """DLFA with a classifier over each token of the fused stream: named entities, parts of speech."""
 
-    Args:
-        config: Configuration; its `add_pooling_layer` is unset in an own copy.
-    """
-
-    def __init__(self, config: DlfaConfig) -> None:
-        config = _with_pooler(config, False)
-        super().__init__(config)
-        self.num_labels = len(config.id2label or {})
-        self.dlfa = DlfaModel(config)
-        self.dropout = nn.Dropout(config.classifier_dropout_prob)
-        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
-        self.post_init()
-
-    def forward(
-        self,
-        input_ids: torch.LongTensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        token_type_ids: torch.LongTensor | None = None,
-        position_ids: torch.LongTensor | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        labels: torch.LongTensor | None = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | int | Sequence[int] | None = None,
-        output_fusion_weights: bool | str | None = None,
-        return_dict: bool | None = None,
-        num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs: Any,
-    ) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
-        """Classifies tokens.
-
-        Args:
-            input_ids: As in `DlfaModel`.
-            attention_mask: As there.
-            token_type_ids: As there.
-            position_ids: As there.
-            inputs_embeds: As there.
-            labels: B x T class ids, -100 where a token does not count.
-            output_attentions: As there.
-            output_hidden_states: As there.
-            output_fusion_weights: As there.
-            return_dict: Whether to return a `DlfaClassifierOutput` or a tuple.
-            num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
-            kwargs: Further arguments of the backbone.
-        """
-        return_dict = self.config.return_dict if return_dict is None else return_dict
-        outputs = self.dlfa(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            inputs_embeds=inputs_embeds,
-            output_attentions=output_attentions,
-            output_hidden_states=output_hidden_states,
-            output_fusion_weights=output_fusion_weights,
-            return_dict=True,
-            **kwargs,
-        )
-        logits = self.classifier(self.dropout(outputs.last_hidden_state))
-        loss = None
-        if labels is not None:
-            flat = labels.to(logits.device).view(-1)
-            loss = _average(nn.functional.cross_entropy, logits.view(-1, self.num_labels), flat, num_items_in_batch)
-        return _classifier_output(loss, logits, outputs, return_dict)
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None) -> torch.Tensor:
+        logits, labels = logits.view(-1, self.num_labels), labels.view(-1)
+        return _average(nn.functional.cross_entropy, logits, labels, num_items)
 
 
 def _select_states(
@@ -404,14 +368,6 @@ def _select_states(
     return tuple(state if index in kept else None for index, state in enumerate(states))
 
 
-def _with_pooler(config: DlfaConfig, add_pooling_layer: bool) -> DlfaConfig:
-    # A copy, so that one configuration can build both task models.
-    if config.add_pooling_layer is not add_pooling_layer:
-        config = copy.deepcopy(config)
-        config.add_pooling_layer = add_pooling_layer
-    return config
-
-
 def _average(
     loss: Any, logits: torch.Tensor, labels: torch.Tensor, num_items: torch.Tensor | int | None
 ) -> torch.Tensor:
@@ -421,16 +377,3 @@ def _average(
     if torch.is_tensor(num_items):
         num_items = num_items.to(logits.device)
     return loss(logits, labels, reduction="sum") / num_items
-
-
-def _classifier_output(
-    loss: torch.Tensor | None, logits: torch.Tensor, outputs: DlfaModelOutput, return_dict: bool | None
-) -> DlfaClassifierOutput | tuple[torch.Tensor, ...]:
-    output = DlfaClassifierOutput(
-        loss=loss,
-        logits=logits,
-        hidden_states=outputs.hidden_states,
-        attentions=outputs.attentions,
-        fusion_weights=outputs.fusion_weights,
-    )
-    return output if return_dict else output.to_tuple()

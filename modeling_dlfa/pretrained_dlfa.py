@@ -13,7 +13,7 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging
 
-from .configuration_dlfa import DlfaConfig, plain_checkpoint_message
+from .configuration_dlfa import DlfaConfig, make_backbone_config, misspelt, plain_checkpoint_message
 from .fusion_dlfa import init_fusion
 from .weights_dlfa import SUMS_KEY, check_loaded, check_weights, record_sums, refuse_other_formats
 
@@ -182,11 +182,12 @@ class DlfaPreTrainedModel(PreTrainedModel):
     @classmethod
     def from_backbone(
         cls,
-        backbone_name_or_path: str | os.PathLike,
+        backbone: str | os.PathLike | PreTrainedModel,
         *,
         config: DlfaConfig | None = None,
-        dtype: torch.dtype | str = torch.float32,
+        dtype: torch.dtype | str | None = None,
         attn_implementation: str | None = None,
+        device_map: Any = None,
         **kwargs: Any,
     ) -> DlfaPreTrainedModel:
         """Wraps a pretrained encoder: its weights are loaded once, fusion and head are newly initialised.
@@ -194,11 +195,16 @@ class DlfaPreTrainedModel(PreTrainedModel):
         The pooler of the checkpoint, where it has one, is kept and reads the fused first token. Elsewhere, and with
         mean pooling, the pooler is initialised as part of the head, and a warning says so.
 
+        A model object keeps its modules and configuration as they are, and shares its weights: they are not copied,
+        and training one model changes both.
+
         Args:
-            backbone_name_or_path: Hub id or folder of an encoder checkpoint.
+            backbone: Hub id or folder of an encoder checkpoint; or a model, whose encoder (`base_model`) is taken.
             config: Configuration of the model, instead of its values among `kwargs`.
-            dtype: Of all weights. float32 also for half-precision checkpoints, since training needs it.
+            dtype: Of all weights, also named `torch_dtype`. float32 if None, also for half-precision checkpoints,
+                since training needs it. A model object's own is kept; so are its device and its attention.
             attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
+            device_map: Where to load the model, as for `from_pretrained`; the whole of it on one device.
             kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
                 (`revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`, ...).
 
@@ -206,45 +212,63 @@ class DlfaPreTrainedModel(PreTrainedModel):
             The model, in evaluation mode.
 
         Raises:
-            ValueError: A wrong configuration value, a checkpoint that is no plain encoder, lacks weights of it or has
-                no safetensors.
-            TypeError: An argument that does not exist.
+            ValueError: A wrong configuration value, a checkpoint that is not a plain encoder, lacks weights of it or
+                has no safetensors, several devices, or an argument that a model object has settled already.
+            TypeError: An argument that does not exist, `quantization_config` among them, or an object that is neither
+                a name nor a model of transformers.
 
         Example:
             >>> model = DlfaForSequenceClassification.from_backbone(
             ...     "google-bert/bert-base-multilingual-cased", fusion_layers=8, num_labels=3
             ... )
         """
+        if kwargs.pop("quantization_config", None) is not None:
+            raise TypeError(
+                "from_backbone does not quantise: fusion and head are to be trained. Save the trained model, and load "
+                "it with from_pretrained(folder, quantization_config=...)."
+            )
+        if dtype is not None and "torch_dtype" in kwargs:
+            raise TypeError("dtype and torch_dtype are the same argument; give one of the two.")
         hub_kwargs = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
-        backbone_config = AutoConfig.from_pretrained(backbone_name_or_path, **hub_kwargs)
+        options = {
+            "dtype": kwargs.pop("torch_dtype", dtype),
+            "attn_implementation": attn_implementation,
+            "device_map": device_map,
+            **hub_kwargs,
+        }
+        model: Any = backbone.base_model if isinstance(backbone, PreTrainedModel) else None
+        if model is not None:
+            settled = [name for name, value in options.items() if value is not None]
+            if settled:
+                raise ValueError(f"Leave out {', '.join(settled)}: a model object is taken as it is.")
+            backbone_config = model.config
+        elif isinstance(backbone, (str, os.PathLike)):
+            backbone_config = AutoConfig.from_pretrained(backbone, **hub_kwargs)
+        else:
+            raise TypeError(
+                f"from_backbone takes a Hub id, a folder or a model of transformers, not {type(backbone).__name__}. "
+                "Of a wrapper such as PEFT's or sentence-transformers' give the model inside."
+            )
         if backbone_config.model_type == DlfaConfig.model_type:
-            raise ValueError(f"{backbone_name_or_path} is a DLFA checkpoint already: load it with from_pretrained.")
+            what = backbone if model is None else type(model).__name__
+            raise ValueError(f"{what} is a DLFA checkpoint already: load it with from_pretrained.")
         known = DlfaConfig()
         unknown = [key for key in kwargs if config is not None or not hasattr(known, key)]
         if unknown:
-            raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for what there is.")
+            meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
+            raise TypeError(
+                f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for what there is.{meant}"
+            )
         if config is None:
             config = DlfaConfig(backbone_config=backbone_config, **kwargs)
         config = copy.deepcopy(config)
-        config._attn_implementation = attn_implementation
-        check_weights(backbone_name_or_path, {}, None, hub_kwargs)
-        backbone, info = AutoModel.from_pretrained(
-            backbone_name_or_path,
-            config=config.backbone_config,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            output_loading_info=True,
-            use_safetensors=True,
-            **hub_kwargs,
-        )
-        missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
-        if missing or info["mismatched_keys"]:
-            raise ValueError(
-                f"{backbone_name_or_path} is no whole {backbone_config.model_type!r} checkpoint: it lacks "
-                f"{missing or info['mismatched_keys']}."
-            )
-        pooler = _pretrained_pooler(backbone) if not info["missing_keys"] and config.pooling == "cls" else None
-        return cls._assemble(config, backbone, pooler)
+        if model is None:
+            encoder, new = _load_encoder(str(backbone), config, options, hub_kwargs)
+        else:
+            encoder, new = _sharing_weights(model, config), False
+        config._attn_implementation = encoder.config._attn_implementation
+        pooler = _pretrained_pooler(encoder) if config.pooling == "cls" and not new else None
+        return cls._assemble(config, encoder, pooler)
 
     @classmethod
     def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
@@ -272,6 +296,56 @@ class DlfaPreTrainedModel(PreTrainedModel):
                 + (" The pooler is part of the head: no pretrained one serves it." if "pooler" in fresh else "")
             )
         return model.eval()
+
+
+def _load_encoder(
+    name_or_path: str, config: DlfaConfig, options: dict[str, Any], hub_kwargs: dict[str, Any]
+) -> tuple[PreTrainedModel, bool]:
+    """Loads an encoder, whole and on one device; returns it, and whether its pooler is a new one."""
+    config._attn_implementation = options["attn_implementation"]
+    check_weights(name_or_path, {}, None, hub_kwargs)
+    encoder, info = AutoModel.from_pretrained(
+        name_or_path,
+        config=config.backbone_config,
+        output_loading_info=True,
+        use_safetensors=True,
+        **{**options, "dtype": torch.float32 if options["dtype"] is None else options["dtype"]},
+    )
+    if len(set(getattr(encoder, "hf_device_map", None) or {"": None}.values())) > 1:
+        raise ValueError(
+            f"device_map={options['device_map']!r} spreads the encoder over several devices, and fusion and head "
+            "belong on one with it. Name one device, or save the model and give device_map to from_pretrained."
+        )
+    missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")]
+    if missing or info["mismatched_keys"]:
+        raise ValueError(
+            f"{name_or_path} is not a whole {encoder.config.model_type!r} checkpoint: it lacks "
+            f"{missing or info['mismatched_keys']}."
+        )
+    return encoder, bool(info["missing_keys"])
+
+
+def _sharing_weights(encoder: PreTrainedModel, config: DlfaConfig) -> PreTrainedModel:
+    """Returns a copy of a model's modules and configuration that has the model's own parameters and buffers."""
+    tensors = [*encoder.parameters(), *encoder.buffers()]
+    cannot = {
+        "is quantised": getattr(encoder, "hf_quantizer", None) is not None,
+        "holds an adapter (merge it)": getattr(encoder, "_hf_peft_config_loaded", False),
+        "is spread over devices": any(hasattr(module, "_hf_hook") for module in encoder.modules()),
+        "has weights on the meta device": any(tensor.is_meta for tensor in tensors),
+        "is not the plain encoder of its kind": type(encoder) is not MODEL_MAPPING[type(encoder.config)],
+        "is not the encoder that config describes": any(
+            getattr(encoder.config, name) != getattr(config.backbone_config, name)
+            for name in ("model_type", "hidden_size", "num_hidden_layers")
+        ),
+    }
+    for problem, holds in cannot.items():
+        if holds:
+            raise ValueError(f"{type(encoder).__name__} cannot be wrapped: it {problem}.")
+    own = make_backbone_config(encoder.config)
+    own._attn_implementation = encoder.config._attn_implementation
+    # What deepcopy finds in its memo it does not copy.
+    return copy.deepcopy(encoder, {id(encoder.config): own, **{id(tensor): tensor for tensor in tensors}})
 
 
 def _on_meta(module: nn.Module) -> bool:

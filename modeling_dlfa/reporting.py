@@ -13,8 +13,9 @@ import numpy as np
 from .bootstrap import Interval
 from .errors import InputError
 from .figures import plot_scores_by_language
+from .formatting import percent, points_interval
 from .languages import by_family, get_language
-from .metrics import Metric, get_metric, summarise
+from .metrics import Metric, get_metric, shown_averages, summarise
 from .output import write_text
 
 __all__ = ["figure_file", "markdown_table", "plot_scores_by_language", "text_table", "write_report"]
@@ -46,7 +47,7 @@ def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
     """
     summary = _summary(results)
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
-    averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
+    averages = shown_averages(results["languages"], results["source_language"])
     own = _run_scores(results, run) if run is not None else None
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
     blocks = [block.tolist() for block in np.array_split(np.array(languages), pieces)]
@@ -83,7 +84,7 @@ def text_table(results: Mapping[str, Any], *, notes: bool = True) -> str:
     """
     summary = _summary(results)
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
-    averages = [name for name in _AVERAGES if any(system[name] for system in summary["systems"].values())]
+    averages = shown_averages(results["languages"], results["source_language"])
     keys = languages + averages
     labels = [*map(language_label, languages), *(_AVERAGES[name] for name in averages)]
 
@@ -169,18 +170,18 @@ def _run_scores(results: Mapping[str, Any], run: str) -> dict[str, Any]:
 def _score(value: Mapping[str, Any] | None) -> str:
     if value is None:
         return "-"
-    mean = f"{100 * value['mean']:.1f}"
-    return mean if value["std"] is None else f"{mean} ± {100 * value['std']:.1f}"
+    mean = percent(value["mean"])
+    return mean if value["std"] is None else f"{mean} ± {percent(value['std'])}"
 
 
 def _difference(value: Mapping[str, float] | None, mark: str) -> str:
     if value is None:
         return "-"
-    mean, low, high = (f"{100 * value[key]:+.1f}" for key in ("mean", "low", "high"))
+    mean, _, limits = points_interval(value).partition(" ")
     excludes_zero = Interval(value["mean"], value["low"], value["high"]).excludes_zero
     if mark == "*":
-        return f"{mean} [{low}, {high}]{mark if excludes_zero else ' '}"
-    return f"{mark}{mean}{mark} [{low}, {high}]" if excludes_zero else f"{mean} [{low}, {high}]"
+        return f"{mean} {limits}{mark if excludes_zero else ' '}"
+    return f"{mark}{mean}{mark} {limits}" if excludes_zero else f"{mean} {limits}"
 
 
 def table_notes(results: Mapping[str, Any], marked: str | None) -> list[str]:
@@ -295,7 +296,7 @@ def _beside(results: Mapping[str, Any], metric: Metric) -> list[str]:
             )
             for system in results["summary"]["systems"]
         }
-        listed = ", ".join(f"{system} {100 * mean:.1f}" for system, mean in means.items())
+        listed = ", ".join(f"{system} {percent(mean)}" for system, mean in means.items())
         notes.append(f"Beside it, {name} of words in percent, average over languages and seeds: {listed}.")
     return notes
 

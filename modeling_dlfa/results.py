@@ -14,6 +14,7 @@ import torch
 
 from .arguments import Arguments
 from .data import languages_without_file, rows_are_aligned
+from .data_statistics import statistics_record
 from .evaluation import score
 from .metrics import METRICS, get_metric
 from .output import OutputDirectory
@@ -159,6 +160,7 @@ def collect_results(
         "title": task.title,
         "kind": task.kind,
         "text_columns": list(task.text_columns),
+        "label_column": task.label_column,
         "labels": list(task.labels),
         "metric": task.metric,
         "source_language": task.source_language,
@@ -180,6 +182,7 @@ def collect_results(
         "model_origin": model_origin(arguments.model),
         "seeds": arguments.seeds,
         "data": data.sources(),
+        "data_statistics": statistics_record(data.statistics, task),
         "recipe": recipe(arguments, max_length),
         "selection": _selection(task, arguments),
         "runs": records,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from .data_files import Table, quoted
+from .data_files import Table
+from .data_labels import LabelReader
+from .data_text import text_fault
 from .errors import InputError
 from .tasks import Task
 
@@ -47,12 +49,16 @@ class Split:
         texts: One list of N texts for each of the task's text columns; of a token task one list of N lists of words.
         labels: N class ids, each an index into the task's labels; of a token task N lists, an id for each word.
         source: Where the examples came from.
+        blank: Places of the examples in which a text is blank; of a token task places of blank words.
+        prefix: What was removed from the beginning of every word: the language's code and a colon, or nothing.
     """
 
     language: str
     texts: tuple[list[Any], ...]
     labels: list[Any]
     source: SourceInfo
+    blank: list[str] = field(default_factory=list)
+    prefix: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,9 +67,9 @@ class Split:
 def to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Split:
     """Check the texts of a table, turn its labels into class ids, and count the examples.
 
-    Labels may be the task's label names or class ids. A label name goes first, so that names which are digits work.
-    Where the table has class names of its own, they say what its integers mean. Of a token task, words that are not
-    annotated are left out, and so are sentences without a labelled word.
+    What a label means is told by `LabelReader`. Of a token task, words that are not annotated are left out, and so are
+    sentences without a labelled word. Where every word of a file begins with its language's code and a colon
+    (`en:Paris`), as in PAN-X as its authors distribute it, these are removed.
 
     Args:
         table: The columns of the texts and, last, of the labels.
@@ -72,69 +78,88 @@ def to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Spl
         source: Where they came from; its number of rows is filled in.
 
     Raises:
-        InputError: If a row has no label, an unknown label or a text that is not a string, or no word has a label; the
-            message names the place.
+        InputError: If a row has no label, an unknown or ambiguous label or a text that is not a string, or no word has
+            a label, or all words begin with the code of another language; the message names the place.
     """
-    *texts, labels = table.columns
-    names = table.class_names.get(task.label_column)
     if task.kind == "token":
-        split = _token_split(table, task, language, source, names)
+        split = _token_split(table, task, language, source)
     else:
+        *texts, labels = table.columns
         for name, column in zip(task.text_columns, texts, strict=True):
             for index, text in enumerate(column):
-                if not isinstance(text, str):
-                    raise InputError(f"{table.where(index)}: column '{name}' is {text!r}, not text. Give a string.")
-        ids = {name: index for index, name in enumerate(task.labels)}
-        class_ids = [_label_id(table, index, None, value, ids, names) for index, value in enumerate(labels)]
-        split = Split(language, tuple(texts), class_ids, source)
+                if fault := text_fault(text):
+                    raise InputError(f"{table.where(index)}: column '{name}' {fault}")
+        read = LabelReader(task.labels, labels, table.class_names.get(task.label_column))
+        class_ids = [_class_id(read, value, table, index) for index, value in enumerate(labels)]
+        blank = [
+            table.where(index)
+            for index, row in enumerate(zip(*texts, strict=True))
+            if not all(text.strip() for text in row)
+        ]
+        split = Split(language, tuple(texts), class_ids, source, blank)
     return replace(split, source=replace(source, rows=len(split)))
 
 
-def _token_split(table: Table, task: Task, language: str, source: SourceInfo, names: list[str] | None) -> Split:
+def _class_id(read: LabelReader, value: object, table: Table, index: int, word: int | None = None) -> int:
+    try:
+        return read(value)
+    except InputError as error:
+        raise InputError(f"{table.where(index, word)}: {error}") from None
+
+
+def _token_split(table: Table, task: Task, language: str, source: SourceInfo) -> Split:
     """The sentences that have a word, without the words that are not annotated."""
-    ids = {name: index for index, name in enumerate(task.labels)}
-    split = Split(language, ([],), [], source)
+    _check_words(table, task)
+    sentences, all_tags = table.columns
+    prefix = _language_prefix(sentences, task, language, table.source)
+    names = table.class_names.get(task.label_column)
+    read = LabelReader(task.labels, (tag for tags in all_tags for tag in tags), names, "word")
+    split = Split(language, ([],), [], source, prefix=prefix)
+    for index, (words, tags) in enumerate(zip(sentences, all_tags, strict=True)):
+        places = [position for position, tag in enumerate(tags) if read.name(tag) not in task.unlabelled]
+        kept = [words[position].removeprefix(prefix) for position in places]
+        if kept:
+            split.texts[0].append(kept)
+            split.labels.append([_class_id(read, tags[position], table, index, position) for position in places])
+            split.blank += [
+                table.where(index, position) for position, word in zip(places, kept, strict=True) if not word.strip()
+            ]
+    if not split.labels:
+        raise InputError(f"{table.source}: no word has a label. Give data with at least one.")
+    return split
+
+
+def _check_words(table: Table, task: Task) -> None:
     for index, (words, tags) in enumerate(zip(*table.columns, strict=True)):
         if not isinstance(words, list) or not isinstance(tags, list) or len(words) != len(tags):
             raise InputError(
                 f"{table.where(index)}: columns '{task.text_columns[0]}' and '{task.label_column}' must be lists of "
                 "the same length, a label for each word."
             )
-        kept: list[str] = []
-        labels: list[int] = []
-        for position, (word, tag) in enumerate(zip(words, tags, strict=True)):
-            if not isinstance(word, str):
-                raise InputError(f"{table.where(index, position)}: the word is {word!r}, not text. Give a string.")
-            name = names[tag] if names is not None and type(tag) is int and 0 <= tag < len(names) else tag
-            if name not in task.unlabelled:
-                kept.append(word)
-                labels.append(_label_id(table, index, position, name, ids, None))
-        if kept:
-            split.texts[0].append(kept)
-            split.labels.append(labels)
-    if not split.labels:
-        raise InputError(f"{table.source}: no word has a label. Give data with at least one.")
-    return split
+        for position, word in enumerate(words):
+            if fault := text_fault(word):
+                raise InputError(f"{table.where(index, position)}: the word {fault}")
 
 
-def _label_id(
-    table: Table, index: int, word: int | None, value: object, ids: dict[str, int], names: list[str] | None
-) -> int:
-    """Class id of a label that is a name or an integer; `names` are those of the source's own integers."""
-    label = value.strip() if isinstance(value, str) else value
-    if names is not None and type(label) is int and 0 <= label < len(names):
-        label = names[label]
-    if isinstance(label, str) and label in ids:
-        return ids[label]
-    if isinstance(label, str) and re.fullmatch(r"-?[0-9]+", label):
-        label = int(label)
-    if label is None or label == "" or label == -1:
-        item = "row" if word is None else "word"
+def _language_prefix(sentences: Sequence[Sequence[str]], task: Task, language: str, source: str) -> str:
+    """The language's code and a colon if every word begins with them, else nothing."""
+    codes = {word.partition(":")[0] if ":" in word else "" for words in sentences for word in words}
+    if codes == {language}:
+        return f"{language}:"
+    if len(codes) == 1 and not codes.isdisjoint(task.languages):
+        [other] = codes
         raise InputError(
-            f"{table.where(index, word)}: no label. Remove the {item}, or give one of: {quoted(list(ids))}."
+            f"{source}: every word begins with '{other}:', the mark of another language, but the file was given for "
+            f"'{language}'. Give the file of that language, or remove the mark."
         )
-    if type(label) is not int or not 0 <= label < len(ids):
-        raise InputError(
-            f"{table.where(index, word)}: unknown label '{label}'. Known: {quoted(list(ids))}, or 0 to {len(ids) - 1}."
-        )
-    return label
+    return ""
+
+
+def check_max_samples(max_samples: int | None) -> None:
+    """Refuse to take no examples, or fewer.
+
+    Raises:
+        InputError: If `max_samples` is below 1.
+    """
+    if max_samples is not None and max_samples < 1:
+        raise InputError(f"The number of samples is {max_samples}. Give 1 or more, or leave it out to take all.")

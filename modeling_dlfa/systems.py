@@ -22,6 +22,7 @@ from .modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassifica
 from .options import FUSION_OPTIONS, READ_BY, ModelArguments
 from .places import check_place, check_safetensors, weight_files
 from .tasks import Task
+from .tokenizer_files import check_tokenizer
 from .weights_dlfa import check_weights
 
 logger = logging.get_logger(__name__)
@@ -160,9 +161,9 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> t
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     options = arguments.model.fusion_options()
     check_effect(options, saved.fusion)
-    wished = DlfaConfig(
-        saved.backbone_config, **{**{name: getattr(saved, name) for name in FUSION_OPTIONS}, **options}
-    )
+    same = options.get("fusion", saved.fusion) == saved.fusion
+    own = {name: getattr(saved, name) for name in FUSION_OPTIONS} if same else {}
+    wished = DlfaConfig(saved.backbone_config, **{**own, **options})
     for name in options:
         if getattr(wished, name) != getattr(saved, name):
             raise InputError(
@@ -230,7 +231,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
     """Loads the tokenizer of the model.
 
     Raises:
-        InputError: It cannot be found, or has more tokens than the model has embeddings.
+        InputError: It cannot be found, or is not the model's (see `check_tokenizer`).
     """
     model = arguments.model
     name = model.tokenizer_name or model.model_name_or_path
@@ -240,11 +241,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise InputError(f"Cannot load the tokenizer of {name}: {reason}. Give one with --tokenizer_name.") from error
-    if len(tokenizer) > config.vocab_size:
-        raise InputError(
-            f"The tokenizer of {name} has {len(tokenizer)} tokens, the model only {config.vocab_size} embeddings. "
-            "Give the tokenizer that the model was trained with (--tokenizer_name)."
-        )
+    check_tokenizer(tokenizer, name, config.vocab_size)
     # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
     tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))
     return tokenizer

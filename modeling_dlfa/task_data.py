@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from .arguments import Arguments
 from .data import Split, encode, expand_files, length_sorted, load_file, load_hub
+from .data_statistics import SplitStatistics, check_classes, check_known, describe
 from .tasks import SplitName, Task
 from .token_data import encode_words
 
@@ -27,12 +28,14 @@ class TaskData:
         validation: Source-language data on which checkpoints are chosen; None if not wanted.
         test: Test data, a split for each language.
         encoded: `"train"`, `"validation"` and `"test"` tokenised; the test data of all languages longest first.
+        statistics: Under the same names the counts of each split.
     """
 
     train: Split | None
     validation: Split | None
     test: list[Split]
     encoded: dict[str, Dataset]
+    statistics: dict[str, list[SplitStatistics]] = field(default_factory=dict)
 
     def sources(self) -> dict[str, Any]:
         """Returns where the data came from, as `results.json` records it."""
@@ -61,7 +64,8 @@ def load_task_data(
         max_length: Longest input, in tokens.
 
     Raises:
-        InputError: Data that is absent or wrong; the message names the file and the line.
+        InputError: Data that is absent or wrong; the message names the file and the line. Training data of one class,
+            or that the tokenizer does not know.
     """
     data, training = arguments.data, arguments.training
     from_files = bool(data.train_file or data.validation_file or data.test_file)
@@ -77,20 +81,25 @@ def load_task_data(
     train = validation = None
     if training.do_train:
         train = load("train", data.train_file, source, data.max_train_samples)
+        check_classes(train, task)
     if training.do_train or (training.do_eval and (data.validation_file or not from_files)):
         validation = load("validation", data.validation_file, source, data.max_eval_samples)
     test = []
     if training.do_predict:
         test = [load("test", test_files.get(code), code, data.max_test_samples) for code in languages]
     tokenise = encode_words if task.kind == "token" else encode
-    encoded = {
-        name: tokenise(splits, tokenizer, task, max_length)
-        for name, splits in (("train", _listed(train)), ("validation", _listed(validation)), ("test", test))
-        if splits
-    }
+    encoded, statistics = {}, {}
+    for name, splits in (("train", _listed(train)), ("validation", _listed(validation)), ("test", test)):
+        if splits:
+            encoded[name] = tokenise(splits, tokenizer, task, max_length)
+            statistics[name] = describe(splits, encoded[name], tokenizer, task, max_length)
+        if name == "train" and splits:
+            check_known(
+                statistics[name][0], task, arguments.model.tokenizer_name or arguments.model.model_name_or_path
+            )
     if "test" in encoded:
         encoded["test"] = length_sorted(encoded["test"])
-    return TaskData(train, validation, test, encoded)
+    return TaskData(train, validation, test, encoded, statistics)
 
 
 def _listed(split: Split | None) -> list[Split]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .errors import InputError
-from .metrics import get_metric
+from .task_checks import check_task
 from .treebanks import ENGLISH_TREEBANKS, TEST_TREEBANKS
 
 SplitName = Literal["train", "validation", "test"]
@@ -83,11 +83,11 @@ class Task:
         name: Name on the command line.
         title: Name in tables and model cards.
         kind: `"sequence"` (one label for an example) or `"token"` (one for each word).
-        text_columns: Columns of the text, in the order in which the tokenizer takes them; of a token task the one
-            column of the words.
+        text_columns: Columns of the text, one or two, in the order in which the tokenizer takes them; of a token task
+            the one column of the words.
         label_column: Column of the label; of a token task a label for each word.
-        labels: Label names; the position of a name is its class id.
-        languages: Codes of the languages with test data.
+        labels: Label names, two or more; the position of a name is its class id.
+        languages: Codes of the languages with test data, which also stand in the names of files.
         metric: Name of the metric in `metrics.METRICS`.
         aligned_rows: Whether row i is the same example, translated, in every language of the published data.
         hub: Where the data lies on the Hub; None: only files, or the data set that the user names.
@@ -100,7 +100,7 @@ class Task:
         unlabelled: Tags that mean "not annotated": words that have one are left out.
 
     Raises:
-        InputError: If the metric is unknown or of another kind, or a token task has several text columns.
+        InputError: If the definition contradicts itself (see `task_checks.check_task`).
     """
 
     name: str
@@ -122,12 +122,7 @@ class Task:
     unlabelled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if get_metric(self.metric).kind != self.kind:
-            raise InputError(
-                f"Task '{self.name}': {self.metric} does not score {self.kind} tasks. Choose another metric."
-            )
-        if self.kind == "token" and len(self.text_columns) != 1:
-            raise InputError(f"Task '{self.name}' labels words, so it has one text column, of the words.")
+        check_task(self)
 
 
 # Labels and their order: the ClassLabel of facebook/xnli. Recipe: google-research/xtreme, scripts/train_xnli.sh
@@ -256,9 +251,9 @@ def recorded_task(results: Mapping[str, Any]) -> Task:
         title=results["title"],
         kind=results["kind"],
         text_columns=tuple(results["text_columns"]),
-        label_column="label",
+        label_column=results.get("label_column", "label"),
         labels=tuple(results["labels"]),
-        languages=tuple(results["languages"]),
+        languages=tuple(results["languages"]) or (results["source_language"],),
         metric=results["metric"],
         source_language=results["source_language"],
     )

@@ -1,4 +1,4 @@
-"""Saving tokenizers so that every transformers line that we name loads them and cuts text alike."""
+"""Tokenizers: whether one is the model's own, and saving them so that every transformers line cuts text alike."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from .errors import InputError
 from .output import write_json
 
 CONFIG_FILE = "tokenizer_config.json"
@@ -25,6 +26,57 @@ GENERIC_KEYS = (
     "split_special_tokens",
     "truncation_side",
 )
+
+OWN_TOKENIZER = (
+    "Give the tokenizer that the model was trained with: its files (tokenizer.json) in the model's folder, or "
+    "--tokenizer_name."
+)
+# Embeddings are often padded to a multiple of 128 for speed, and kept whole where a vocabulary is trimmed.
+_PADDING = 128
+_LEAST_SHARE = 0.5
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, name: str, embeddings: int) -> None:
+    """Refuses a tokenizer that is not of the model.
+
+    Where a folder has no tokenizer files, transformers v5 makes an empty tokenizer, to which every word is unknown.
+
+    Args:
+        tokenizer: As it was loaded.
+        name: The folder or Hub id that it was loaded from.
+        embeddings: How many tokens the model knows.
+
+    Raises:
+        InputError: It has more tokens than the model has embeddings, or fewer than half of them and was made from no
+            file, or padding does not explain the difference.
+    """
+    size = len(tokenizer)
+    if size > embeddings:
+        raise InputError(
+            f"The tokenizer of {name} has {size} tokens, the model only {embeddings} embeddings. {OWN_TOKENIZER}"
+        )
+    if size >= _LEAST_SHARE * embeddings:
+        return
+    files = set(tokenizer.vocab_files_names.values())
+    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in files):
+        raise InputError(f"{name} has no tokenizer: there is no {' or '.join(sorted(files))}. {OWN_TOKENIZER}")
+    if embeddings - size > _PADDING:
+        raise InputError(
+            f"The tokenizer of {name} has {size} tokens, far fewer than the model's {embeddings} embeddings: it is "
+            f"another model's, or empty. {OWN_TOKENIZER}"
+        )
+
+
+def unknown_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Returns the id that stands for what a tokenizer does not know.
+
+    Returns:
+        -1 where there is none, or where it is another special token as well, as GPT-2's end of a text is.
+    """
+    others = [str(token) for name, token in tokenizer.special_tokens_map.items() if name != "unk_token"]
+    if tokenizer.unk_token is None or str(tokenizer.unk_token) in others:
+        return -1
+    return int(tokenizer.unk_token_id)
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: str | os.PathLike) -> None:

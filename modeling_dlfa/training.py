@@ -15,6 +15,7 @@ from .adapters import check_adaptable
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .cli import main
 from .data import languages_without_file, resolve_languages
+from .data_statistics import statistics_text
 from .disk_space import check_disk
 from .errors import InputError
 from .execution import Command, execute
@@ -77,6 +78,8 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
 
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
+    if state.is_main_process:
+        print(statistics_text(data.statistics, task), flush=True)
     started_with = start_record(task, arguments, planned, data, max_length)
     if not anew:
         output.check_same(started_with)

@@ -77,7 +77,8 @@ def backbone_config(name: str, **values: Any) -> PretrainedConfig:
 
 def dlfa_config(name: str, **values: Any) -> DlfaConfig:
     """Returns the configuration of a tiny DLFA model that fuses the middle layer and knows three labels."""
-    return DlfaConfig(backbone_config(name), **{"fusion_layers": 1, "num_labels": 3, **values})
+    layers = {} if values.get("fusion") in ("last", "scalar_mix") else {"fusion_layers": 1}
+    return DlfaConfig(backbone_config(name), **{**layers, "num_labels": 3, **values})
 
 
 def build(model_class: type[Model], name: str, seed: int = 0, **values: Any) -> Model:

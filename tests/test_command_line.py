@@ -79,6 +79,11 @@ def test_choices_and_effects_are_those_of_the_configuration() -> None:
         constant = {"fusion": "FUSIONS", "gate": "GATES", "pooling": "POOLINGS"}.get(name, f"{name.upper()}S")
         assert getattr(configuration_dlfa, constant) == choices
     assert all(set(readers) < set(CHOICES["fusion"]) for readers in READ_BY.values())
+    assert READ_BY == {name: configuration_dlfa.READ_BY[name] for name in READ_BY}
+    assert set(configuration_dlfa.READ_BY) - set(READ_BY) == {
+        "fusion_activation",
+        "output_fusion_weights",
+    }  # Not options of the runner.
     assert QUANTIZATIONS == ("int8", "int8_blocks"), "examples/export_onnx.py names them without importing torch"
 
 

@@ -11,6 +11,7 @@ import pytest
 from transformers import AutoConfig, BertConfig, GPT2Config, ModernBertConfig, T5Config, XLMRobertaConfig
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification
+from modeling_dlfa.configuration_dlfa import FUSIONS
 
 BERT = {"model_type": "bert", "num_hidden_layers": 12, "hidden_size": 48, "num_attention_heads": 4}
 
@@ -24,7 +25,7 @@ def test_layers_are_numbered_as_in_hidden_states(given: Any, stored: list[int]) 
 
 
 def test_the_baseline_reads_no_lower_layer_and_the_scalar_mix_all() -> None:
-    assert DlfaConfig(BERT, fusion="last", fusion_layers=4).fusion_layers == []
+    assert DlfaConfig(BERT, fusion="last").fusion_layers == []
     assert DlfaConfig(BERT, fusion="scalar_mix").fusion_layers == list(range(12))
 
 
@@ -58,13 +59,109 @@ def test_a_wrong_value_is_named_with_what_would_be_right(values: dict[str, Any],
 
 
 @pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"fusion": "last", "fusion_layers": 3}, "fusion_layers has no effect with fusion='last'"),
+        ({"fusion": "scalar_mix", "fusion_layers": 3}, "fusion_layers has no effect with fusion='scalar_mix'"),
+        ({"fusion": "mean", "gate": "excite"}, "gate has no effect with fusion='mean': only fusion='aif' reads it"),
+        ({"fusion": "concat", "reduction_ratio": 2}, "reduction_ratio has no effect"),
+        ({"fusion": "last", "stream_norm": "layer_norm"}, "stream_norm has no effect"),
+        ({"fusion": "mean", "output_fusion_weights": True}, "output_fusion_weights has no effect"),
+        ({"output_fusion_weights": "foo"}, "choose from True, False, 'full'"),
+        ({"add_pooling_layer": "no"}, "is not True or False"),
+        ({"fusion_layer": 4}, "no option 'fusion_layer'; did you mean 'fusion_layers'"),
+        ({"num_label": 4}, "did you mean 'num_labels'"),
+        ({"num_hidden_layers": 4}, "num_hidden_layers is an option of the encoder"),
+        ({"hidden_dropout_prob": 0.3}, "hidden_dropout_prob is an option of the encoder"),
+        ({"fusion_layers": 8.0}, "integers"),
+        ({"fusion_layers": "8"}, "integers"),
+    ],
+)
+def test_what_cannot_act_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DlfaConfig(BERT, **values)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_what_every_fusion_stores_can_be_given_back(fusion: str) -> None:
+    values = DlfaConfig(BERT, fusion=fusion, num_labels=3, note="of my own").to_dict()
+    assert DlfaConfig(**values).to_dict() == values == DlfaConfig.from_dict(values).to_dict()
+    assert values["note"] == "of my own"
+
+
+def test_what_was_saved_before_still_loads(tmp_path: Path) -> None:
+    values = DlfaConfig(BERT, fusion="mean", fusion_layers=3, id2label={0: "a", 1: "b", 2: "c"}).to_dict()
+    idle = {"gate": "excite", "reduction_ratio": 16, "gate_init": 0.9, "output_fusion_weights": True}
+    strange = {"label2id": None, "fusion_layer": 3, "intermediate_size": 7}
+    (tmp_path / "config.json").write_text(json.dumps({**values, **idle, **strange}), encoding="utf-8")
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert (loaded.fusion, loaded.fusion_layers, loaded.gate, loaded.reduction_ratio) == ("mean", [3], "select", 4)
+    assert loaded.label2id == {"a": 0, "b": 1, "c": 2} and not loaded.output_fusion_weights
+    with pytest.raises(ValueError, match="gate has no effect with fusion='mean'"):
+        AutoConfig.from_pretrained(tmp_path, gate="excite")
+    with pytest.raises(ValueError, match="did you mean 'fusion_layers'"):
+        AutoConfig.from_pretrained(tmp_path, fusion_layer=2)
+
+
+def test_an_encoder_of_one_block_has_its_embeddings_to_fuse() -> None:
+    one = {**BERT, "num_hidden_layers": 1}
+    with pytest.raises(ValueError, match="one block.*fusion_layers=0"):
+        DlfaConfig(one)
+    assert DlfaConfig(one, fusion_layers=0).fusion_layers == [0]
+    assert DlfaConfig(one, fusion="last").fusion_layers == []
+    with pytest.raises(ValueError, match="without blocks"):
+        DlfaConfig({**BERT, "num_hidden_layers": 0})
+
+
+def test_either_of_the_two_maps_of_labels_is_enough(tmp_path: Path) -> None:
+    names, ids = {0: "no", 1: "maybe", 2: "yes"}, {"no": 0, "maybe": 1, "yes": 2}
+    for given in (
+        {"id2label": names},
+        {"label2id": ids},
+        {"id2label": {str(key): name for key, name in names.items()}},
+    ):
+        config = DlfaConfig(BERT, **given)
+        assert (config.id2label, config.label2id, config.num_labels) == (names, ids, 3)
+        config.save_pretrained(tmp_path)
+        assert json.loads((tmp_path / "config.json").read_text())["label2id"] == ids
+    model = DlfaForSequenceClassification(DlfaConfig({**BERT, "vocab_size": 9}, label2id=ids))
+    assert model.classifier.out_features == 3
+    other = DlfaConfig.from_pretrained(tmp_path, id2label={0: "x", 1: "y"})
+    assert (other.label2id, other.num_labels) == ({"x": 0, "y": 1}, 2)
+    fewer = DlfaConfig.from_pretrained(tmp_path, num_labels=2)
+    assert (fewer.id2label, fewer.label2id) == ({0: "LABEL_0", 1: "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"id2label": {0: "a", 1: "b"}, "num_labels": 3}, "num_labels=3, but id2label names 2"),
+        ({"label2id": {"a": 0}, "num_labels": 2}, "num_labels=2, but id2label names 1"),
+        ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "contradict"),
+        ({"id2label": {0: "a", 1: "a"}}, "contradict|a name of its own"),
+        ({"id2label": {1: "a", 2: "b"}}, "number them from 0"),
+        ({"id2label": ["a", "b"]}, "id2label is list"),
+    ],
+)
+def test_labels_that_contradict_each_other_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DlfaConfig(BERT, **values)
+
+
+@pytest.mark.parametrize("model_type", ["funnel", "layoutlm", "tapas", "perceiver", "fnet", "reformer"])
+def test_encoders_whose_states_cannot_be_fused_are_refused(model_type: str) -> None:
+    with pytest.raises(ValueError, match=f"'{model_type}' is not an encoder that reads tokens alone"):
+        DlfaConfig({"model_type": model_type})
+
+
+@pytest.mark.parametrize(
     ("backbone", "message"),
     [
         (T5Config(), "encoder-decoder"),
-        (GPT2Config(), "no bidirectional text encoder"),
+        (GPT2Config(), "not a bidirectional text encoder"),
         (BertConfig(is_decoder=True), "is_decoder=True"),
         ({"model_type": "bert", "is_decoder": True}, "is_decoder=True"),
-        ({"model_type": "vit"}, "no bidirectional text encoder"),
+        ({"model_type": "vit"}, "not a bidirectional text encoder"),
         ({"model_type": "dlfa"}, "part of the transformers library"),
         ({"model_type": "nonsense"}, "part of the transformers library"),
         ({"hidden_size": 4}, "part of the transformers library"),

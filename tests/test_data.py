@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -272,6 +273,19 @@ class TestLoadFile:
             ("a.jsonl", '{"premise": "a", "hypothesis": "b", "label": null}', "line 1: no label"),
             ("a.jsonl", '{"premise": "a", "hypothesis": "b", "label": true}', "line 1: unknown label 'True'"),
             ("a.jsonl", '{"premise": 1, "hypothesis": "b", "label": 0}', "line 1: column 'premise' is 1, not text"),
+            ("a.tsv", HEADER + "a\tb\x00\tneutral\n", r"a\.tsv, line 2: a NUL byte, which text does not have"),
+            ("a.tsv", HEADER.encode("utf-16-le"), "line 1: a NUL byte.*not UTF-8 but UTF-16: convert it"),
+            ("a.jsonl", '{"premise": "\\u0000", "hypothesis": "b", "label": 0}', "column 'premise' holds a NUL char"),
+            ("a.jsonl", '{"premise": "a", "hypothesis": "x\\ud83d", "label": 0}',
+             r"a\.jsonl, line 1: column 'hypothesis' holds half a surrogate pair \('\\ud83d'\), which is not a char"),
+            ("a.jsonl", '{"premise": ' + "[" * 100_000, r"line 1: malformed JSON \("),
+            ("a.jsonl", '{"premise": ' + "1" * 5_000 + "}", r"line 1: malformed JSON \(Exceeds the limit"),
+            ("a.csv", tsv(), r"separated by tabs, those of a \.csv file by commas\. Rename the file to \.tsv\."),
+            ("a.tsv", HEADER.replace("\t", ","), r"those of a \.tsv file by tabs\. Rename the file to \.csv\."),
+            ("a.csv", HEADER.replace("\t", "; "), r"semicolons, those of a \.csv .*\. Convert the file\."),
+            ("a.tsv", HEADER.replace("\t", "|"), r"by bars, those of a \.tsv file by tabs\. Convert the file\."),
+            ("a.tsv", '"premise"\t"hypothesis"\t"label"\n', r"in quotes or padded, which a \.tsv file"),
+            ("a.tsv", "a\tb\tneutral\n", "Rename the columns to .*, or add a first line with these names"),
             ("a.parquet", "not parquet", r"a\.parquet: not a Parquet file that can be read"),
         ],
     )  # fmt: skip
@@ -279,6 +293,30 @@ class TestLoadFile:
         with pytest.raises(InputError, match=message) as error:
             load_file(write(tmp_path / name, content), TASK, "en")
         assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+    def test_fields_of_any_length(self, tmp_path: Path, name: str) -> None:
+        """The csv module takes 131,072 characters unless it is told otherwise."""
+        long = "long " * 60_000
+        content = tsv([(long, "short", "neutral")])
+        content = content if name == "a.tsv" else content.replace("\t", ",")
+        limit = csv.field_size_limit(131_072)
+        try:
+            assert load_file(write(tmp_path / name, content), TASK, "en").texts == ([long], ["short"])
+        finally:
+            csv.field_size_limit(limit)
+
+    def test_a_wrong_delimiter_is_not_answered_by_renaming(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError) as error:
+            load_file(write(tmp_path / "a.csv", tsv()), TASK, "en")
+        assert "Rename the columns" not in str(error.value)
+
+    def test_blank_texts_are_kept_and_known(self, tmp_path: Path) -> None:
+        rows = [ROWS[0], (" ", "b", "neutral"), ("a", "\u3000", "neutral"), ("", "", "neutral")]
+        path = write(tmp_path / "a.tsv", tsv(rows))
+        split = load_file(path, TASK, "en")
+        assert split.blank == [f"{path}, line {line}" for line in (3, 4, 5)]
+        assert split.texts[0] == [row[0] for row in rows]
 
     def test_missing_file_and_folder(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"none\.tsv: there is no such file"):
@@ -587,6 +625,11 @@ class TestTokens:
             ("a.jsonl", '{"tokens": "a", "ner_tags": "O"}', "line 1: columns 'tokens' and 'ner_tags' must be lists"),
             ("a.jsonl", '{"tokens": ["a", 1], "ner_tags": [0, 0]}', "line 1, word 2: the word is 1, not text"),
             ("a.jsonl", '{"tokens": ["a", "b"], "ner_tags": [0, -1]}', "line 1, word 2: no label. Remove the word"),
+            (
+                "a.jsonl",
+                '{"tokens": ["\\udc00"], "ner_tags": [0]}',
+                "line 1, word 1: the word holds half a surrogate pair",
+            ),
             ("a.jsonl", '{"tokens": ["a"], "tags": [0]}', "missing column 'ner_tags'"),
             ("a.jsonl", '{"tokens": [], "ner_tags": []}', "no word has a label"),
             ("a.csv", "tokens,ner_tags\na,O\n", "labels words, for which CSV has no layout. Use one of .tsv"),
@@ -596,6 +639,25 @@ class TestTokens:
     def test_one_clear_error(self, tmp_path: Path, name: str, content: str, message: str) -> None:
         with pytest.raises(InputError, match=message):
             load_file(write(tmp_path / name, content), self.TASK, "en")
+
+    def test_language_marks_of_panx_are_removed(self, tmp_path: Path) -> None:
+        """As its authors distribute it, every word has its language before it, a colon too."""
+        path = write(tmp_path / "de.tsv", "de:Berlin\tB-LOC\nde::\tO\nde:de:x\tO\n\nde:\u00a0\tO\n")
+        split = load_file(path, self.TASK, "de")
+        assert (split.texts, split.prefix) == (([["Berlin", ":", "de:x"], ["\u00a0"]],), "de:")
+        assert split.blank == [f"{path}, line 5"]
+
+    @pytest.mark.parametrize(
+        "content", ["de:Berlin\tB-LOC\nist\tO\n", "http:a\tO\nhttp:b\tO\n", "a\tO\n"]
+    )  # fmt: skip
+    def test_nothing_else_is_taken_for_a_mark(self, tmp_path: Path, content: str) -> None:
+        split = load_file(write(tmp_path / "de.tsv", content), self.TASK, "de")
+        assert split.texts[0] == [[line.split("\t")[0] for line in content.splitlines()]] and not split.prefix
+
+    def test_marks_of_another_language_are_another_languages_file(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "de.tsv", "en:Berlin\tB-LOC\nen:is\tO\n")
+        with pytest.raises(InputError, match=r"de\.tsv: every word begins with 'en:', .* was given for 'de'\. Give"):
+            load_file(path, self.TASK, "de")
 
     def test_hub_puts_the_treebanks_of_a_language_together(self, tmp_path: Path) -> None:
         task = get_task("udpos")
@@ -676,7 +738,7 @@ class TestRealData:
         moved = replace(splits[0], labels=splits[0].labels[1:] + splits[0].labels[:1])
         assert not rows_are_aligned([moved, *splits[1:]], task)
 
-    @pytest.mark.parametrize(("name", "test", "count"), [("panx", "dev", 14), ("udpos", "test", 14)])
+    @pytest.mark.parametrize(("name", "test", "count"), [("panx", "dev", 29), ("udpos", "test", 25)])
     def test_tagged_words(self, name: str, test: str, count: int) -> None:
         task, pattern = get_task(name), str(SHARED / name / f"{test}-{{language}}.tsv")
         languages = resolve_languages(["all"], task, pattern)

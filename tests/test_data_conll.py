@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_dlfa.data_conll import read_sentences
+from modeling_dlfa.data_conll import conllu_words, read_sentences
 from modeling_dlfa.data_files import Table
 from modeling_dlfa.errors import InputError
 
@@ -109,8 +109,9 @@ def test_a_cyclic_tree_does_not_hang(tmp_path: Path) -> None:
         ("a.txt", "a O\nb\n", r"a\.txt, line 2: malformed"),
         ("a.tsv", "a\tO\nä\tO\n".encode("latin-1"), "line 2: not UTF-8"),
         ("a.conllu", "1\ta\t_\tNOUN\n", "line 1: malformed, 4 columns where CoNLL-U has 10"),
-        ("a.conllu", "x\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, 'x' is no CoNLL-U id"),
-        ("a.conllu", "1-\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, '1-' is no CoNLL-U id"),
+        ("a.conllu", "x\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, 'x' is not a CoNLL-U id"),
+        ("a.tsv", "a\tO\nb\x00c\tO\n", "line 2: a NUL byte"),
+        ("a.conllu", "1-\ta\t_\tNOUN\t_\t_\t0\tr\t_\t_\n", "line 1: malformed, '1-' is not a CoNLL-U id"),
     ],
 )
 def test_one_clear_error(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
@@ -139,3 +140,50 @@ def test_the_measuring_data_is_read_whole(shared: Path) -> None:
         assert len(table.places) == sentences
         assert sum(map(len, table.columns[0])) == words
         assert blank >= sentences  # No sentence was cut in two.
+
+
+def conllu(*identifiers: str) -> str:
+    """A sentence of these ids, each with a word of its own."""
+    return "".join(f"{name}\tw{name}\t_\tNOUN\t_\t_\t0\tr\t_\t_\n" for name in identifiers) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "line", "message"),
+    [
+        (("1", "2", "2"), 4, "the id is 2 where 3 should follow"),
+        (("1", "2", "1", "2"), 4, "the id is 1 where 3 should follow.* Is the blank line before a sentence missing?"),
+        (("1", "2", "1-2", "1"), 4, "the id is 1-2 where 3-3 should follow.*blank line"),
+        (("1", "3"), 3, "the id is 3 where 2 should follow"),
+        (("2", "3"), 2, "the id is 2 where 1 should follow"),
+        (("1", "2-3", "2"), 3, "the range ends at 3, but the sentence at 2"),
+        (("1", "5-6"), 3, "the id is 5-6 where 2-6 should follow"),
+        (("1-2",), 2, "the range ends at 2, but the sentence at 0"),
+        (("1", "2", "1-2"), 4, "the id is 1-2 where 3-3 should follow"),
+        (("2-1", "1"), 2, "the id is 2-1 where 1-1 should follow"),
+        (("1-2", "1", "2-3", "2", "3"), 4, "the id is 2-3 where 2 should follow"),
+        (("1-2", "1-3", "1", "2", "3"), 3, "the id is 1-3 where 1 should follow"),
+        (("1", "4.1"), 3, "the id is 4.1 where 1.1 should follow"),
+        (("1", "1.1", "1.1"), 4, "the id is 1.1 where 1.2 should follow"),
+        (("0.1",), 2, "the sentence has no words"),
+    ],
+)  # fmt: skip
+def test_ids_that_would_lose_words_are_refused(
+    tmp_path: Path, identifiers: tuple[str, ...], line: int, message: str
+) -> None:
+    """In a file behind a good sentence, and where a sentence alone is given to be predicted."""
+    content = "# a comment\n" + conllu(*identifiers)
+    with pytest.raises(InputError, match=rf"a\.conllu, line {line}: malformed, {message}"):
+        read_sentences(str(write(tmp_path / "a.conllu", content)), "en")
+    with pytest.raises(InputError, match=message):
+        conllu_words(enumerate(content.splitlines(), start=1), "a.conllu")
+
+
+def test_ids_that_conllu_allows(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.conllu", conllu("0.1", "1-1", "1", "1.1", "1.2", "2-3", "2", "2.1", "3") + conllu("1"))
+    assert columns(read_sentences(str(path), "en"))[0] == [["w1-1", "w2-3"], ["w1"]]
+
+
+def test_a_word_that_is_absent(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.conllu", "1\t\t_\tNOUN\t_\t_\t0\tr\t_\t_\n")
+    with pytest.raises(InputError, match="line 1: malformed, there is no word in the second column"):
+        read_sentences(str(path), "en")

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from modeling_dlfa import DlfaConfig
+from modeling_dlfa.configuration_dlfa import READ_BY
 from modeling_dlfa.fusion_dlfa import AIF, FUSION_CLASSES, Fusion, init_fusion, masked_mean, take
 
 B, T, E = 3, 7, 8
@@ -16,7 +17,9 @@ def build(fusion: str = "aif", num_secondary: int = 1, **values: object) -> Fusi
     """A fusion with random weights everywhere, in double precision."""
     layers = list(range(num_secondary))
     backbone = {"model_type": "bert", "num_hidden_layers": 4, "hidden_size": E, "num_attention_heads": 2}
-    config = DlfaConfig(backbone, fusion=fusion, fusion_layers=layers, reduction_ratio=2, **values)
+    values |= {"reduction_ratio": 2, "fusion_layers": layers}
+    acting = {name: value for name, value in values.items() if fusion in READ_BY.get(name, [fusion])}
+    config = DlfaConfig(backbone, fusion=fusion, **acting)
     torch.manual_seed(0)
     module = FUSION_CLASSES[fusion](config, num_secondary).double()
     for parameter in module.parameters():
@@ -115,6 +118,19 @@ def test_junk_in_padding_changes_nothing_at_all(streams: list[torch.Tensor], mas
     junk = [torch.where(mask[..., None].bool(), stream, 1e30 * torch.ones_like(stream)) for stream in streams]
     real = mask.bool()
     assert torch.equal(aif(junk[0], junk[1:3], mask)[0][real], clean[real])
+
+
+@pytest.mark.parametrize("junk", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("fusion", ["aif", "mean", "concat", "scalar_mix"])
+def test_what_is_not_finite_in_padding_changes_nothing(
+    fusion: str, junk: float, streams: list[torch.Tensor], mask: torch.Tensor
+) -> None:
+    module = build(fusion, num_secondary=2)
+    spoilt = [stream.masked_fill(~mask[..., None].bool(), junk) for stream in streams]
+    real = mask.bool()
+    clean, after = module(streams[0], streams[1:3], mask)[0], module(spoilt[0], spoilt[1:3], mask)[0]
+    assert torch.equal(after[real], clean[real])
+    assert torch.equal(masked_mean(spoilt[0], mask), masked_mean(streams[0], mask))
 
 
 def test_padding_and_company_change_nothing_beyond_rounding(streams: list[torch.Tensor], mask: torch.Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import weakref
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -19,10 +21,13 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     BertConfig,
+    BertForMaskedLM,
     BertForSequenceClassification,
     BertForTokenClassification,
     BertModel,
     PreTrainedModel,
+    Trainer,
+    TrainingArguments,
 )
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
@@ -30,16 +35,18 @@ from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForToke
 CLASSES = [DlfaModel, DlfaForSequenceClassification, DlfaForTokenClassification]
 
 
+SMALL: dict[str, Any] = {
+    "vocab_size": 80,
+    "hidden_size": 16,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 32,
+}
+
+
 def config(**values: Any) -> DlfaConfig:
-    backbone = BertConfig(
-        vocab_size=80,
-        hidden_size=16,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-    )
-    return DlfaConfig(backbone, **{"fusion_layers": 2, "num_labels": 3, **values})
+    return DlfaConfig(BertConfig(**SMALL), **{"fusion_layers": 2, "num_labels": 3, **values})
 
 
 def lively(model: PreTrainedModel) -> Any:
@@ -255,6 +262,112 @@ def test_from_backbone_loads_the_backbone_once(tmp_path: Path, monkeypatch: pyte
     assert not model.training and model.classifier.out_features == 5
 
 
+@pytest.mark.parametrize("kind", [BertModel, BertForSequenceClassification, BertForMaskedLM])
+def test_a_model_object_is_wrapped_with_the_weights_it_has(kind: type, inputs: dict, tmp_path: Path) -> None:
+    bert = lively(kind(BertConfig(**SMALL, attn_implementation="eager"))).train()
+    before, structure = copy.deepcopy(bert.config.to_dict()), str(bert)
+    logits = bert.eval()(**inputs)[0]
+    bert.train()
+    model = DlfaForSequenceClassification.from_backbone(bert, fusion="mean", fusion_layers=2, num_labels=3)
+    ours = dict(model.dlfa.backbone.named_parameters())
+    theirs = {name: value for name, value in bert.base_model.named_parameters() if "pooler" not in name}
+    assert ours.keys() == theirs.keys() and all(ours[name] is theirs[name] for name in ours)
+    has_pooler = getattr(bert.base_model, "pooler", None) is not None
+    assert has_pooler is (kind is not BertForMaskedLM)
+    assert not has_pooler or model.dlfa.pooler.dense.weight is bert.base_model.pooler.dense.weight
+    states = bert.eval().base_model(**inputs, output_hidden_states=True).hidden_states
+    torch.testing.assert_close(model.dlfa(**inputs).last_hidden_state, (states[2] + states[4]) / 2)
+    # Nothing of theirs but the weights is ours.
+    assert str(bert) == structure and bert.config.to_dict() == before
+    assert torch.equal(bert(**inputs)[0], logits)
+    assert model.config.backbone_config is not bert.config
+    assert all(module.config is not bert.config for module in model.modules() if hasattr(module, "config"))
+    assert model.dlfa.backbone.config._attn_implementation == "eager"
+    model.save_pretrained(tmp_path)
+    again = DlfaForSequenceClassification.from_pretrained(tmp_path, attn_implementation="eager")
+    assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+
+
+def test_a_model_object_keeps_its_type_and_its_frozen_layers() -> None:
+    bert = BertModel(config().backbone_config).to(torch.bfloat16)
+    bert.embeddings.requires_grad_(False)
+    model = DlfaForTokenClassification.from_backbone(bert, config=config())
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert model.config.dtype == torch.bfloat16 and not model.get_input_embeddings().weight.requires_grad
+    assert model.classifier.weight.requires_grad
+
+
+def test_model_objects_that_cannot_be_wrapped_say_why(tmp_path: Path) -> None:
+    bert = BertModel(config().backbone_config)
+    for options, message in (
+        ({"dtype": torch.bfloat16}, "Leave out dtype: a model object"),
+        ({"torch_dtype": torch.bfloat16}, "Leave out dtype"),
+        ({"attn_implementation": "eager", "revision": "main"}, "Leave out attn_implementation, revision"),
+        ({"device_map": "cpu"}, "Leave out device_map"),
+        ({"fusion_layers": 9}, "outside"),
+        ({"config": DlfaConfig(BertConfig(**{**SMALL, "num_hidden_layers": 3}))}, "that config describes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DlfaModel.from_backbone(bert, **options)
+    with pytest.raises(ValueError, match="DlfaModel is a DLFA checkpoint already"):
+        DlfaModel.from_backbone(DlfaForTokenClassification(config()))
+    with torch.device("meta"):
+        empty = BertModel(config().backbone_config)
+    with pytest.raises(ValueError, match="meta device"):
+        DlfaModel.from_backbone(empty)
+
+    class Other(BertModel):
+        pass
+
+    with pytest.raises(ValueError, match="Other cannot be wrapped: it is not the plain encoder"):
+        DlfaModel.from_backbone(Other(config().backbone_config))
+    with pytest.raises(TypeError, match=r"not Linear\. Of a wrapper"):
+        DlfaModel.from_backbone(nn.Linear(2, 2))  # type: ignore[arg-type]
+    bert.save_pretrained(tmp_path)
+    with pytest.raises(TypeError, match=r"does not quantise.*from_pretrained\(folder, quantization_config"):
+        DlfaModel.from_backbone(tmp_path, quantization_config={"load_in_8bit": True})
+    with pytest.raises(TypeError, match="the same argument"):
+        DlfaModel.from_backbone(tmp_path, dtype=torch.float32, torch_dtype=torch.float32)
+
+
+def test_from_backbone_loads_as_from_pretrained_does(tmp_path: Path) -> None:
+    BertModel(config().backbone_config).save_pretrained(tmp_path)
+    half = DlfaForSequenceClassification.from_backbone(tmp_path, fusion_layers=1, torch_dtype="bfloat16")
+    assert {parameter.dtype for parameter in half.parameters()} == {torch.bfloat16}
+    for device_map in ("cpu", "auto", {"": "cpu"}):
+        placed = DlfaForSequenceClassification.from_backbone(tmp_path, fusion_layers=1, device_map=device_map)
+        assert {parameter.device.type for parameter in placed.parameters()} == {"cpu"}
+    spread = {"embeddings": "cpu", "encoder": "disk", "pooler": "cpu"}
+    with pytest.raises(ValueError, match="several devices"):
+        DlfaModel.from_backbone(tmp_path, fusion_layers=1, device_map=spread)
+
+
+def test_the_gate_does_not_break_the_trainers_predictions(inputs: dict, tmp_path: Path) -> None:
+    model = DlfaForTokenClassification(config(output_fusion_weights=True))
+    rows = [{key: value[row, :length] for key, value in inputs.items()} for row, length in enumerate((11, 7, 3, 9))]
+    rows = [{**row, "labels": torch.zeros_like(row["input_ids"])} for row in rows]
+    arguments = TrainingArguments(str(tmp_path), per_device_eval_batch_size=1, report_to="none", use_cpu=True)
+    predicted = Trainer(model, arguments).predict(rows)  # Each batch has a length of its own.
+    assert isinstance(predicted.predictions, np.ndarray) and predicted.predictions.shape == (4, 11, 3)
+    with pytest.raises(ValueError, match="output_fusion_weights='foo' does not exist"):
+        model(**inputs, output_fusion_weights="foo")
+
+
+def test_what_is_not_finite_in_padded_embeddings_changes_nothing(inputs: dict) -> None:
+    model = lively(DlfaForTokenClassification(config()))
+    embeddings = model.get_input_embeddings()(inputs.pop("input_ids")).detach()
+    real = inputs["attention_mask"].bool()
+    clean = model(inputs_embeds=embeddings, **inputs).logits
+    spoilt = model(inputs_embeds=embeddings.masked_fill(~real[..., None], float("nan")), **inputs).logits
+    assert torch.equal(spoilt, clean)
+
+
+def test_layers_that_were_set_by_hand_are_numbered_as_those_that_were_given(inputs: dict, tmp_path: Path) -> None:
+    lively(DlfaForTokenClassification(config(fusion_layers=1))).save_pretrained(tmp_path)
+    other = DlfaForTokenClassification.from_pretrained(tmp_path, fusion_layers=-2)
+    assert other.config.fusion_layers == [3] and other(**inputs).logits.shape == (4, 11, 3)
+
+
 def test_from_backbone_is_reproducible(tmp_path: Path) -> None:
     BertModel(config().backbone_config).save_pretrained(tmp_path)
     states = []
@@ -285,8 +398,12 @@ def test_wrong_ways_to_load_say_what_is_right(tmp_path: Path) -> None:
         DlfaModel.from_backbone(own)
     with pytest.raises(ValueError, match=r"encoder.layer.1.output.dense.weight"):
         DlfaModel.from_backbone(torn, fusion_layers=1)
-    with pytest.raises(TypeError, match="fusion_layer"):
+    with pytest.raises(TypeError, match=r"fusion_layer;.* Did you mean fusion_layers\?"):
         DlfaModel.from_backbone(plain, fusion_layer=1)
+    with pytest.raises(ValueError, match="did you mean 'fusion_layers'"):
+        DlfaForSequenceClassification.from_pretrained(own, fusion_layer=1)
+    with pytest.raises(ValueError, match="output_fusion_weights='foo'"):
+        DlfaForSequenceClassification.from_pretrained(own, output_fusion_weights="foo")
     with pytest.raises(ValueError, match="outside"):
         DlfaModel.from_backbone(plain, fusion_layers=9)
 

@@ -219,6 +219,18 @@ def test_results_without_predictions_are_not_marked(command: Path, tmp_path: Pat
     assert any("not corrected for their number, and none is marked" in data for _, data in page.texts)
 
 
+def test_predictions_count_although_the_source_language_was_not_tested(tmp_path: Path) -> None:
+    results, counts = make_command(["de", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
+    sections = build_report([write_command(tmp_path / "run", results, counts)])
+    assert [section.title for section in sections][0] == "Overview"
+    page = check_stands_alone(to_html("Report", sections))
+    assert not any("do not lie beside the results" in data for _, data in page.texts)
+    headers = [block.header for section in sections for block in section.blocks if isinstance(block, Table)]
+    assert ("system", "seeds", "en validation", "average, targets") in headers
+    source, counts = make_command(["en"], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
+    assert len(build_report([write_command(tmp_path / "source", source, counts)])) == 1
+
+
 def test_other_studies_come_in_by_their_markdown(command: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(command, folder)

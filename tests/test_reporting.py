@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.figures import scores_by_language
 from modeling_dlfa.languages import LANGUAGES, by_family
 from modeling_dlfa.metrics import METRICS
 from modeling_dlfa.reporting import markdown_table, plot_scores_by_language, text_table, write_report
@@ -75,6 +76,14 @@ def check_difference(cell: str, value: dict[str, float], mark: str) -> None:
     assert (mark in cell) == (value["low"] > 0 or value["high"] < 0)
 
 
+def shown(results: dict[str, Any]) -> list[str]:
+    """The averages that a table has: without the source language all languages are targets, which is said once."""
+    system = next(iter(results["summary"]["systems"].values()))
+    has_source = results["source_language"] in results["languages"]
+    names = {"average": "macro_all", "average, targets": "macro_target", "transfer gap": "transfer_gap"}
+    return [name for name, key in names.items() if system[key] is not None and (has_source or name != "average")]
+
+
 def value_of(entry: dict[str, Any], key: str) -> Any:
     averages = {"average": "macro_all", "average, targets": "macro_target", "transfer gap": "transfer_gap"}
     return entry[averages[key]] if key in averages else entry["languages"][key]
@@ -100,10 +109,7 @@ def test_markdown_table_holds_the_numbers_of_the_json(results: dict[str, Any]) -
                 check_difference(cell, value_of(difference, key), mark="**")
     averages = {"average", "average, targets", "transfer gap"}
     assert [key for key in seen if key not in averages] == ordered(results)
-    assert len(averages.intersection(seen)) == sum(
-        next(iter(summary["systems"].values()))[name] is not None
-        for name in ("macro_all", "macro_target", "transfer_gap")
-    )
+    assert [key for key in seen if key in averages] == shown(results)
     assert f"    {results['command']}\n" in text
 
 
@@ -120,7 +126,7 @@ def test_text_table_fits_a_terminal_and_holds_the_numbers_of_the_json(results: d
     )
     for key, label in labels.items():
         lines = re.findall(rf"^{re.escape(label)}  +(.*)$", text, flags=re.MULTILINE)
-        if value_of(next(iter(summary["systems"].values())), key if key in labels else label) is None:
+        if key not in (*results["languages"], *shown(results)):
             assert not lines
             continue
         assert len(lines) == n_blocks
@@ -137,6 +143,22 @@ def test_text_table_fits_a_terminal_and_holds_the_numbers_of_the_json(results: d
         assert not flat
     headers = text.split("\n---")[0] if len(summary["systems"]) < 4 else text
     assert all(piece in headers for name in summary["systems"] for piece in textwrap.wrap(name, 22))
+
+
+def test_a_transfer_gap_that_rounds_to_nothing_has_no_sign() -> None:
+    results = make_results(["en", "de"], {"last": [1], "aif-layer4": [1]})
+    for entries in results["summary"].values():
+        for entry in entries.values() if "confidence" not in entries else ():
+            entry["transfer_gap"] = {"mean": -0.0002, "low": -0.0004, "high": 0.0001, "std": None}
+    for text in (markdown_table(results), text_table(results)):
+        assert not re.search(r"-0\.0(?!\d)", text) and "+0.0 [+0.0, +0.0]" in text
+
+
+def test_without_the_source_language_the_figure_draws_one_average() -> None:
+    figure = scores_by_language(make_results(["de", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]}))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][2:] == ["targets"]
+    both = scores_by_language(make_results(["en", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]}))
+    assert [label.get_text() for label in both.axes[0].get_yticklabels()][2:] == ["all", "targets"]
 
 
 def test_text_table_orders_languages_by_family() -> None:

@@ -100,7 +100,7 @@ def test_an_outer_key_cannot_name_code_or_files(copy: Path, key: str) -> None:
         ({"model_type": "stranger"}, "part of the transformers library"),
         ({"auto_map": POISON["auto_map"]}, "part of the transformers library"),
         ({"model_type": "dlfa", "backbone_config": {"model_type": "bert"}}, "part of the transformers library"),
-        ({"model_type": "timm_backbone", "backbone": "stranger/encoder"}, "no bidirectional text encoder"),
+        ({"model_type": "timm_backbone", "backbone": "stranger/encoder"}, "not a bidirectional text encoder"),
         (["bert"], "backbone_config is list"),
     ],
 )

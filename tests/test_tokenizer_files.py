@@ -17,7 +17,8 @@ from transformers import (
     XLMRobertaTokenizerFast,
 )
 
-from modeling_dlfa.tokenizer_files import save_tokenizer
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.tokenizer_files import check_tokenizer, save_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NAMED: dict[str, Any] = {f"{token[1:-1].lower()}_token": token for token in SPECIAL}
@@ -109,3 +110,26 @@ def test_one_without_a_fast_form_is_saved_by_its_class(tmp_path: Path) -> None:
     save_tokenizer(tokenizer, tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert type(loaded) is ByT5Tokenizer and loaded("ab")["input_ids"] == tokenizer("ab")["input_ids"]
+
+
+@pytest.mark.parametrize("embeddings", [18, 19, 36, 64, 128])
+def test_padded_and_trimmed_embeddings_are_the_models_own(embeddings: int) -> None:
+    """By a multiple of 64 or 128, as ModernBERT's, or with twice as many embeddings as a trimmed vocabulary."""
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=word_pieces(False), **NAMED)
+    assert len(tokenizer) == 18
+    check_tokenizer(tokenizer, "org/name", embeddings)
+
+
+@pytest.mark.parametrize("embeddings", [200, 119_547])
+def test_a_tokenizer_of_another_model_is_refused(embeddings: int) -> None:
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=word_pieces(False), **NAMED)
+    with pytest.raises(
+        InputError, match=rf"org/name has \d+ tokens, far fewer than the model's {embeddings} embeddings"
+    ):
+        check_tokenizer(tokenizer, "org/name", embeddings)
+    with pytest.raises(InputError, match="tokens, the model only 5 embeddings. Give the tokenizer that the model was"):
+        check_tokenizer(tokenizer, "org/name", 5)
+
+
+def test_a_tokenizer_without_files_of_its_own_needs_none() -> None:
+    check_tokenizer(ByT5Tokenizer(), "org/name", 384)

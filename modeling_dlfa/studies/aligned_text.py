@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data_files import decode, quoted, read_content, read_table
-from ..errors import InputError
+from ..data_files import read_content, read_table
+from ..data_text import decode
+from ..errors import InputError, quoted
 from .resampling import MIN_EXAMPLES
 
 MIN_SENTENCES = 2 * MIN_EXAMPLES  # A probe learns from one half and is tested on the other.

@@ -151,7 +151,7 @@ def _measure_one(results: Mapping[str, Any], argv: Sequence[str], options: CostO
         return measured
 
 
-_TASK_KEYS = ("title", "kind", "text_columns", "labels", "languages", "metric", "source_language")
+_TASK_KEYS = ("title", "kind", "text_columns", "label_column", "labels", "languages", "metric", "source_language")
 
 
 def _child_main(job_file: str, answer_file: str) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data_files import quoted, read_table
-from ..errors import InputError
+from ..data_files import read_table
+from ..errors import InputError, quoted
 from ..languages import LANGUAGES, Language
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bootstrap import Interval
+from ..formatting import number
 from ..output import draft_file
 from .depth import Crossing
 
@@ -251,8 +252,8 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int, path
         bar.set_label(SIMILARITY_TITLES[similarity])
         agreement, tree_fit = entry["cophenetic"], entry["tree_fit"]
         figure.suptitle(
-            f"Layer {layer}: agreement with the genealogy r = {agreement['mean']:.2f}, "
-            f"p = {agreement['p_value_holm']:.2g} (corrected); tree fit {tree_fit:.2f}",
+            f"Layer {layer}: agreement with the genealogy r = {number(agreement['mean'], 2)}, "
+            f"p = {agreement['p_value_holm']:.2g} (corrected); tree fit {number(tree_fit, 2)}",
             fontsize=8,
         )
         _save(figure, path)

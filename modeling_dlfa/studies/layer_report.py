@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..bootstrap import Interval
+from ..formatting import number, percent, points_interval
 from ..languages import get_language
 from .layer_figures import SIMILARITY_TITLES, crossing_sentence
 
@@ -21,7 +22,7 @@ def analysis_summary(results: Mapping[str, Any]) -> str:
         words = ["", *((["", *[""] * height, *title][-height:][index]) for title in titles.values())]
         lines.append("".join(f"{word:>16}" if place else f"{word:<6}" for place, word in enumerate(words)))
     for layer in range(results["n_layers"]):
-        cells = "".join(f"{100 * curve['layers'][layer]['mean']:>16.1f}" for curve in curves.values())
+        cells = "".join(f"{percent(curve['layers'][layer]['mean']):>16}" for curve in curves.values())
         lines.append(f"{layer:<6}{cells}")
     notes = [*_curve_notes(results), _crossing_note(results), *_family_notes(results)]
     wrapped = [textwrap.fill(note, 119, subsequent_indent="  ") for note in notes]
@@ -65,11 +66,11 @@ def _curve_table(results: Mapping[str, Any]) -> str:
         cells = []
         for curve in curves:
             entry = curve["layers"][layer]
-            mean = f"{100 * entry['mean']:.1f}"
+            mean = percent(entry["mean"])
             mean = f"**{mean}**" if layer in curve["tied_with_best"] else mean
-            cells.append(f"{mean} [{100 * entry['low']:.1f}, {100 * entry['high']:.1f}]")
+            cells.append(f"{mean} [{percent(entry['low'])}, {percent(entry['high'])}]")
         lines.append([str(layer), *cells])
-    guesses = ["-" if curve["chance"] is None else f"{100 * curve['chance']:.1f}" for curve in curves]
+    guesses = ["-" if curve["chance"] is None else percent(curve["chance"]) for curve in curves]
     lines.append(["guess", *guesses])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -85,10 +86,7 @@ def _curve_notes(results: Mapping[str, Any]) -> list[str]:
         else:
             direction = f"the upper half of the layers is {'higher' if interval.mean > 0 else 'lower'}"
         others = f", not told from {_layers(tied)}" if tied else ""
-        notes.append(
-            f"{curve['title']}: highest at layer {best}{others}; {direction} "
-            f"({100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}])."
-        )
+        notes.append(f"{curve['title']}: highest at layer {best}{others}; {direction} ({points_interval(rise)}).")
     return notes
 
 
@@ -128,14 +126,14 @@ def _family_table(layers: list[Mapping[str, Any]]) -> str:
     for layer, entry in enumerate(layers):
         agreement, rand = entry["cophenetic"], entry["adjusted_rand"]
         cells = [
-            f"{agreement['mean']:.2f} [{agreement['low']:.2f}, {agreement['high']:.2f}]",
+            f"{number(agreement['mean'], 2)} [{number(agreement['low'], 2)}, {number(agreement['high'], 2)}]",
             _p(agreement["p_value"]),
             _p(agreement["p_value_holm"]),
-            f"{entry['cophenetic_without_script']:.2f}",
-            f"{entry['cophenetic_of_script']:.2f}",
+            number(entry["cophenetic_without_script"], 2),
+            number(entry["cophenetic_of_script"], 2),
         ]
         for level in ("genus", "family"):
-            cells += [f"{rand[level]['index']:.2f}", _p(rand[level]["p_value_holm"])]
+            cells += [number(rand[level]["index"], 2), _p(rand[level]["p_value_holm"])]
         lines.append([str(layer), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -154,7 +152,7 @@ def _family_notes(results: Mapping[str, Any]) -> list[str]:
         said = f"beyond chance at layer {_layers(found)}" if found else "beyond chance at no layer"
         notes.append(
             f"Clusters by {SIMILARITY_TITLES[name]} agree with the genealogy {said} (p < 0.05, corrected); "
-            f"r from {min(values):.2f} to {max(values):.2f}."
+            f"r from {number(min(values), 2)} to {number(max(values), 2)}."
         )
     return notes
 

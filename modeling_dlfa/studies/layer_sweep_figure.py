@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..formatting import number
 from ..languages import by_family, get_language
-from ..metrics import get_metric
+from ..metrics import get_metric, shown_averages
 from ..output import draft_file
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def plot_sweep(sweep: Mapping[str, Any], path: Path) -> None:
     groups = by_family(sweep["languages"], sweep["source_language"])
     languages = [code for _, codes in groups for code in codes]
     layers = list(sweep["layers"].values())
-    averages = [key for key in _AVERAGES if key in layers[0]]
+    averages = [key for key in _AVERAGES if key in shown_averages(languages, sweep["source_language"])]
     size = (2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
     figure = Figure(figsize=size, layout="constrained")
     ratios = [len(languages), max(len(averages), 1)]
@@ -79,7 +80,7 @@ def _heat(ax: Axes, cells: list[list[Mapping[str, float]]], reach: float, thresh
             ax.text(
                 column,
                 row,
-                f"{values[row, column]:+.1f}",
+                number(values[row, column], signed=True),
                 ha="center",
                 va="center",
                 fontsize="small",

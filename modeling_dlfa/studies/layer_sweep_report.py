@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..formatting import percent, points, points_interval
 from ..languages import by_family
-from ..metrics import get_metric
+from ..metrics import get_metric, shown_averages
 from ..output import write_text
 from .layer_sweep_figure import FIGURE, plot_sweep
 
@@ -64,7 +65,7 @@ def findings(sweep: Mapping[str, Any]) -> list[str]:
     average = "the target languages" if target == "macro_target" else "all languages"
     return [
         f"**Selected, by {source} validation {metric} alone: layer {selected}** "
-        f"({100 * entry['validation']['mean']:.1f} there). Average over {average}: "
+        f"({percent(entry['validation']['mean'])} there). Average over {average}: "
         f"{interval(entry[target])} points, p = {entry[target]['p_value']:.2g}. Each seed alone selects: {chosen}.",
         f"Oracle, by the test data of {average}, which no one has who selects: layer {oracle}, "
         f"{interval(best[target])} points.",
@@ -110,7 +111,7 @@ def sweep_table(sweep: Mapping[str, Any]) -> str:
     """Lays out the differences in Markdown: a row a layer, a column a language, averages and validation first."""
     threshold, source = sweep["statistics"]["threshold"], sweep["source_language"]
     languages = [code for _, codes in by_family(sweep["languages"], source) for code in codes]
-    averages = [key for key in AVERAGES if key in next(iter(sweep["layers"].values()))]
+    averages = [key for key in AVERAGES if key in shown_averages(sweep["languages"], source)]
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
     tables = []
     for index, block in enumerate(np.array_split(np.array(languages), pieces)):
@@ -119,7 +120,7 @@ def sweep_table(sweep: Mapping[str, Any]) -> str:
         rows = [head, ["---"] + ["---:"] * (len(head) - 1), _baseline_row(sweep, keys, first=not index)]
         for layer, entry in sweep["layers"].items():
             cells = [entry[key] if key in averages else entry["differences"][key] for key in keys]
-            validation = [] if index else [f"{100 * entry['validation']['mean']:.1f}"]
+            validation = [] if index else [percent(entry["validation"]["mean"])]
             rows.append([layer_label(sweep, layer), *validation, *(_cell(cell, threshold) for cell in cells)])
         tables.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
     return "\n\n".join(tables) + "\n"
@@ -138,18 +139,18 @@ def layer_label(sweep: Mapping[str, Any], layer: str) -> str:
 
 def interval(value: Mapping[str, float]) -> str:
     """Returns a difference with its interval, in points."""
-    return f"{100 * value['mean']:+.1f} [{100 * value['low']:+.1f}, {100 * value['high']:+.1f}]"
+    return points_interval(value)
 
 
 def _baseline_row(sweep: Mapping[str, Any], keys: Sequence[str], *, first: bool) -> list[str]:
     baseline = sweep["baseline"]
-    validation = [f"{100 * baseline['validation']['mean']:.1f}"] if first else []
-    scores = [f"{100 * baseline['scores'][key]['mean']:.1f}" for key in keys]
+    validation = [percent(baseline["validation"]["mean"])] if first else []
+    scores = [percent(baseline["scores"][key]["mean"]) for key in keys]
     return [f"{baseline['system']} (baseline), its scores", *validation, *scores]
 
 
 def _cell(value: Mapping[str, float], threshold: float) -> str:
-    text = f"{100 * value['mean']:+.1f}"
+    text = points(value["mean"])
     return f"**{text}**" if _counts(value, threshold) else text
 
 

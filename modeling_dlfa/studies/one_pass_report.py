@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..formatting import number, percent
 from ..metrics import get_metric
 from ..output import write_text
 from .layer_sweep_report import interval
@@ -82,7 +83,7 @@ def _table(agreement: Mapping[str, Any]) -> str:
 
 
 def _row(parts: Mapping[str, Mapping[str, Any]], layer: str) -> list[str]:
-    return [f"{100 * part[key][layer]:.1f}" for key in ("validation", "target") for part in parts.values()]
+    return [percent(part[key][layer]) for key in ("validation", "target") for part in parts.values()]
 
 
 def _seeds(part: Mapping[str, Any]) -> str:
@@ -90,4 +91,4 @@ def _seeds(part: Mapping[str, Any]) -> str:
 
 
 def _rho(value: float | None) -> str:
-    return "undefined (all equal)" if value is None else f"{value:+.2f}"
+    return "undefined (all equal)" if value is None else number(value, 2, signed=True)

@@ -86,7 +86,8 @@ def _read_run(file: Path, source: Path) -> RunResults:
     results, folder = read_results(file)
     if "summary" not in results:
         raise InputError(f"{file} holds no scores of test languages. Predict them (--do_predict True).")
-    complete = (folder / "predictions").is_dir() and set(results["languages"]) > {results["source_language"]}
+    targets = set(results["languages"]) - {results["source_language"]}
+    complete = targets and (folder / "predictions").is_dir()
     return RunResults(str(source), results, load_scored_runs(folder) if complete else None)
 
 

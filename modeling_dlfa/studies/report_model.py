@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .. import formatting
 from ..bootstrap import Interval
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Section:
 
 def percent(value: float | None) -> str:
     """Return a fraction in percent, with one digit."""
-    return "-" if value is None else f"{100 * value:.1f}"
+    return "-" if value is None else formatting.percent(value)
 
 
 def difference(interval: Interval, *, marked: bool = False, digits: int = 1) -> Cell:
@@ -134,10 +135,8 @@ def difference(interval: Interval, *, marked: bool = False, digits: int = 1) -> 
         marked: Whether it is marked where the interval excludes 0; only with intervals that hold together.
         digits: Behind the point.
     """
-    values = (round(100 * value, digits) + 0.0 for value in (interval.mean, interval.low, interval.high))  # No -0.0.
-    mean, low, high = (f"{value:+.{digits}f}" for value in values)
     strong = marked and interval.excludes_zero
-    return Cell(f"{mean} [{low}, {high}]{f' {MARK}' if strong else ''}", strong)
+    return Cell(formatting.points_interval(interval.to_dict(), digits) + (f" {MARK}" if strong else ""), strong)
 
 
 def picture(name: str, draw: Callable[[], Figure], *, alt: str, caption: str) -> Picture:

@@ -12,7 +12,7 @@ from ..bootstrap import Interval
 from ..few_seeds import Estimates
 from ..figures import scores_by_language
 from ..languages import by_family
-from ..metrics import AVERAGES, average_weights, get_metric
+from ..metrics import average_weights, get_metric, shown_averages
 from ..reporting import language_label, table_notes
 from ..tasks import recorded_task
 from .report_model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
@@ -129,7 +129,7 @@ def _title(results: Mapping[str, Any]) -> str:
 
 def _averages_table(run: RunResults) -> Table:
     summary = run.results["summary"]
-    keys = [name for name in AVERAGES if any(system[name] for system in summary["systems"].values())]
+    keys = shown_averages(run.results["languages"], run.results["source_language"])
     rows = [
         (
             Cell(f"{name} (baseline)" if system["baseline"] else name),

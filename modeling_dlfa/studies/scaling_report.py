@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..bootstrap import Interval
+from ..formatting import number
 from .report_model import MARK, Block, Cell, Code, Heading, Notes, Section, Table, Text, difference, percent, picture
 from .scaling_figures import cost_against_n, gains_against_n, gains_by_language, scores_against_n
 
@@ -274,5 +275,5 @@ def _cost_section(cost: Mapping[str, Any], prefix: str) -> Section:
 def _slope(value: Mapping[str, float] | None, what: str, unit: float) -> str:
     if value is None:
         return ""
-    mean, low, high = (f"{value[key] / unit:+.2f}" for key in ("mean", "low", "high"))
+    mean, low, high = (number(value[key] / unit, 2, signed=True) for key in ("mean", "low", "high"))
     return f"A further language costs {mean} {what} (least squares over n, 95% interval [{low}, {high}])."

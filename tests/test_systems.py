@@ -1,0 +1,59 @@
+"""What a command trains: the configurations of its systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.arguments import parse_arguments
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.systems import Run, plan_runs
+from modeling_dlfa.tasks import XNLI
+
+
+def planned(model: Path, folder: Path, *options: str) -> list[Run]:
+    files = ["--train_file", "train.tsv", "--validation_file", "dev.tsv", "--test_file", "test-{language}.tsv"]
+    arguments = ["--model_name_or_path", str(model), *files, "--output_dir", str(folder / "out"), *options]
+    return plan_runs(XNLI, parse_arguments(XNLI, arguments))
+
+
+def test_the_baseline_leaves_out_what_only_the_fused_system_reads(tiny_encoder: Path, tmp_path: Path) -> None:
+    options = ["--fusion_layers", "1", "--gate", "excite", "--reduction_ratio", "2", "--pooling", "mean", "--baseline"]
+    fused, baseline = planned(tiny_encoder, tmp_path, *options)
+    assert (fused.system, baseline.system) == ("aif-excite-layer1", "last") and baseline.baseline
+    assert fused.config.reduction_ratio == 2 and fused.config.pooling == baseline.config.pooling == "mean"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fusion", "scalar_mix", "--fusion_layers", "1"], "fusion_layers"),
+        (["--fusion", "last", "--fusion_layers", "1"], "fusion_layers"),
+        (["--fusion", "mean", "--gate", "excite"], "gate"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    options: list[str], message: str, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        planned(tiny_encoder, tmp_path, *options)
+
+
+def test_options_that_contradict_a_checkpoint_are_named(tiny_encoder: Path, tmp_path: Path) -> None:
+    labels = dict(enumerate(XNLI.labels))
+    model = DlfaForSequenceClassification.from_backbone(
+        tiny_encoder, fusion_layers=1, gate="excite", id2label=labels, classifier_dropout=0.2
+    )
+    model.save_pretrained(tmp_path / "model")
+    [run] = planned(tmp_path / "model", tmp_path, "--fusion_layers", "-3", "--gate", "excite")
+    assert run.system == "aif-excite-layer1" and run.config.classifier_dropout == 0.2
+    for options, message in (
+        (["--fusion", "mean"], "--fusion contradicts the checkpoint"),
+        (["--fusion", "last"], "--fusion contradicts the checkpoint"),
+        (["--gate", "select"], "--gate contradicts the checkpoint"),
+        (["--fusion_layers", "2"], "--fusion_layers contradicts the checkpoint"),
+    ):
+        with pytest.raises(InputError, match=message):
+            planned(tmp_path / "model", tmp_path, *options)
