@@ -1,21 +1,27 @@
-# make demo, make test, make test-versions, make bench, make quality: each sets up what it needs. `make -B demo` and `make -B test`
-# run again although nothing changed.
+# make demo, make encoder, make test, make test-versions, make bench, make quality: each sets up what it needs. `make -B demo`
+# and `make -B test` run again although nothing changed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples tests 2>/dev/null || find modeling_dlfa examples tests -type f)
+# What the demo's results depend on.
+DEMO_SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples/demo 2>/dev/null || find modeling_dlfa examples/demo -type f)
 ENVIRONMENT := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 # Releases of transformers on which a published checkpoint is tested beside the one of constraints.txt.
 VERSIONS := 4.57.6 5.5.4
 OLDER := $(VERSIONS:%=.work/versions/%/bin/python)
 
-.PHONY: demo test test-versions bench quality format clean
+.PHONY: demo encoder test test-versions bench quality format clean
 
 # Trains where something changed, otherwise shows the last run.
 demo: .work/installed
-	@if $(MAKE) --quiet --question .work/demo-passed; then $(ENVIRONMENT) $(BIN)/python examples/demo.py --show; \
-	else $(MAKE) --no-print-directory .work/demo-passed; fi
+	@if $(MAKE) --quiet --question runs/demo/results.json; then $(ENVIRONMENT) $(BIN)/python examples/demo/demo.py --show; \
+	else $(MAKE) --no-print-directory runs/demo/results.json; fi
+
+# multilingual-e5-small in models/, for the demo and the studies.
+encoder: .work/installed
+	@$(ENVIRONMENT) $(BIN)/python examples/demo/encoder.py
 
 test: .work/tests-passed
 	@echo "The tests pass; make -B test runs them again."
@@ -66,9 +72,8 @@ clean:
 		transformers==$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece
 	@touch $@
 
-.work/demo-passed: .work/installed $(SOURCES)
-	$(ENVIRONMENT) $(BIN)/python examples/demo.py
-	@touch $@
+runs/demo/results.json: .work/installed $(DEMO_SOURCES)
+	@$(ENVIRONMENT) $(BIN)/python examples/demo/demo.py
 
 .work/tests-passed: .work/installed $(SOURCES)
 	$(ENVIRONMENT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal

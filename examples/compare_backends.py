@@ -27,16 +27,19 @@ def main(argv: list[str] | None = None) -> None:
     given = parser.parse_args(argv)
 
     from modeling_dlfa.backend_comparison import compare_backends, comparison_table
+    from modeling_dlfa.folders import named_file
     from modeling_dlfa.output import write_json
     from modeling_dlfa.tasks import get_task
 
     options = {"languages": given.languages, "max_samples": given.max_samples, "batch_size": given.batch_size}
     task = get_task(TASKS[given.task])
     with one_line():
+        if given.output_file is not None:
+            named_file(given.output_file, "--output_file")
         results = compare_backends(given.checkpoint, given.onnx_folder, task, given.test_file, **options)
-    print(comparison_table(results))
-    if given.output_file:
-        write_json(Path(given.output_file), results)
+        print(comparison_table(results))
+        if given.output_file:
+            write_json(Path(given.output_file), results)
 
 
 if __name__ == "__main__":

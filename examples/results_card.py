@@ -1,6 +1,6 @@
 """Brings measured results into a card of `model_cards/`: what stands between two marks is written anew, never by hand.
 
-`python examples/results_card.py runs/xnli model_cards/dlfa-mini-xnli.md --hardware "Two cores of ..."` takes output
+`python examples/results_card.py runs/xnli model_cards/ENCODER-xnli.md --hardware "Two cores of ..."` takes output
 directories of the runner in any number. What one makes of the numbers is written around the marks.
 """
 

@@ -1,4 +1,4 @@
-"""What any `transformers.Trainer` needs to push DLFA models while it trains."""
+"""Callbacks for a `transformers.Trainer`: pushing DLFA models while it trains, and progress bars with a name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.dynamic_module_utils import custom_object_save
+from transformers.trainer_callback import ProgressCallback
 
 IGNORED = ("*.bin", "*.ckpt", "*.pkl", "*.pt", "*.pth")
 
@@ -45,3 +46,40 @@ class SafePushCallback(TrainerCallback):
             custom_object_save(model, folder)
 
     on_train_begin = on_init_end
+
+
+class NamedProgressCallback(ProgressCallback):
+    """The progress bars of transformers, with what they stand for before them.
+
+    Args:
+        name: Of what is trained or evaluated.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Opens the bar of the training steps."""
+        super().on_train_begin(args, state, control, **kwargs)
+        self._name(self.training_bar, "training")
+
+    def on_prediction_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        eval_dataloader: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Opens the bar of an evaluation at its first batch, and moves it on."""
+        opened = self.prediction_bar is not None
+        super().on_prediction_step(args, state, control, eval_dataloader, **kwargs)
+        if not opened:
+            self._name(self.prediction_bar, "evaluating")
+
+    def _name(self, bar: Any, doing: str) -> None:
+        if bar is not None:  # Only the main process has one.
+            bar.set_description(f"{self.name}, {doing}")

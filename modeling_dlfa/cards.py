@@ -95,6 +95,7 @@ def make_card(
         "files": _files(Path(folder)),
         "limits": _limits(results, record, task),
         "licence": _licence(license),
+        "origin": (results.get("model_origin") or {}).get("text"),
         "version": results["versions"].get("modeling_dlfa"),
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
@@ -114,7 +115,8 @@ def make_metadata(
     data = results["data"]
     sources = [data.get("train"), data.get("validation"), *data.get("test", {}).values()]
     datasets = dict.fromkeys(source["source"] for source in sources if source and _is_on_hub(source))
-    base_model = results["model_name_or_path"] if results.get("model_commit") else None
+    origin = results.get("model_origin") or {}
+    base_model = results["model_name_or_path"] if results.get("model_commit") else origin.get("base_model")
     return ModelCardData(
         language=list(dict.fromkeys([results["source_language"], *results["languages"]])),
         license=license or UNKNOWN_LICENSE,

@@ -48,7 +48,7 @@ def check_disk(
             model: Any = MODEL_CLASSES[task.kind](run.config)
             whole = FLOAT * sum(parameter.numel() for parameter in model.parameters())
             trained = FLOAT * parameter_counts(adapt(model, arguments.model))[0]
-        models += whole
+        models += whole // (1 if arguments.run.save_dtype == "float32" else 2)
         # Of LoRA a checkpoint has the adapter alone.
         saved = trained if arguments.model.peft == "lora" else whole
         optimiser = 2 * trained if training.optim in _ADAMW and not training.save_only_model else 0
@@ -64,8 +64,8 @@ def check_disk(
         output.path,
         wanted,
         listed,
-        "Free some space, name an --output_dir on another disk, or keep less: --save_models False, "
-        "--save_only_model True.",
+        "Free some space, name an --output_dir on another disk, or keep less: --save_dtype float16, "
+        "--save_models False, --save_only_model True.",
         freed=output.replaced(None if anew else [run.name for run in open_runs]),
     )
     return f"Disk space for {listed}: about {size(wanted)}."

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase, Trainer
+from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import IntervalStrategy, PredictionOutput
 
 from .adapters import adapt, parameter_counts
 from .arguments import Arguments
+from .callbacks import NamedProgressCallback
 from .evaluation import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
 from .metrics import is_collapsed
 from .options import FUSION_OPTIONS
@@ -64,6 +67,8 @@ def execute(command: Command, run: Run) -> None:
         record["train"] = train(command, trainer, run.name)
         if arguments.model.peft == "lora":
             _merge(trainer, output.adapter(run.name) if arguments.run.save_models else None)
+        if arguments.run.save_dtype != "float32":
+            trainer.round_weights(getattr(torch, arguments.run.save_dtype))
         if arguments.run.save_models:
             record["model"] = str(output.model(run.name).relative_to(output.path))
             trainer.save_model(str(output.model(run.name)))
@@ -114,7 +119,7 @@ def make_trainer(
     encoded = command.data.encoded
     if "validation" not in encoded:
         training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
-    return CrossLingualTrainer(
+    trainer = CrossLingualTrainer(
         model=model,
         args=training,
         train_dataset=encoded.get("train"),
@@ -126,6 +131,10 @@ def make_trainer(
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,
     )
+    # A notebook has a display of its own in its place.
+    if trainer.pop_callback(ProgressCallback) is not None:
+        trainer.add_callback(NamedProgressCallback(name))
+    return trainer
 
 
 def start_run_record(run: Run, model: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from .prediction_answers import Head
 TOLERANCE = 1e-4
 LONGEST_CHECK = 512  # tokens
 
-# Of examples/mini/corpus: our own, CC0.
+# Of examples/demo/corpus: our own, CC0.
 SENTENCES = (
     (
         "During daytime, a grandmother was buying a shirt at a shop.",

@@ -23,6 +23,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "fusion_dropout": ("aif",),
     "stream_norm": ("aif", "mean", "concat", "scalar_mix"),
 }
+SAVE_DTYPES = ("float32", "float16", "bfloat16")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 FUSION_OPTIONS = (
     "fusion",
@@ -155,6 +156,13 @@ class RunArguments:
     )
     save_models: bool = field(
         default=True, metadata={"help": "Keep the models; False keeps their predictions and scores alone."}
+    )
+    save_dtype: str = field(
+        default="float32",
+        metadata={
+            "choices": SAVE_DTYPES,
+            "help": "float16 or bfloat16 halves what is saved; the scores are of the rounded weights.",
+        },
     )
     num_shards: int = field(
         default=1, metadata={"help": "Split the command's runs into this many commands, such as one a machine."}

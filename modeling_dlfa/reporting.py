@@ -70,13 +70,14 @@ def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
     return "\n\n".join([*tables, notes, f"Command:\n\n{command}"]) + "\n"
 
 
-def text_table(results: Mapping[str, Any]) -> str:
+def text_table(results: Mapping[str, Any], *, notes: bool = True) -> str:
     """Lay out the same table for a terminal: a row per language, at most 119 columns wide.
 
     Systems that do not fit beside each other follow below, each time with the baseline.
 
     Args:
         results: What `results.json` holds, `"summary"` included.
+        notes: Whether the notes follow that say how the numbers came about.
 
     Raises:
         InputError: If `results` has no `"summary"`.
@@ -108,8 +109,12 @@ def text_table(results: Mapping[str, Any]) -> str:
             blocks.append(list(baseline))
         blocks[-1] += columns
     text = [_layout(labels, columns, len(averages)) for columns in blocks]
-    notes = [textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in table_notes(results, marked="*")]
-    return "\n\n".join([*text, "\n".join(notes)]) + "\n"
+    if notes:
+        filled = (
+            textwrap.fill(note, _TEXT_WIDTH, subsequent_indent="  ") for note in table_notes(results, marked="*")
+        )
+        text.append("\n".join(filled))
+    return "\n\n".join(text) + "\n"
 
 
 def _summary(results: Mapping[str, Any]) -> Mapping[str, Any]:

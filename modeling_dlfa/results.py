@@ -21,7 +21,7 @@ from .output import OutputDirectory
 from .predictions import Predictions, read_predictions
 from .redaction import command_line, without_secrets
 from .summary import summarise_runs
-from .systems import Run, model_commit, own_share, shard
+from .systems import Run, model_commit, model_origin, own_share, shard
 from .task_data import TaskData
 from .tasks import Task, recorded_task
 
@@ -71,6 +71,7 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         "max_length": max_length,
         "group_by_length": training.groups_by_length,
         **arguments.model.peft_record(),
+        **({"save_dtype": arguments.run.save_dtype} if arguments.run.save_dtype != "float32" else {}),
         **({"one_pass": True} if arguments.one_pass else {}),
     }
 
@@ -178,6 +179,7 @@ def collect_results(
         "model_name_or_path": arguments.model.model_name_or_path,
         "model_revision": arguments.model.model_revision,
         "model_commit": model_commit(arguments.model),
+        "model_origin": model_origin(arguments.model),
         "seeds": arguments.seeds,
         "data": data.sources(),
         "data_statistics": statistics_record(data.statistics, task),

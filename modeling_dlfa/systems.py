@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -203,6 +204,30 @@ def model_commit(model: ModelArguments) -> str | None:
         return None
     found = try_to_load_from_cache(model.model_name_or_path, "config.json", model.cache_dir, model.model_revision)
     return Path(found).parent.name if isinstance(found, str) else None
+
+
+def model_origin(model: ModelArguments) -> dict[str, Any] | None:
+    """Returns what the card in an encoder's folder says of its origin; None for an id of the Hub, or without a card.
+
+    Returns:
+        `base_model` and `license` of its metadata, and `text`, its section "Origin"; None for what it lacks.
+    """
+    path = Path(model.model_name_or_path) / "README.md"
+    if not path.is_file():
+        return None
+    from huggingface_hub import ModelCard
+
+    try:
+        card = ModelCard(path.read_text(encoding="utf-8"), ignore_metadata_errors=True)
+    except (OSError, ValueError, TypeError):
+        return None  # Any text may be called README.md.
+    base_model, license = getattr(card.data, "base_model", None), getattr(card.data, "license", None)
+    section = re.search(r"^## Origin\n+(.+?)(?=^#|\Z)", card.text, re.DOTALL | re.MULTILINE)
+    return {
+        "base_model": base_model if isinstance(base_model, str) else None,
+        "license": license if isinstance(license, str) else None,
+        "text": section.group(1).strip() if section else None,
+    }
 
 
 def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokenizerBase:

@@ -61,7 +61,7 @@ def check_tokenizer(
     if size >= _LEAST_SHARE * embeddings:
         return
     files = set(tokenizer.vocab_files_names.values())
-    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in files):
+    if files and Path(name).is_dir() and not any((Path(name) / file).is_file() for file in files):
         raise InputError(f"{name} has no tokenizer: there is no {' or '.join(sorted(files))}. {remedy}")
     if embeddings - size > _PADDING:
         raise InputError(

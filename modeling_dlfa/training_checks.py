@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ def check_arguments(task: Task, arguments: Arguments, given: Collection[str] = (
     training = arguments.training
     _check_numbers(training)
     _check_runs(arguments)
+    _check_save_dtype(arguments.run, training)
     _check_evaluation(task, training)
     _check_parts(arguments.model, training)
     _check_packages(training)
@@ -95,6 +97,16 @@ def _check_runs(arguments: Arguments) -> None:
         raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
     if not training.do_train and not training.do_predict and not training.do_eval:
         raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+
+
+def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments) -> None:
+    if run.save_dtype == "float32":
+        return
+    if not training.do_train:
+        raise InputError("--save_dtype is for a model that is trained; --do_train False saves none. Remove it.")
+    split = (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED"))
+    if "true" in split or training.deepspeed or training.fsdp:
+        raise InputError("--save_dtype rounds a whole model, which FSDP and DeepSpeed split. Remove it.")
 
 
 def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> None:

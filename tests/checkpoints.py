@@ -1,4 +1,4 @@
-"""Saved DLFA checkpoints with a tokenizer that knows every letter of the mini corpus, and texts of it."""
+"""Saved DLFA checkpoints with a tokenizer that knows every letter of the demo's corpus, and texts of it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ENTITIES = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 
 @cache
 def corpus_pairs(language: str) -> list[tuple[str, str]]:
-    """Returns premises and hypotheses of the mini corpus, the same ones in every language."""
-    with (ROOT / f"examples/mini/corpus/test-{language}.tsv").open(encoding="utf-8", newline="") as file:
+    """Returns premises and hypotheses of the demo's corpus, the same ones in every language."""
+    with (ROOT / f"examples/demo/corpus/test-{language}.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [(row["premise"], row["hypothesis"]) for row in rows]
 

@@ -33,7 +33,7 @@ for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_ASSETS_C
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 # Where the examples find each other.
-sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "examples" / "mini")]
+sys.path[:0] = [str(ROOT / "examples" / path) for path in ("demo", "demo/corpus/generator", "")]
 
 WORDS = {
     "en": "the cat dog sleeps runs eats in house garden today red small not always".split(),

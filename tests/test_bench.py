@@ -38,7 +38,7 @@ from modeling_dlfa.errors import InputError
 from .conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
-CORPUS = EXAMPLES / "mini/corpus"
+CORPUS = EXAMPLES / "demo/corpus"
 TEST_FILE = str(CORPUS / "test-{language}.tsv")
 CPU = torch.device("cpu")
 

@@ -170,7 +170,7 @@ def conllu(*identifiers: str) -> str:
 def test_ids_that_would_lose_words_are_refused(
     tmp_path: Path, identifiers: tuple[str, ...], line: int, message: str
 ) -> None:
-    """In a file behind a good sentence, and where a sentence alone is given to be predicted."""
+    """In a file for training, and where a sentence is given to be predicted."""
     content = "# a comment\n" + conllu(*identifiers)
     with pytest.raises(InputError, match=rf"a\.conllu, line {line}: malformed, {message}"):
         read_sentences(str(write(tmp_path / "a.conllu", content)), "en")

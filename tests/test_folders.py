@@ -16,7 +16,7 @@ import pytest
 
 from modeling_dlfa import folders
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.folders import HOLDER, LOCK, check_space, locked, new_folder
+from modeling_dlfa.folders import HOLDER, LOCK, check_space, locked, named_file, new_folder
 
 from .conftest import ROOT
 
@@ -76,6 +76,13 @@ def test_a_folder_in_which_nothing_was_written_is_gone(tmp_path: Path) -> None:
     with locked(tmp_path / "a" / "b"):
         (tmp_path / "a" / "b" / "mine").touch()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "mine"]
+
+
+def test_a_file_is_named_before_the_work(tmp_path: Path) -> None:
+    assert named_file("new.json", "--output_file") == Path("new.json")
+    for name in ("", str(tmp_path)):
+        with pytest.raises(InputError, match="^--output_file .* is not the name of a file"):
+            named_file(name, "--output_file")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

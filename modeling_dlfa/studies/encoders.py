@@ -14,6 +14,7 @@ from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..modeling_dlfa import DlfaModel
 from ..systems import longest_input
+from ..tokenizer_files import check_tokenizer
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,7 @@ def load_encoder(
             f"Cannot load {name}: {reason}. Give the folder or Hub id of an encoder or a DLFA checkpoint, on a device "
             "that is there; a tokenizer from elsewhere by --tokenizer_name."
         ) from error
-    if len(tokenizer) > model.config.vocab_size:
-        raise InputError(
-            f"The tokenizer of {tokenizer_name or name} has {len(tokenizer)} tokens, the model only "
-            f"{model.config.vocab_size} embeddings. Give the tokenizer that the model was trained with "
-            "(--tokenizer_name)."
-        )
+    check_tokenizer(tokenizer, tokenizer_name or name, model.config.vocab_size)
     longest = min(tokenizer.model_max_length, longest_input(model.config))
     special = tokenizer.num_special_tokens_to_add()
     if max_length is not None and not special < max_length <= longest:

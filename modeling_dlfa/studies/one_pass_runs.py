@@ -27,6 +27,7 @@ from ..execution import (
     validation_record,
     write_test,
 )
+from ..rounding import round_weights, rounded_state
 from ..systems import Run, load_model
 from ..tokenizer_files import save_tokenizer
 from .one_pass import OnePassModel
@@ -85,6 +86,8 @@ def execute_together(command: Command, runs: Sequence[Run]) -> None:
         preprocess_logits_for_metrics=_keep_class_ids if task.kind == "token" else None,
     )
     trained = {**train(command, trainer, name), "together": len(runs)}
+    dtype = getattr(torch, command.arguments.run.save_dtype)
+    round_weights(model, dtype)
     records: list[dict[str, Any]] = []
     for run in runs:
         with model.alone(run.system) as candidate:
@@ -92,7 +95,7 @@ def execute_together(command: Command, runs: Sequence[Run]) -> None:
             if command.arguments.run.save_models:
                 records[-1]["model"] = str(output.model(run.name).relative_to(output.path))
                 if trainer.args.should_save:
-                    candidate.save_pretrained(str(output.model(run.name)))
+                    candidate.save_pretrained(str(output.model(run.name)), state_dict=rounded_state(candidate, dtype))
                     save_tokenizer(command.tokenizer, output.model(run.name))
     outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
     for run, record, own in zip(runs, records, _apart(outcome), strict=True):

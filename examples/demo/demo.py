@@ -1,0 +1,238 @@
+"""The main job in minutes: English labels, tests in 15 languages, DLFA beside its last-layer baseline.
+
+It sets up multilingual-e5-small (`encoder.py`, once), fine-tunes it on the corpus beside this file by the recipe in
+`demo.yaml`, and asks the saved checkpoint three questions through transformers alone. Further arguments are those of
+`examples/run_xnli.py`, in place of the recipe's: `--max_train_samples 64`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from logging import ERROR, getLogger
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import encoder
+
+from modeling_dlfa.bootstrap import Interval
+from modeling_dlfa.cli import CommandParser
+from modeling_dlfa.commands import one_line
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.folders import draft_folder, named_folder
+from modeling_dlfa.languages import get_language
+from modeling_dlfa.output import OutputDirectory
+from modeling_dlfa.own_files import own_files, read_record
+from modeling_dlfa.processor import bf16_is_slow
+from modeling_dlfa.reporting import text_table
+
+if TYPE_CHECKING:
+    from modeling_dlfa.arguments import Arguments
+    from modeling_dlfa.execution import Command
+    from modeling_dlfa.systems import Run
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RECIPE = HERE / "demo.yaml"
+OUTPUT = Path("runs/demo")
+QUESTIONS = (
+    ("es", "Una abuela estaba comiendo una manzana.", "Una mujer estaba comiendo fruta.", "entailment"),
+    ("zh", "下午，一匹马正在海边睡觉。", "夜里，一只动物正在睡觉。", "contradiction"),
+    ("hi", "एक लड़की दौड़ रही थी।", "एक बच्चा पानी के किनारे दौड़ रहा था।", "neutral"),
+)
+
+
+def train(extra: Sequence[str] = ()) -> None:
+    """Trains and tests both systems, and puts table, results, figure, card and checkpoint where the last run was.
+
+    Until all of that is there, the last run stays as it is.
+
+    Args:
+        extra: Arguments of `run_xnli.py` in place of the recipe's.
+
+    Raises:
+        InputError: Wrong arguments, no encoder, or `OUTPUT` holds what is not the demo's.
+    """
+    import datasets
+    from transformers.utils import logging
+
+    from modeling_dlfa.arguments import parse_arguments
+    from modeling_dlfa.publishing import write_cards
+    from modeling_dlfa.tasks import XNLI
+    from modeling_dlfa.training import run_task
+
+    check_output()
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    # For a newcomer: the bars of the runs alone, and no warning of what any fine-tuning does.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    getLogger("modeling_dlfa").setLevel(ERROR)
+    with draft_folder(OUTPUT.parent) as draft:
+        precision = ["--bf16", str(not bf16_is_slow())]
+        given = [str(RECIPE), *precision, *extra, "--output_dir", str(draft)]
+        arguments = parse_arguments(XNLI, given)
+        if arguments.model.model_name_or_path == str(encoder.FOLDER):
+            encoder.set_up(encoder.FOLDER)
+        _tell_plan(arguments)
+        # What the runner prints names the draft, and its table comes again below.
+        with contextlib.redirect_stdout(io.StringIO()):
+            results = run_task(XNLI, arguments, together=_keep_fused_alone)
+        _put_in_place(draft)
+    write_cards(results, OutputDirectory(OUTPUT), arguments.run.license)
+
+
+def _keep_fused_alone(command: Command, runs: Sequence[Run]) -> None:
+    """Executes the runs of a seed one after another; the baseline's model is not kept, to spare the disk."""
+    from modeling_dlfa.execution import execute
+
+    for run in runs:
+        saving = replace(command.arguments.run, save_models=not run.baseline)
+        execute(replace(command, arguments=replace(command.arguments, run=saving)), run)
+
+
+def _tell_plan(arguments: Arguments) -> None:
+    from estimate import estimate
+
+    from modeling_dlfa.systems import plan_runs
+    from modeling_dlfa.tasks import XNLI
+
+    print("Now: fine-tune on English sentence pairs (does one follow from the other?) and test in 15 languages.")
+    for system, baseline in {run.system: run.baseline for run in plan_runs(XNLI, arguments)}.items():
+        print(f"  {system}: {'its baseline, the last layer alone' if baseline else 'DLFA, the last layer fused'}")
+    sys.stdout.flush()
+    expected = estimate(XNLI, arguments)
+    precision = "bf16" if arguments.training.bf16 else "float32, faster here than bf16"
+    minutes = (expected.training + expected.testing) / 60
+    print(
+        f"On this processor ({os.cpu_count()} CPUs, {precision}) that takes about {_minutes(minutes)}: "
+        f"{_minutes(expected.training / 60)} to train, {_minutes(expected.testing / 60)} to test.",
+        flush=True,
+    )
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{max(1, round(60 * minutes))} seconds"
+
+
+def check_output() -> None:
+    """Checks that nothing of others would be replaced.
+
+    Raises:
+        InputError: `OUTPUT` is a file, or holds what no run of ours wrote.
+    """
+    record = read_record(named_folder(OUTPUT))
+    ours = set() if record is None else set(own_files(OUTPUT, record))
+    if others := sorted(str(path) for path in OUTPUT.rglob("*") if not path.is_dir() and path not in ours):
+        listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise InputError(f"The demo replaces {OUTPUT}, and did not write {listed}. Move that away.")
+
+
+def _put_in_place(draft: Path) -> None:
+    """Replaces the last run; if that fails, the last run is where it was."""
+    before = draft.with_name("before")
+    if OUTPUT.exists():
+        os.replace(OUTPUT, before)
+    try:
+        os.replace(draft, OUTPUT)
+    except BaseException:
+        if before.exists():
+            os.replace(before, OUTPUT)
+        raise
+
+
+def ask(checkpoint: Path) -> list[str]:
+    """Labels that a checkpoint gives to `QUESTIONS`, in a process with the code beside its weights alone.
+
+    Raises:
+        InputError: It does not load there.
+    """
+    lines = [json.dumps({"text": premise, "text_pair": hypothesis}) for _, premise, hypothesis, _ in QUESTIONS]
+    command = [sys.executable, "-I", str(HERE / "ask.py"), str(checkpoint.resolve())]
+    asked = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, encoding="utf-8")
+    if asked.returncode:
+        raise InputError(f"The checkpoint does not load by the code beside it:\n{asked.stderr}")
+    return [json.loads(line)["label"] for line in asked.stdout.splitlines()]
+
+
+def show() -> None:
+    """Prints the last run: table, difference, three answers, and where to go next.
+
+    Raises:
+        InputError: There is none.
+    """
+    output = OutputDirectory(OUTPUT)
+    if not output.results.is_file():
+        raise InputError(f"{OUTPUT} holds no finished run. Train one: python examples/demo/demo.py.")
+    results = json.loads(output.results.read_text(encoding="utf-8"))
+    fused = next(run for run in results["runs"] if not run["baseline"])
+    checkpoint = output.model(fused["name"])
+    chance = 100 / len(results["labels"])
+    print(
+        f"Accuracy in percent by language, trained on English labels alone (chance: {chance:.1f}). In brackets: 95 % "
+        "intervals of the differences, with a * where they exclude 0.\n"
+    )
+    print(text_table(results, notes=False))
+    print(verdict(results))
+    print(f"\nThree questions to {checkpoint}, loaded by trust_remote_code=True without this package:")
+    for (code, premise, hypothesis, expected), label in zip(QUESTIONS, ask(checkpoint), strict=True):
+        judged = "right" if label == expected else f"wrong: {expected}"
+        print(f"  {get_language(code).name}: {premise} / {hypothesis}  {label} ({judged})")
+    print(
+        f"\nHere: {OUTPUT}/results.md (the table with its notes), {OUTPUT}/figures/, {checkpoint}/README.md (card).\n"
+        f"Next: python examples/show_fusion.py {checkpoint} 'TEXT' 'TEXT' shows what a token takes from which layer.\n"
+        "README.md has the rest: section Train for your own data and encoders, section Predict for your own sentences."
+    )
+
+
+def verdict(results: Mapping[str, Any]) -> str:
+    """One sentence on whether DLFA differs from its baseline in these results."""
+    if not results["summary"]["differences"]:
+        return "No baseline was trained, so nothing can be said of what the fusion gains."
+    name, difference = next(iter(results["summary"]["differences"].items()))
+    found = difference["macro_target"]
+    interval = Interval(found["mean"], found["low"], found["high"])
+    numbers = f"{100 * found['mean']:+.1f} points [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
+    if interval.excludes_zero:
+        better = "better" if found["mean"] > 0 else "worse"
+        conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference['seeds'])}"
+    else:
+        conclusion = "the interval includes 0, so no difference between DLFA and its baseline shows here"
+    return f"{name} minus {difference['baseline']}, average of the target languages: {numbers}; {conclusion}."
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return "one seed; others may differ" if len(seeds) == 1 else f"{len(seeds)} seeds"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Trains and shows, or shows the last run; wrong input ends with one message and exit status 2."""
+    parser = CommandParser(description=__doc__)
+    parser.add_argument("--show", action="store_true", help="Do not train, show the last run.")
+    given, extra = parser.parse_known_args(argv)
+    os.chdir(ROOT)  # The recipe's paths begin there, and what is recorded names no folder of this machine.
+    started = time.monotonic()
+    with one_line(
+        lambda: f"The last run is still in {OUTPUT}." if OUTPUT.exists() else "Nothing is left of this run."
+    ):
+        if given.show:
+            print(f"Nothing is trained: this is the last run, in {OUTPUT}. `make -B demo` trains again.\n")
+        else:
+            train(extra)
+            print(f"\nDone in {_minutes((time.monotonic() - started) / 60)}.")
+        show()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # What is half-written goes then as well.
+    main()

@@ -1,0 +1,93 @@
+"""How long a command will take on this machine, from a few of its own steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from modeling_dlfa.adapters import adapt
+from modeling_dlfa.arguments import Arguments
+from modeling_dlfa.data import resolve_languages
+from modeling_dlfa.evaluation import data_collator
+from modeling_dlfa.systems import load_model, load_tokenizer, plan_runs
+from modeling_dlfa.task_data import load_task_data
+from modeling_dlfa.tasks import Task
+
+STEPS = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a command will take.
+
+    Attributes:
+        training: To train all of its runs, validation included.
+        testing: To predict all test languages with each of them.
+    """
+
+    training: float
+    testing: float
+
+
+def estimate(task: Task, arguments: Arguments) -> Estimate:
+    """Times a few steps of the first run on the CPU, of training and of prediction, and counts the command's.
+
+    Args:
+        task: Of sentences, not of words.
+        arguments: Of a command that trains and tests.
+
+    Raises:
+        InputError: Wrong data, or a model that does not load.
+    """
+    runs, training = plan_runs(task, arguments), arguments.training
+    tokenizer = load_tokenizer(arguments, runs[0].config)
+    languages = resolve_languages(arguments.data.languages, task, arguments.data.test_file)
+    max_length = min(arguments.data.max_length or task.max_length, tokenizer.model_max_length)
+    data = load_task_data(task, arguments, languages, tokenizer, max_length).encoded
+    model: Any = adapt(load_model(task, arguments, runs[0]), arguments.model)
+    collate = data_collator(task, tokenizer, None)
+
+    def batch(name: str, size: int) -> Any:
+        """Rows of middling length; the command, too, puts rows of like length together."""
+        rows = data[name].sort("length").select_columns([*tokenizer.model_input_names, "labels"])
+        first = max(0, (len(rows) - size) // 2)
+        return collate([rows[index] for index in range(first, min(len(rows), first + size))])
+
+    train_batch = batch("train", training.per_device_train_batch_size)
+    test_batch = batch("test", training.per_device_eval_batch_size)
+    optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad])
+
+    def train_step() -> None:
+        model.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=training.bf16):
+            loss = model(**train_batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def predict() -> None:
+        model.eval()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=training.bf16):
+            model(**test_batch)
+
+    steps = training.num_train_epochs * -(-len(data["train"]) // training.per_device_train_batch_size)
+    row = _seconds(predict) / len(test_batch["labels"])
+    validated = len(data["validation"]) * (training.num_train_epochs + 1)
+    return Estimate(
+        training=len(runs) * (steps * _seconds(train_step) + validated * row),
+        testing=len(runs) * len(data["test"]) * row,
+    )
+
+
+def _seconds(step: Callable[[], None]) -> float:
+    """Median time of a step; the first one, which also allocates, is left out."""
+    times = []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    return sorted(times[1:])[len(times[1:]) // 2]
