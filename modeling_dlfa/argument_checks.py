@@ -44,6 +44,8 @@ def check_options(task: Task, options: Options) -> None:
             one or cannot act.
     """
     check_installed(TRAIN_PACKAGES, "train", "Training")
+    if "deepspeed" in options.given and importlib.util.find_spec("deepspeed") is None:
+        raise InputError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed.")
     for group in (options.model, options.data, options.run):
         check_numbers(group, _NUMBERS)
     check_seeds("--seeds", options.run.seeds or ())
