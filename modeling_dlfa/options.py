@@ -23,6 +23,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "fusion_dropout": ("aif",),
     "stream_norm": ("aif", "mean", "concat", "scalar_mix"),
 }
+PEFT_METHODS = ("lora", "frozen")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 FUSION_OPTIONS = (
     "fusion",
@@ -80,7 +81,6 @@ class ModelArguments:
     peft: str | None = field(
         default=None,
         metadata={
-            "choices": ("lora", "frozen"),
             "help": "lora: LoRA on the backbone; frozen: it stays. Fusion and head are trained.",
         },
     )
