@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modeling_dlfa.cli import CommandParser
 from modeling_dlfa.commands import one_line
+from modeling_dlfa.folders import named_file
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
 
@@ -33,10 +34,12 @@ def main(argv: list[str] | None = None) -> None:
     options = {"languages": given.languages, "max_samples": given.max_samples, "batch_size": given.batch_size}
     task = get_task(TASKS[given.task])
     with one_line():
+        if given.output_file is not None:
+            named_file(given.output_file, "--output_file")
         results = compare_backends(given.checkpoint, given.onnx_folder, task, given.test_file, **options)
-    print(comparison_table(results))
-    if given.output_file:
-        write_json(Path(given.output_file), results)
+        print(comparison_table(results))
+        if given.output_file:
+            write_json(Path(given.output_file), results)
 
 
 if __name__ == "__main__":

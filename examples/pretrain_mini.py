@@ -124,7 +124,7 @@ def run_pack(arguments: argparse.Namespace) -> None:
     path = arguments.work_dir / "packed.npz"
     packed.save(path)
     record = json.dumps(packed.record, ensure_ascii=False, indent=2)
-    path.with_suffix(".json").write_text(record + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(record + "\n", encoding="utf-8", newline="\n")
     groups = sum(packed.record["groups"].values())
     print(f"packed: {len(packed.lengths):,} sentences, {len(packed.ids):,} pieces, {groups:,} groups, {size(path)}")
 

@@ -31,15 +31,15 @@ def main(argv: list[str] | None = None) -> None:
     with one_line():
         check_free([path for path in (given.png, given.text_file) if path], given.overwrite)
         view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
-    if given.text_file:
-        write_text(Path(given.text_file), fusion_text(view))
-    else:
-        sys.stdout.buffer.write(fusion_text(view).encode())
-        sys.stdout.flush()
-    if given.png:
-        missing = plot_fusion(view, given.png)
-        if missing:
-            print(f"{missing} tokens have numbers in {given.png}: its font cannot write them.", file=sys.stderr)
+        if given.text_file:
+            write_text(Path(given.text_file), fusion_text(view))
+        else:
+            sys.stdout.buffer.write(fusion_text(view).encode())
+            sys.stdout.flush()
+        if given.png:
+            missing = plot_fusion(view, given.png)
+            if missing:
+                print(f"{missing} tokens have numbers in {given.png}: its font cannot write them.", file=sys.stderr)
 
 
 if __name__ == "__main__":

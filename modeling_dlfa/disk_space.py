@@ -57,8 +57,8 @@ def check_disk(
     seeds = len({run.seed for run in open_runs}) if arguments.one_pass else len(open_runs)
     count = _checkpoints(training, data, seeds if arguments.run.keep_checkpoints else 1) if checkpoint else 0
     wanted = models + count * checkpoint
-    what = [f"{len(open_runs)} models ({size(models)})"] if models else []
-    what += [f"{count} checkpoints at a time ({size(count * checkpoint)})"] if count else []
+    what = [f"{_counted(len(open_runs), 'model')} ({size(models)})"] if models else []
+    what += [f"{_counted(count, 'checkpoint')} at a time ({size(count * checkpoint)})"] if count else []
     listed = " and ".join(what) or "predictions alone"
     check_space(
         output.path,
@@ -69,6 +69,10 @@ def check_disk(
         freed=output.replaced(None if anew else [run.name for run in open_runs]),
     )
     return f"Disk space for {listed}: about {size(wanted)}."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _checkpoints(training: CrossLingualTrainingArguments, data: TaskData, kept_runs: int) -> int:

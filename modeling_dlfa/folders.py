@@ -41,6 +41,17 @@ def named_folder(name: str | os.PathLike, option: str = "--output_dir") -> Path:
     return path
 
 
+def named_file(name: str, option: str) -> Path:
+    """Returns the file of a name that a user gave, before the work whose outcome it is to hold.
+
+    Raises:
+        InputError: The name is empty, or that of a folder.
+    """
+    if not name.strip() or os.path.isdir(name):
+        raise InputError(f"{option} {name!r} is not the name of a file. Name one.")
+    return Path(name)
+
+
 @contextlib.contextmanager
 def locked(folder: Path, option: str = "--output_dir") -> Iterator[None]:
     """Keeps a folder for one command: another that wants to write there is refused.

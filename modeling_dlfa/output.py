@@ -117,9 +117,9 @@ class OutputDirectory:
             finished and no checkpoint written.
 
         Raises:
-            InputError: Files of names that the command would write lie here, and no `arguments.json` says that a command
-                of ours wrote them; it does, but neither `resume` nor `overwrite` is wished; there is nothing to
-                resume; or a folder is where a file should be, or the other way round.
+            InputError: Files of names that the command would write lie here, and no `arguments.json` says that a
+                command of ours wrote them; it does, but neither `resume` nor `overwrite` is wished; there is nothing
+                to resume; or a folder is where a file should be, or the other way round.
         """
         misplaced = [name for name in FILES if (self.path / name).is_dir()]
         misplaced += [name for name in FOLDERS if (self.path / name).is_file()]

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -62,13 +62,13 @@ def on_main_process(action: Callable[[], T]) -> T:
     Raises:
         InputError: What it raises, in every process: none waits for one that has ended.
     """
-    outcome: list[T | InputError] = []
+    outcome: list[Any] = [None]
     if PartialState().is_main_process:
         try:
             outcome = [action()]
         except InputError as error:
             outcome = [error]
-    [found] = broadcast_object_list(outcome or [None])
+    [found] = broadcast_object_list(outcome)
     if isinstance(found, InputError):
         raise found
     result: T = found

@@ -9,7 +9,25 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.evaluation_cost import CostOptions, measure_cost, numbers_of_languages
+from modeling_dlfa.studies.evaluation_cost import CostOptions, _pattern, measure_cost, numbers_of_languages
+
+NAMES = (
+    "test-{language}.parquet",
+    "{language}/test-{language}.tsv",
+    "data/{language}/test.parquet",
+    "harvest/test-{language}.tsv",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_code_is_replaced_where_it_stands_for_the_language(name: str) -> None:
+    files = {code: name.replace("{language}", code) for code in ("ar", "te", "de")}
+    assert _pattern(files) == name
+    assert _pattern({"ar": files["ar"]}) == files["ar"]
+
+
+def test_files_without_a_common_name_have_no_pattern() -> None:
+    assert _pattern({"ar": "one/ar.tsv", "de": "other/de.tsv"}) is None
 
 
 def test_numbers_of_languages() -> None:

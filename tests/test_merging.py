@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -106,6 +107,30 @@ def test_a_merged_directory_can_be_used_like_any(
     main("xnli", [*arguments, "--output_dir", str(output), "--resume_from_checkpoint", "last"])
     assert "[1/4]" not in capsys.readouterr().out, "a run was trained again"
     assert read(output / "results.json")["summary"] == results["summary"]
+
+
+def test_a_card_that_fails_leaves_nothing_and_can_be_repeated(
+    shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError("full")
+
+    (tmp_path / "merged").mkdir()
+    with monkeypatch.context() as context, pytest.raises(OSError, match="full"):
+        context.setattr("modeling_dlfa.publishing.make_card", full)
+        merge_runs(shards, tmp_path / "merged")
+    assert not any((tmp_path / "merged").iterdir())
+    merge_runs(shards, tmp_path / "merged")
+    assert (tmp_path / "merged" / "models" / "last-seed2" / "README.md").is_file()
+
+
+def test_a_disk_without_room_for_the_copies(
+    shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: mock.Mock(free=100))
+    with pytest.raises(InputError, match="has 0.0 MB left, and the shards' models and predictions take"):
+        merge_runs(shards, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
 
 
 def test_what_differs_between_machines_is_noted(shards: list[Path], tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_figure_draws_every_score_and_interval(monkeypatch: pytest.MonkeyPatch, 
     from matplotlib.figure import Figure
 
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **kwargs: (drawn.append(figure), path.touch()))
     results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
     plot_scores_by_language(results, tmp_path / "unused.png")
     scores, differences = drawn[0].axes
@@ -278,6 +278,6 @@ def test_figure_axis_names_task_and_metric(monkeypatch: pytest.MonkeyPatch, tmp_
     from matplotlib.figure import Figure
 
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: drawn.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **kwargs: (drawn.append(figure), path.touch()))
     plot_scores_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "unused.png")
     assert drawn[0].axes[0].get_xlabel() == "XNLI accuracy (%), 95% intervals"

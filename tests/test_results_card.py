@@ -36,6 +36,31 @@ def test_it_holds_the_scores_and_keeps_what_stands_around_them(finished: Path, c
     assert "](figures/measured.png)" in text
 
 
+def test_directories_of_one_name_keep_their_figures(finished: Path, card: Path, tmp_path: Path) -> None:
+    sources = [Path(shutil.copytree(finished, tmp_path / "runs" / name / "out")) for name in ("a", "b")]
+    for source in sources:
+        (source / "figures" / "accuracy_by_language.png").write_bytes(source.parent.name.encode())
+    main([*map(str, sources), str(card), "--hardware", "One core."])
+    text = card.read_text(encoding="utf-8")
+    for name in ("a", "b"):
+        assert (card.parent / "figures" / f"measured-{name}-out.png").read_bytes() == name.encode()
+        assert f"](figures/measured-{name}-out.png)" in text and f"({name}-out)" in text
+
+
+def test_a_figure_of_another_card_is_left(finished: Path, card: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(finished), str(card), "--hardware", "One core."])
+    other = card.with_name("other.md")
+    card.rename(other)
+    shutil.copy(other, card)
+    before = card.read_bytes()
+    for sources in ([finished], [finished, finished]):
+        with pytest.raises(SystemExit):
+            main([*map(str, sources), str(card), "--hardware", "One core."])
+    printed = capsys.readouterr().err
+    assert f"figures/measured.png is a figure of {other}" in printed and "named more than once" in printed
+    assert card.read_bytes() == before
+
+
 def test_written_again_it_is_the_same(finished: Path, card: Path) -> None:
     main([str(finished), str(card), "--hardware", "One core."])
     once = card.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,20 @@ def test_it_holds_the_report_and_its_figures(finished: Path, tmp_path: Path) -> 
         assert (card.parent / name).read_bytes() == figure.read_bytes()
     main([str(study), str(card)])
     assert card.read_text(encoding="utf-8") == text
+
+
+def test_studies_of_one_name_keep_their_figures(finished: Path, tmp_path: Path) -> None:
+    card, sources = tmp_path / "mine.md", [tmp_path / name / "out" for name in ("a", "b")]
+    run_language_scaling([finished], sources[0], n_resamples=50)
+    shutil.copytree(sources[0], sources[1])
+    for source in sources:
+        for figure in (source / "figures").iterdir():
+            figure.write_text(source.parent.name)
+    card.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    main([*map(str, sources), str(card)])
+    linked = re.findall(r"\]\((figures/mine-([ab])-out-[^)]+)\)", card.read_text(encoding="utf-8"))
+    assert {name for _, name in linked} == {"a", "b"}
+    assert all((tmp_path / path).read_text() == name for path, name in linked)
 
 
 def test_a_directory_without_a_study_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ from modeling_dlfa.arguments import default_workers
 from modeling_dlfa.training import main
 
 from .conftest import ROOT, write_nli
-from .launching import launch
+from .launching import launch, start
+from .test_folders import holding
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -329,6 +330,55 @@ def test_another_runs_results_are_not_overwritten(
     main("xnli", [*arguments, "--seeds", "5", "--overwrite"])
     assert [run["seed"] for run in read(tmp_path / "out" / "results.json")["runs"]] == [5]
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_project_folder_keeps_its_files(
+    overwrite: list[str], xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {tmp_path / "out" / name / "mine": name for name in ("models", "figures", "runs", "checkpoints")}
+    for path, content in own.items():
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    assert_refused(
+        [*xnli_arguments, *overwrite], "no arguments.json says that a command of this package wrote", capsys
+    )
+    assert {path: path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()} == own
+
+
+def test_an_empty_output_directory_is_not_the_working_one(
+    xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused([*xnli_arguments, "--output_dir", ""], "--output_dir is empty", capsys)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_corrected_command_runs_where_nothing_was_finished(
+    xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [*xnli_arguments, "--max_steps", "2"]
+    with monkeypatch.context() as context, pytest.raises(ZeroDivisionError):
+        context.setattr("modeling_dlfa.execution.train", lambda *arguments: 1 // 0)
+        main("xnli", [*few, "--fusion_layers", "0"])
+    assert (tmp_path / "out" / "arguments.json").is_file()
+    main("xnli", few)
+    [run] = read(tmp_path / "out" / "results.json")["runs"]
+    assert run["name"] == "aif-layer1-seed42"
+    assert [path.name for path in (tmp_path / "out" / "models").iterdir()] == [run["name"]]
+
+
+def test_two_commands_do_not_resume_into_one_directory(
+    xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed = [*xnli_arguments, "--max_steps", "2", "--resume_from_checkpoint", "last"]
+    main("xnli", resumed[:-2])
+    monkeypatch.setattr("modeling_dlfa.folders.PATIENCE", 0.2)
+    with holding(tmp_path / "out") as other:
+        assert_refused(resumed, f"is in use by process {other.pid}", capsys)
+        printed = start(resumed).communicate(timeout=300)[0]
+        assert printed.count("error: ") == printed.count(f"is in use by process {other.pid}") == 1, printed[-3000:]
+    main("xnli", resumed)
 
 
 def test_tokenizer_larger_than_the_embeddings(

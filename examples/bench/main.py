@@ -68,6 +68,6 @@ def run(settings: Settings) -> dict[str, Any]:
             machine["seconds"] = round(time.perf_counter() - started)
             results = document(rows, skipped, machine)
             write_json(output / "bench.json", results)
-            (output / "bench.md").write_text(markdown(rows, skipped, machine), encoding="utf-8")
+            (output / "bench.md").write_text(markdown(rows, skipped, machine), encoding="utf-8", newline="\n")
     print(markdown(rows, skipped, machine))
     return results

@@ -39,7 +39,9 @@ class FileOfPairs:
         pairs = workload.pairs(workload.settings.scale.examples, seed=1)
         self.checkpoint = Checkpoint.of(str(workload.dlfa_checkpoint))
         self._path = workload.folder / "pairs.tsv"
-        self._path.write_text("".join(f"{first}\t{second}\n" for first, second in pairs), encoding="utf-8")
+        self._path.write_text(
+            "".join(f"{first}\t{second}\n" for first, second in pairs), encoding="utf-8", newline="\n"
+        )
         self._inputs = [{"text": first, "text_pair": second} for first, second in pairs]
         self._device = workload.settings.torch_device
 

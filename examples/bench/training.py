@@ -63,7 +63,7 @@ def validation_file(workload: Workload) -> Path:
     path = workload.folder / "validation.tsv"
     if not path.exists():
         with open(workload.settings.train_file, encoding="utf-8") as source:
-            path.write_text("".join(next(source) for _ in range(5)), encoding="utf-8")
+            path.write_text("".join(next(source) for _ in range(5)), encoding="utf-8", newline="\n")
     return path
 
 

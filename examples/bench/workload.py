@@ -80,7 +80,7 @@ class Workload:
         folder.mkdir()
         shutil.copyfile(self.settings.vocab_file, folder / "vocab.txt")
         values = {"tokenizer_class": "BertTokenizer", "do_lower_case": False, "model_max_length": 512}
-        (folder / "tokenizer_config.json").write_text(json.dumps(values), encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json.dumps(values), encoding="utf-8", newline="\n")
         return AutoTokenizer.from_pretrained(folder)
 
     def config(self, **values: Any) -> BertConfig:
@@ -200,6 +200,6 @@ def read_pairs(path: str | Path, language: str, limit: int) -> list[Pair]:
 
 def write_pairs(path: Path, pairs: Sequence[Pair], labels: Sequence[str]) -> None:
     """Writes a file of XNLI's layout."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write("\t".join([*XNLI.text_columns, XNLI.label_column]) + "\n")
         file.writelines("\t".join([*pair, label]) + "\n" for pair, label in zip(pairs, labels, strict=True))

@@ -64,7 +64,7 @@ def save_checkpoint(
         for moment in MOMENTS
     }
     save_parts(moments, partial, "optimizer")
-    (partial / "state.json").write_text(json.dumps(dict(state), indent=2) + "\n", encoding="utf-8")
+    (partial / "state.json").write_text(json.dumps(dict(state), indent=2) + "\n", encoding="utf-8", newline="\n")
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
     for path in folder.glob("checkpoint-????????"):

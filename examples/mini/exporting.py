@@ -47,7 +47,7 @@ def export(checkpoint: Path, tokenizer: Path, output_dir: Path) -> int:
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, output_dir / name)
     record = json.dumps({"stages": _stages(state | {"curve": load_curve(checkpoint)})}, indent=1) + "\n"
-    (output_dir / EXPORT_RECORD).write_text(record, encoding="utf-8")
+    (output_dir / EXPORT_RECORD).write_text(record, encoding="utf-8", newline="\n")
     return sum(parameter.numel() for parameter in encoder.parameters())
 
 

@@ -358,7 +358,7 @@ class LossLog:
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() and step else []
         kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8", newline="\n")
 
     def write(
         self, step: int, tokens: int, seconds: float, losses: dict[str, float | None], rate: float, speed: float
@@ -374,7 +374,7 @@ class LossLog:
             "learning_rate": rate,
             "tokens_per_second": round(speed),
         }
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(line) + "\n")
 
 

@@ -31,8 +31,8 @@ def study_folder(
     there = [file for file in files if (folder / file).exists()]
     if there and not is_ours(folder / files[0]):
         raise InputError(
-            f"{folder} holds {', '.join(there)}, which this command did not write. They stay as they are: name another "
-            "--output_dir."
+            f"{folder} holds {', '.join(there)}, which this command did not write. They stay as they are: name "
+            "another --output_dir."
         )
     if there and not overwrite:
         raise InputError(f"{folder} holds {what}. Name another --output_dir, or replace it with --overwrite.")

@@ -1,0 +1,59 @@
+"""What lies in a study's folder: an earlier study may be replaced, what is not ours stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.studies.report import build_report, write_report
+from modeling_dlfa.studies.scaling_command import run_language_scaling
+
+
+def scaling(finished: Path, output: Path | str, *, overwrite: bool) -> None:
+    run_language_scaling([finished], output, n_resamples=50, overwrite=overwrite)
+
+
+def report(finished: Path, output: Path | str, *, overwrite: bool) -> None:
+    write_report("Mine", build_report([finished]), output, overwrite=overwrite)
+
+
+STUDIES = {"scaling": (scaling, "language_scaling.json"), "report": (report, "report.html")}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_an_earlier_study_may_be_replaced(study: str, finished: Path, tmp_path: Path) -> None:
+    write, _ = STUDIES[study]
+    write(finished, tmp_path / "out", overwrite=False)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="--overwrite"):
+        write(finished, tmp_path / "out", overwrite=False)
+    write(finished, tmp_path / "out", overwrite=True)
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert before.keys() == after.keys() and all(before[path] < after[path] for path in before)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_is_not_ours_stays(study: str, finished: Path, tmp_path: Path) -> None:
+    write, name = STUDIES[study]
+    (tmp_path / name).write_text('{"mine": true}')
+    with pytest.raises(InputError, match=f"holds {name}, which this command did not write"):
+        write(finished, tmp_path, overwrite=True)
+    assert (tmp_path / name).read_text() == '{"mine": true}'
+    write(finished, tmp_path / "out", overwrite=False)
+    [figure, *_] = sorted((tmp_path / "out" / "figures").iterdir())
+    other = tmp_path / "other" / "figures" / figure.name
+    other.parent.mkdir(parents=True)
+    other.write_text("mine")
+    with pytest.raises(InputError, match="is not of an earlier study"):
+        write(finished, tmp_path / "other", overwrite=True)
+    assert other.read_text() == "mine" and len(list(other.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_an_empty_name(study: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="--output_dir is empty"):
+        STUDIES[study][0](finished, "", overwrite=True)
+    assert not list(tmp_path.iterdir())
