@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .options import LORA_OPTIONS, READ_BY, DataArguments, ModelArguments, RunArguments
+from .options import LORA_OPTIONS, PEFT_METHODS, READ_BY, DataArguments, ModelArguments, RunArguments
 
 if TYPE_CHECKING:
     from .command_line import Options
@@ -44,6 +44,8 @@ def check_options(task: Task, options: Options) -> None:
             one or cannot act.
     """
     check_installed(TRAIN_PACKAGES, "train", "Training")
+    if "deepspeed" in options.given and importlib.util.find_spec("deepspeed") is None:
+        raise InputError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed.")
     for group in (options.model, options.data, options.run):
         check_numbers(group, _NUMBERS)
     check_seeds("--seeds", options.run.seeds or ())
@@ -137,6 +139,8 @@ def _check_run(run: RunArguments, model: ModelArguments, given: Collection[str])
 
 
 def _check_peft(model: ModelArguments) -> None:
+    if model.peft is not None and model.peft not in PEFT_METHODS:
+        raise InputError(f"--peft {model.peft} does not exist; choose from {', '.join(PEFT_METHODS)}.")
     alone = [name for name in LORA_OPTIONS if getattr(model, name) is not None]
     if alone and model.peft != "lora":
         raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")

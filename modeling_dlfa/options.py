@@ -24,6 +24,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "stream_norm": ("aif", "mean", "concat", "scalar_mix"),
 }
 SAVE_DTYPES = ("float32", "float16", "bfloat16")
+PEFT_METHODS = ("lora", "frozen")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 FUSION_OPTIONS = (
     "fusion",
@@ -81,7 +82,6 @@ class ModelArguments:
     peft: str | None = field(
         default=None,
         metadata={
-            "choices": ("lora", "frozen"),
             "help": "lora: LoRA on the backbone; frozen: it stays. Fusion and head are trained.",
         },
     )

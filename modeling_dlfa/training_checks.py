@@ -148,10 +148,11 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
     if training.do_train:
         try:
             Trainer.get_optimizer_cls_and_kwargs(training)
-        except ImportError as error:
-            raise InputError(f"--optim {training.optim}: {str(error).rstrip('.')}.") from error
-        except ValueError:
-            pass  # Some want to see the model, and get it when it is there.
+        except (ImportError, ValueError) as error:
+            # A ValueError also comes from those that want to see the model, and get it when it is there.
+            if isinstance(error, ImportError) or "install" in str(error):
+                name = getattr(training.optim, "value", training.optim)
+                raise InputError(f"--optim {name}: {' '.join(str(error).split()).rstrip('.!')}.") from error
 
 
 def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str]) -> None:

@@ -208,7 +208,7 @@ def test_metrics_beside_the_tasks_and_the_loss_may_choose_the_checkpoint(tmp_pat
 PACKAGES = {
     "tensorboard": (["--report_to", "tensorboard"], ("tensorboard", "tensorboardX"), "--report_to tensorboard"),
     "wandb": (["--report_to", "wandb"], ("wandb",), "--report_to wandb"),
-    "deepspeed": (["--deepspeed", "{}"], ("deepspeed",), "eep"),
+    "deepspeed": (["--deepspeed", "{}"], ("deepspeed",), "--deepspeed needs DeepSpeed"),
     "optimiser": (["--optim", "adamw_8bit"], ("bitsandbytes",), "bitsandbytes"),
 }
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from .harness import Measure, interleave
-from .machine import has_fast_bf16
+from .machine import NO_BF16, has_fast_bf16
 from .processes import BENCH, ROOT, python
 from .report import Row, Skipped, time_row
 from .training import on_device
@@ -83,7 +83,7 @@ def measure(workload: Workload) -> Iterator[Row | Skipped]:
     if has_fast_bf16(workload.settings.torch_device):
         systems["bf16"] = partial(ours, "bf16", "--bf16_full_eval", "True")
     else:
-        yield Skipped("evaluation, bf16", "This processor has no bf16 instructions.")
+        yield Skipped("evaluation, bf16", NO_BF16)
     _ = workload.plain_checkpoint, workload.dlfa_checkpoint
     seconds = interleave(systems, scale.process_effort, warm_up=0)
     stated = f"The official path ran for {len(measured)} of {len(languages)} languages ({' '.join(measured)})"

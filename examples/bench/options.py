@@ -11,7 +11,7 @@ import torch
 
 from .fusion import adamw, inference, training_step
 from .harness import interleave, timed
-from .machine import device_name, has_fast_bf16, peak_flops, training_flops, waiter
+from .machine import NO_BF16, device_name, has_fast_bf16, peak_flops, training_flops, waiter
 from .report import Row, Skipped, time_row
 from .settings import SIZES
 from .workload import Workload
@@ -52,7 +52,7 @@ def measure(workload: Workload) -> Iterator[Row | Skipped]:
     if has_fast_bf16(device):
         options["bf16"] = Option(bf16=True)
     else:
-        yield Skipped("options, bf16", "This processor has no bf16 instructions.")
+        yield Skipped("options, bf16", NO_BF16)
     if device.type == "cuda" or settings.full:
         options["compiled"] = Option(compiled=True)
         if "bf16" in options:

@@ -20,7 +20,7 @@ from modeling_dlfa.prediction_output import write_predictions
 from modeling_dlfa.prediction_source import InputSource
 
 from .harness import interleave, timed
-from .machine import has_fast_bf16, waiter
+from .machine import NO_BF16, has_fast_bf16, waiter
 from .report import Row, Skipped, time_row
 from .workload import Workload
 
@@ -93,7 +93,7 @@ def load_backends(workload: Workload, checkpoint: Checkpoint) -> Iterator[tuple[
     if has_fast_bf16(device):
         yield "bf16", checkpoint.load(device, torch.bfloat16)
     else:
-        yield Skipped("prediction, bf16", "This processor has no bf16 instructions.")
+        yield Skipped("prediction, bf16", NO_BF16)
     if (reason := without_onnx(device)) is not None:
         yield Skipped("prediction, ONNX", reason)
         return

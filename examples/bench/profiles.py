@@ -18,7 +18,7 @@ from modeling_dlfa.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, On
 
 from .fusion import adamw, training_step
 from .harness import timed
-from .machine import has_fast_bf16, waiter
+from .machine import NO_BF16, has_fast_bf16, waiter
 from .options import filled
 from .prediction import FileOfPairs, without_onnx
 from .report import Row, Skipped, duration
@@ -146,7 +146,7 @@ def _training(workload: Workload) -> Iterator[Row | Skipped]:
     if has_fast_bf16(device):
         systems.append(("ours, bf16", workload.dlfa, ours, True))
     else:
-        yield Skipped("profile, bf16", "This processor has no bf16 instructions.")
+        yield Skipped("profile, bf16", NO_BF16)
     for name, build, batch, bf16 in systems:
         model = build()
         step = training_step(model, batch, adamw(model), bf16, MAX_GRAD_NORM)

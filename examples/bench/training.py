@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .harness import Measure, interleave
-from .machine import has_fast_bf16
+from .machine import NO_BF16, has_fast_bf16
 from .processes import BENCH, ROOT, python
 from .report import Row, Skipped, time_row
 from .settings import Settings
@@ -96,7 +96,7 @@ def measure(workload: Workload) -> Iterator[Row | Skipped]:
     for name, goal in (("ours", FP32_GOAL), ("bf16", BF16_GOAL)):
         kind = "fp32" if name == "ours" else "bf16"
         if name not in seconds:
-            yield Skipped(f"training, {kind}", "This processor has no bf16 instructions.")
+            yield Skipped(f"training, {kind}", NO_BF16)
             continue
         rate = f"{file.rows / statistics.median(seconds[name]):.2f} samples/s"
         loss = f"mean loss {statistics.median(losses[name]):.3f}, theirs {statistics.median(losses['official']):.3f}"
