@@ -297,14 +297,10 @@ def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedMode
     options = {"dtype": torch.float32, "attn_implementation": model.attn_implementation, **hub_arguments(model)}
     set_seed(run.seed)
     try:
-        if run.from_checkpoint and run.new_head:
-            return _with_new_head(
-                model_class.from_pretrained(
-                    model.model_name_or_path, config=run.config, ignore_mismatched_sizes=True, **options
-                )
-            )
         if run.from_checkpoint:
-            return model_class.from_pretrained(model.model_name_or_path, config=run.config, **options)
+            own: dict[str, Any] = {"config": run.config, "ignore_mismatched_sizes": run.new_head}
+            loaded = model_class.from_pretrained(model.model_name_or_path, **own, **options)
+            return _with_new_head(loaded) if run.new_head else loaded
         return model_class.from_backbone(model.model_name_or_path, config=run.config, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
