@@ -6,8 +6,8 @@ runner and of the studies, or single files, in any number.
 
 from __future__ import annotations
 
-from modeling_dlfa.cli import CommandParser
-from modeling_dlfa.commands import one_line
+from modeling_dlfa.command.parser import CommandParser
+from modeling_dlfa.command.ending import one_line
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
     given = parser.parse_args(argv)
 
-    from modeling_dlfa.studies.report import build_report, check_free, write_report
+    from modeling_dlfa.studies.report.report import build_report, check_free, write_report
 
     with one_line():
         check_free(given.output_dir, overwrite=given.overwrite)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from modeling_dlfa.cli import CommandParser, end_started_processes, how_to_go_on
-from modeling_dlfa.commands import one_line
+from modeling_dlfa.command.parser import CommandParser, end_started_processes, how_to_go_on
+from modeling_dlfa.command.ending import one_line
 
 if TYPE_CHECKING:
-    from modeling_dlfa.arguments import Arguments
+    from modeling_dlfa.training.arguments import Arguments
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
 
@@ -42,19 +42,19 @@ def main(argv: list[str] | None = None) -> None:
                 _compare(given.results_dir, given.compare_with)
                 return
             if given.results_dir is not None:
-                from modeling_dlfa.studies.layer_sweep import analyse_sweep
+                from modeling_dlfa.studies.layer_sweep.layer_sweep import analyse_sweep
 
                 folder = given.results_dir
                 sweep: dict[str, Any] | None = analyse_sweep(folder)
             else:
-                from modeling_dlfa.command_line import parse_options
+                from modeling_dlfa.training.command_line import parse_options
                 from modeling_dlfa.tasks import get_task
 
                 task = get_task(TASKS[given.task])
                 options = parse_options(task, arguments)
 
-                from modeling_dlfa.arguments import complete_arguments
-                from modeling_dlfa.studies.layer_sweep import run_sweep
+                from modeling_dlfa.training.arguments import complete_arguments
+                from modeling_dlfa.studies.layer_sweep.layer_sweep import run_sweep
 
                 parsed.append(complete_arguments(task, options))
                 folder = str(parsed[0].training.output_dir)
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     finally:
         end_started_processes()
     if sweep is not None:
-        from modeling_dlfa.studies.layer_sweep_report import findings
+        from modeling_dlfa.studies.layer_sweep.markdown import findings
 
         print("\n".join(findings(sweep)).replace("**", ""))
         print(f"Sweep: {folder}/layer_sweep.md")
@@ -71,8 +71,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _compare(full: str, one_pass: str) -> None:
-    from modeling_dlfa.studies.one_pass_agreement import AGREEMENT, compare_sweeps
-    from modeling_dlfa.studies.one_pass_report import agreement_findings
+    from modeling_dlfa.studies.layer_sweep.agreement import AGREEMENT, compare_sweeps
+    from modeling_dlfa.studies.layer_sweep.agreement_markdown import agreement_findings
 
     print("\n".join(agreement_findings(compare_sweeps(full, one_pass))))
     print(f"Agreement: {one_pass}/{AGREEMENT}.md")

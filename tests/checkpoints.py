@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.tokenizer_files import save_tokenizer
+from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 
 from .backbones import dlfa_config
 from .online import ROOT

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from modeling_dlfa.metrics import METRICS
-from modeling_dlfa.studies.scores import ScoredRuns, scored_runs
-from modeling_dlfa.summary import summarise_runs
+from modeling_dlfa.scoring.metrics import METRICS
+from modeling_dlfa.results.scores import ScoredRuns, scored_runs
+from modeling_dlfa.statistics.summary import summarise_runs
 
 from .test_summary import make_runs
 

@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
-from modeling_dlfa.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
+from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.publishing import dry_run
-from modeling_dlfa.training import main
+from modeling_dlfa.publishing.publish import dry_run
+from modeling_dlfa.training.runner import main
 
 from .backbones import BACKBONES, batch, build, labels
 
@@ -256,7 +256,7 @@ def test_the_runner_leaves_the_embeddings_as_they_are(
 def test_the_runner_resumes(
     method: str, xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modeling_dlfa.trainer import CrossLingualTrainer
+    from modeling_dlfa.training.trainer import CrossLingualTrainer
 
     arguments = [*xnli_arguments, "--peft", method, "--learning_rate", "2e-2", "--save_strategy", "steps"]
     arguments += ["--save_steps", "4", "--eval_strategy", "steps", "--eval_steps", "4"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.aligned_text import read_aligned
+from modeling_dlfa.studies.layer_analysis.aligned_text import read_aligned
 
 
 def write(path: Path, rows: int = 60, header: str = "de\ten\tfr", gaps: tuple[int, ...] = ()) -> Path:

@@ -10,12 +10,12 @@ import compare_backends as script
 import numpy as np
 import pytest
 
-from modeling_dlfa.backend_comparison import compare_backends
+from modeling_dlfa.inference.backend_comparison import compare_backends
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.export import export_onnx
-from modeling_dlfa.prediction import Predictor
-from modeling_dlfa.prediction_checkpoint import Checkpoint
-from modeling_dlfa.prediction_input import Example
+from modeling_dlfa.inference.onnx_export import export_onnx
+from modeling_dlfa.inference.predictor import Predictor
+from modeling_dlfa.inference.checkpoint import Checkpoint
+from modeling_dlfa.inference.reading import Example
 from modeling_dlfa.tasks import PAWSX, XNLI, get_task
 
 from .checkpoints import save_checkpoint

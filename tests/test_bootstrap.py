@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import modeling_dlfa.bootstrap as bootstrap
-from modeling_dlfa.bootstrap import Interval, bootstrap_interval, paired_difference
+import modeling_dlfa.statistics.bootstrap as bootstrap
+from modeling_dlfa.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.metrics import METRICS, Metric, summarise
+from modeling_dlfa.scoring.metrics import METRICS, Metric, summarise
 
 ACCURACY = METRICS["accuracy"]
 F1 = METRICS["f1"]  # Its score reads the first three counts.

@@ -8,7 +8,7 @@ import pytest
 from transformers import Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.callbacks import IGNORED, SafePushCallback
+from modeling_dlfa.publishing.callbacks import IGNORED, SafePushCallback
 from modeling_dlfa.configuration_dlfa import AUTO_MAP
 
 from .backbones import dlfa_config

@@ -14,13 +14,13 @@ import pytest
 from transformers import TrainingArguments
 
 from modeling_dlfa import configuration_dlfa
-from modeling_dlfa.argument_checks import check_installed
-from modeling_dlfa.arguments import parse_arguments
-from modeling_dlfa.cli import main
-from modeling_dlfa.command_line import arguments_of_file, parse_options, trainer_options
+from modeling_dlfa.training.argument_checks import check_installed
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.command.parser import main
+from modeling_dlfa.training.command_line import arguments_of_file, parse_options, trainer_options
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.onnx_graph import QUANTIZATIONS
-from modeling_dlfa.options import CHOICES, READ_BY
+from modeling_dlfa.inference.onnx_graph import QUANTIZATIONS
+from modeling_dlfa.training.options import CHOICES, READ_BY
 from modeling_dlfa.tasks import UDPOS, XNLI
 
 from .conftest import ROOT
@@ -221,7 +221,7 @@ def test_packages_that_the_trainer_would_miss_later(case: str, run_python: Pytho
         extra = ["--deepspeed", str(tmp_path / "ds.json")]
     code = (
         "import sys\nfor name in sys.argv[1].split(): sys.modules[name] = None\n"
-        "from modeling_dlfa.cli import main\nmain('xnli', sys.argv[2:])"
+        "from modeling_dlfa.command.parser import main\nmain('xnli', sys.argv[2:])"
     )
     out = ["--output_dir", str(tmp_path / "out")]
     ended = run_python("-c", code, " ".join(absent), *MODEL, *out, *extra, check=False)
@@ -235,7 +235,7 @@ def test_packages_that_the_trainer_would_miss_later(case: str, run_python: Pytho
 def test_a_base_install_is_told_of_the_extra(run_python: Python) -> None:
     code = (
         "import sys\nsys.modules['seqeval'] = sys.modules['datasets'] = None\n"
-        "from modeling_dlfa.cli import main\nmain('xnli', ['--model_name_or_path', 'x'])"
+        "from modeling_dlfa.command.parser import main\nmain('xnli', ['--model_name_or_path', 'x'])"
     )
     ended = run_python("-c", code, check=False)
     assert ended.returncode == 2

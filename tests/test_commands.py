@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from modeling_dlfa.commands import one_line, writing_failure
+from modeling_dlfa.command.ending import one_line, writing_failure
 from modeling_dlfa.errors import InputError
 
 from .conftest import ROOT

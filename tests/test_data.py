@@ -19,7 +19,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from modeling_dlfa.data import (
+from modeling_dlfa.data.loading import (
     SourceInfo,
     Split,
     encode,
@@ -415,7 +415,7 @@ class TestLoadHub:
 def load_offline(home: Path) -> subprocess.CompletedProcess[str]:
     """Ask for the real data set in a process that may not use the network, with nothing but `home` as its cache."""
     program = (
-        "from modeling_dlfa.data import load_hub\n"
+        "from modeling_dlfa.data.loading import load_hub\n"
         "from modeling_dlfa.errors import InputError\n"
         "from modeling_dlfa.tasks import get_task\n"
         "try:\n"
@@ -507,7 +507,7 @@ class TestEncode:
         program = (
             "import hashlib, json\n"
             "from transformers import AutoTokenizer\n"
-            "from modeling_dlfa.data import encode, length_sorted, load_file\n"
+            "from modeling_dlfa.data.loading import encode, length_sorted, load_file\n"
             "from modeling_dlfa.tasks import get_task\n"
             "task = get_task('xnli')\n"
             "splits = [load_file('a.tsv', task, 'en'), load_file('a.tsv', task, 'de', max_samples=7)]\n"
@@ -752,7 +752,7 @@ class TestRealData:
 
 def test_import_is_light() -> None:
     program = (
-        "import sys, modeling_dlfa.data\n"
+        "import sys, modeling_dlfa.data.loading\n"
         "print([name for name in ('datasets', 'pandas', 'pyarrow', 'evaluate', 'matplotlib') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

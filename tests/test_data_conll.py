@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modeling_dlfa.data_conll import conllu_words, read_sentences
-from modeling_dlfa.data_files import Table
+from modeling_dlfa.data.conll import conllu_words, read_sentences
+from modeling_dlfa.data.files import Table
 from modeling_dlfa.errors import InputError
 
 from .test_data import write

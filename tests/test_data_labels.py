@@ -12,7 +12,7 @@ from typing import Any
 import datasets
 import pytest
 
-from modeling_dlfa.data import load_file
+from modeling_dlfa.data.loading import load_file
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import Task, get_task
 

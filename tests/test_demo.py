@@ -13,8 +13,8 @@ import encoder
 import pytest
 from safetensors import safe_open
 
-from modeling_dlfa.arguments import parse_arguments
-from modeling_dlfa.data import load_file
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.data.loading import load_file
 from modeling_dlfa.tasks import XNLI, get_task
 
 from .conftest import ROOT, python
@@ -126,7 +126,7 @@ def test_without_a_run_there_is_nothing_to_show(
 def test_an_interrupted_repetition_keeps_the_last_run(
     finished_demo: Path, small: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from modeling_dlfa.trainer import CrossLingualTrainer
+    from modeling_dlfa.training.trainer import CrossLingualTrainer
 
     before = contents(finished_demo)
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.systems import model_origin
+from modeling_dlfa.training.systems import model_origin
 
 from .checkpoints import corpus_pairs
 from .conftest import ROOT
@@ -80,7 +80,7 @@ def test_it_is_an_ordinary_checkpoint(
 
 
 def test_its_card_says_whose_it_is(offered: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    from modeling_dlfa.arguments import ModelArguments
+    from modeling_dlfa.training.arguments import ModelArguments
 
     origin = model_origin(ModelArguments(str(encoder.set_up(tmp_path / "tiny"))))
     assert origin is not None and (origin["base_model"], origin["license"]) == (encoder.HUB_ID, "mit")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling_dlfa.studies.depth import Curve, Kind, Profiles
+from modeling_dlfa.studies.layer_analysis.depth import Curve, Kind, Profiles
 
 
 def curve(values: list[float], kind: Kind = "alignment", noise: float = 0.001, seed: int = 0) -> Curve:

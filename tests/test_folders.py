@@ -16,14 +16,14 @@ import pytest
 
 from modeling_dlfa import folders
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.folders import HOLDER, LOCK, check_space, locked, named_file, new_folder
+from modeling_dlfa.files.folders import HOLDER, LOCK, check_space, locked, named_file, new_folder
 
 from .conftest import ROOT
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from modeling_dlfa.folders import locked
+from modeling_dlfa.files.folders import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(120)

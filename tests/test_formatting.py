@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling_dlfa.formatting import number, percent, points, points_interval
+from modeling_dlfa.statistics.formatting import number, percent, points, points_interval
 
 
 @pytest.mark.parametrize("value", [-0.0, -0.0004, np.float64(-0.0004), np.float32(-0.0)])

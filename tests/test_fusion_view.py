@@ -14,7 +14,7 @@ import torch
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.fusion_view import FusionView, drawable, fusion_text, load_fusion, plot_fusion, view_fusion
+from modeling_dlfa.inference.gate_view import FusionView, drawable, fusion_text, load_fusion, plot_fusion, view_fusion
 from modeling_dlfa.tasks import XNLI
 
 from .checkpoints import ENTITIES, corpus_pairs, save_checkpoint

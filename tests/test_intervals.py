@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from modeling_dlfa.studies.intervals import mean_over_languages, slope_over_languages, slopes
+from modeling_dlfa.statistics.over_languages import mean_over_languages, slope_over_languages, slopes
 
 
 def test_slopes_are_those_of_polyfit() -> None:

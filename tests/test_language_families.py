@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.genealogy import Genealogy
-from modeling_dlfa.studies.language_families import (
+from modeling_dlfa.studies.layer_analysis.genealogy import Genealogy
+from modeling_dlfa.studies.layer_analysis.families import (
     Clustering,
     adjust_p_values,
     adjusted_rand,

@@ -11,7 +11,7 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES
-from modeling_dlfa.studies.language_orders import (
+from modeling_dlfa.studies.language_scaling.orders import (
     CC100_SIZES,
     Order,
     grown_sets,

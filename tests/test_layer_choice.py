@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_choice import best_layer, ranked_layers, select_layer
+from modeling_dlfa.studies.layer_sweep.choice import best_layer, ranked_layers, select_layer
 
 
 def results(scores: dict[tuple[int, int], float]) -> dict[str, Any]:

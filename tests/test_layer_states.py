@@ -14,8 +14,8 @@ from transformers import AutoModel, AutoTokenizer, BertForSequenceClassification
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.encoders import load_encoder
-from modeling_dlfa.studies.layer_states import LayerStates
+from modeling_dlfa.studies.layer_analysis.encoders import load_encoder
+from modeling_dlfa.studies.layer_analysis.states import LayerStates
 
 from .backbones import backbone_config
 

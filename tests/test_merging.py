@@ -13,9 +13,9 @@ import pytest
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.merging import merge_runs
-from modeling_dlfa.publishing import dry_run
-from modeling_dlfa.training import main
+from modeling_dlfa.training.merging import merge_runs
+from modeling_dlfa.publishing.publish import dry_run
+from modeling_dlfa.training.runner import main
 
 from .test_training import Python, assert_refused, read
 
@@ -117,7 +117,7 @@ def test_a_card_that_fails_leaves_nothing_and_can_be_repeated(
 
     (tmp_path / "merged").mkdir()
     with monkeypatch.context() as context, pytest.raises(OSError, match="full"):
-        context.setattr("modeling_dlfa.publishing.make_card", full)
+        context.setattr("modeling_dlfa.publishing.publish.make_card", full)
         merge_runs(shards, tmp_path / "merged")
     assert not any((tmp_path / "merged").iterdir())
     merge_runs(shards, tmp_path / "merged")

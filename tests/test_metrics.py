@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import modeling_dlfa.metrics as metrics
+import modeling_dlfa.scoring.metrics as metrics
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.metrics import METRICS, cross_lingual_metric, get_metric, is_collapsed, summarise
+from modeling_dlfa.scoring.metrics import METRICS, cross_lingual_metric, get_metric, is_collapsed, summarise
 
 ACCURACY = METRICS["accuracy"]
 
@@ -203,7 +203,7 @@ import json, socket, sys
 def refuse(*args, **kwargs):
     raise AssertionError(f"network: {args}")
 socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
-import modeling_dlfa.metrics as metrics, modeling_dlfa.bootstrap, modeling_dlfa.reporting, modeling_dlfa.summary
+import modeling_dlfa.scoring.metrics as metrics, modeling_dlfa.statistics.bootstrap, modeling_dlfa.results.tables, modeling_dlfa.statistics.summary
 heavy = {"datasets", "evaluate", "matplotlib", "pandas", "pyarrow"} & set(sys.modules)
 assert not heavy, heavy
 scorer = metrics.cross_lingual_metric()

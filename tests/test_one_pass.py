@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
-from modeling_dlfa.studies.one_pass import OnePassModel
+from modeling_dlfa.studies.layer_sweep.one_pass import OnePassModel
 
 from .backbones import BACKBONES, batch, build, labels
 
@@ -102,7 +102,7 @@ def test_a_candidate_is_an_ordinary_checkpoint(name: str, tmp_path: Path) -> Non
 
 
 def test_what_is_frozen_stays_frozen() -> None:
-    from modeling_dlfa.adapters import freeze_backbone
+    from modeling_dlfa.training.adapters import freeze_backbone
 
     models: list[tuple[str, DlfaPreTrainedModel]] = [
         (name, freeze_backbone(model)) for name, model in separate(DlfaForSequenceClassification, "bert").items()

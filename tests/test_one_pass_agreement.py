@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.metrics import METRICS
-from modeling_dlfa.studies.one_pass_agreement import check_comparable, measure_agreement, spearman
-from modeling_dlfa.studies.one_pass_report import agreement_findings, write_agreement_report
+from modeling_dlfa.scoring.metrics import METRICS
+from modeling_dlfa.studies.layer_sweep.agreement import check_comparable, measure_agreement, spearman
+from modeling_dlfa.studies.layer_sweep.agreement_markdown import agreement_findings, write_agreement_report
 
 ACCURACY = METRICS["accuracy"]
 Scores = dict[str, list[int]]

@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 from examples.run_layer_sweep import main
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.studies import one_pass_runs
-from modeling_dlfa.studies.layer_choice import select_layer
+from modeling_dlfa.studies.layer_sweep.choice import select_layer
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.trainer import CrossLingualTrainer
-from modeling_dlfa.training import main as run
-from modeling_dlfa.training import run_task
+from modeling_dlfa.training.trainer import CrossLingualTrainer
+from modeling_dlfa.training.runner import main as run
+from modeling_dlfa.training.runner import run_task
 
 from .test_training import read
 
@@ -163,7 +163,7 @@ def test_a_full_sweep_is_not_continued_in_one_pass(
 
 
 def test_a_layer_can_be_selected_without_test_data(xnli: list[str], tmp_path: Path) -> None:
-    from modeling_dlfa.arguments import parse_arguments
+    from modeling_dlfa.training.arguments import parse_arguments
 
     task = get_task("xnli")
     arguments = parse_arguments(task, [*xnli[2:], "--do_predict", "False", "--output_dir", str(tmp_path / "out")])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.output import OutputDirectory, write_json
+from modeling_dlfa.results.directory import OutputDirectory, write_json
 
 RECORD = {"task": "xnli", "model": ["m", "main"], "systems": {"a": {}}, "data": {"test": {"de": {}}}, "recipe": {}}
 OURS = (

@@ -11,7 +11,7 @@ import pytest
 from transformers import AutoConfig, pipeline
 
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.training import main
+from modeling_dlfa.training.runner import main
 
 from .backbones import BACKBONES
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint

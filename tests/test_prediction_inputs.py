@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.prediction_checkpoint import Checkpoint
-from modeling_dlfa.prediction_input import FORMATS, Example, InputFormat, read_examples, read_source
-from modeling_dlfa.prediction_source import InputSource, ReadAhead
+from modeling_dlfa.inference.checkpoint import Checkpoint
+from modeling_dlfa.inference.reading import FORMATS, Example, InputFormat, read_examples, read_source
+from modeling_dlfa.inference.source import InputSource, ReadAhead
 
 from .checkpoints import ENTITIES, save_checkpoint
 from .online import ROOT
@@ -252,7 +252,7 @@ def test_a_reader_that_leaves_ends_the_command(tmp_path: Path) -> None:
 
 
 def test_the_runner_records_what_its_models_read(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
-    from modeling_dlfa.training import main
+    from modeling_dlfa.training.runner import main
 
     arguments = ["--model_name_or_path", str(tiny_encoder), "--train_file", str(tiny_data / "train.tsv")]
     arguments += [

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from modeling_dlfa.data import SourceInfo, Split
-from modeling_dlfa.predictions import read_predictions, read_words, write_predictions
+from modeling_dlfa.data.loading import SourceInfo, Split
+from modeling_dlfa.results.predictions import read_predictions, read_words, write_predictions
 from modeling_dlfa.tasks import get_task
 
 

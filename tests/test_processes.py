@@ -10,7 +10,7 @@ from accelerate import PartialState
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.processes import block_classes, check_launch, check_shared
+from modeling_dlfa.training.processes import block_classes, check_launch, check_shared
 
 from .backbones import BACKBONES, build
 from .launching import start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modeling_dlfa.redaction import command_line, hide_secrets, without_secrets
+from modeling_dlfa.command.redaction import command_line, hide_secrets, without_secrets
 
 TOKEN = "hf_" + "abcDEF123" * 4
 

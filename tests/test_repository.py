@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.repository import HubRepository, check_repo_id, stale_files
+from modeling_dlfa.publishing.hub import HubRepository, check_repo_id, stale_files
 
 
 @pytest.mark.parametrize("repo_id", ["a/b/c", "org/", "org/na me", "org/--x", "../x", ""])

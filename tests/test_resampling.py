@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.resampling import half_samples, holm, percentile_interval, tied_with_best
-from modeling_dlfa.studies.similarity import cka_matrices, linear_cka
+from modeling_dlfa.studies.layer_analysis.resampling import half_samples, holm, percentile_interval, tied_with_best
+from modeling_dlfa.studies.layer_analysis.similarity import cka_matrices, linear_cka
 
 
 def test_half_samples() -> None:

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.arguments import parse_arguments
-from modeling_dlfa.data import load_file as load_rows
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.data.loading import load_file as load_rows
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.predictions import read_predictions
+from modeling_dlfa.results.predictions import read_predictions
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.training import main
-from modeling_dlfa.training_checks import check_arguments
+from modeling_dlfa.training.runner import main
+from modeling_dlfa.training.checks import check_arguments
 
 RUN = "aif-layer1-seed42"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling_dlfa.studies.resampling import half_samples
-from modeling_dlfa.studies.similarity import (
+from modeling_dlfa.studies.layer_analysis.resampling import half_samples
+from modeling_dlfa.studies.layer_analysis.similarity import (
     centred_units,
     centroid_cosines,
     cka_matrices,

@@ -8,8 +8,8 @@ import warnings
 import numpy as np
 import pytest
 
-from modeling_dlfa.metrics import METRICS
-from modeling_dlfa.spans import span_counts
+from modeling_dlfa.scoring.metrics import METRICS
+from modeling_dlfa.scoring.spans import span_counts
 from modeling_dlfa.tasks import get_task
 
 LABEL_SETS = {

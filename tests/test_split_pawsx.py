@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_dlfa.data import load_file
+from modeling_dlfa.data.loading import load_file
 from modeling_dlfa.tasks import PAWSX
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "split_pawsx.py"

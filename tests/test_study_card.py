@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from study_card import BEGIN, END, main
 
-from modeling_dlfa.studies.scaling_command import run_language_scaling
+from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 
 
 def test_it_holds_the_report_and_its_figures(finished: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.tokenizer_files import check_tokenizer, save_tokenizer
+from modeling_dlfa.checkpoints.tokenizers import check_tokenizer, save_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NAMED: dict[str, Any] = {f"{token[1:-1].lower()}_token": token for token in SPECIAL}

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from modeling_dlfa.trainer import LengthGroupedSampler
+from modeling_dlfa.training.trainer import LengthGroupedSampler
 
 
 @pytest.fixture

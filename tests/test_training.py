@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.arguments import default_workers
-from modeling_dlfa.training import main
+from modeling_dlfa.training.arguments import default_workers
+from modeling_dlfa.training.runner import main
 
 from .conftest import ROOT, write_nli
 from .launching import launch, start
@@ -359,7 +359,7 @@ def test_the_corrected_command_runs_where_nothing_was_finished(
 ) -> None:
     few = [*xnli_arguments, "--max_steps", "2"]
     with monkeypatch.context() as context, pytest.raises(ZeroDivisionError):
-        context.setattr("modeling_dlfa.execution.train", lambda *arguments: 1 // 0)
+        context.setattr("modeling_dlfa.training.execution.train", lambda *arguments: 1 // 0)
         main("xnli", [*few, "--fusion_layers", "0"])
     assert (tmp_path / "out" / "arguments.json").is_file()
     main("xnli", few)
@@ -373,7 +373,7 @@ def test_two_commands_do_not_resume_into_one_directory(
 ) -> None:
     resumed = [*xnli_arguments, "--max_steps", "2", "--resume_from_checkpoint", "last"]
     main("xnli", resumed[:-2])
-    monkeypatch.setattr("modeling_dlfa.folders.PATIENCE", 0.2)
+    monkeypatch.setattr("modeling_dlfa.files.folders.PATIENCE", 0.2)
     with holding(tmp_path / "out") as other:
         assert_refused(resumed, f"is in use by process {other.pid}", capsys)
         printed = start(resumed).communicate(timeout=300)[0]

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from modeling_dlfa.data import expand_files
+from modeling_dlfa.data.loading import expand_files
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.prediction import best_device
+from modeling_dlfa.inference.predictor import best_device
 from modeling_dlfa.tasks import XNLI
 
 from .harness import Effort

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 
-from modeling_dlfa.studies.one_pass import OnePassModel
+from modeling_dlfa.studies.layer_sweep.one_pass import OnePassModel
 
 from .fusion import KINDS, adamw, training_step
 from .harness import interleave, timed

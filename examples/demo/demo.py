@@ -24,21 +24,21 @@ from typing import TYPE_CHECKING, Any
 
 import encoder
 
-from modeling_dlfa.bootstrap import Interval
-from modeling_dlfa.cli import CommandParser
-from modeling_dlfa.commands import one_line
+from modeling_dlfa.statistics.bootstrap import Interval
+from modeling_dlfa.command.parser import CommandParser
+from modeling_dlfa.command.ending import one_line
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.folders import draft_folder, named_folder
+from modeling_dlfa.files.folders import draft_folder, named_folder
 from modeling_dlfa.languages import get_language
-from modeling_dlfa.output import OutputDirectory
-from modeling_dlfa.own_files import own_files, read_record
+from modeling_dlfa.results.directory import OutputDirectory
+from modeling_dlfa.results.own_files import own_files, read_record
 from modeling_dlfa.processor import bf16_is_slow
-from modeling_dlfa.reporting import text_table
+from modeling_dlfa.results.tables import text_table
 
 if TYPE_CHECKING:
-    from modeling_dlfa.arguments import Arguments
-    from modeling_dlfa.execution import Command
-    from modeling_dlfa.systems import Run
+    from modeling_dlfa.training.arguments import Arguments
+    from modeling_dlfa.training.execution import Command
+    from modeling_dlfa.training.systems import Run
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -65,10 +65,10 @@ def train(extra: Sequence[str] = ()) -> None:
     import datasets
     from transformers.utils import logging
 
-    from modeling_dlfa.arguments import parse_arguments
-    from modeling_dlfa.publishing import write_cards
+    from modeling_dlfa.training.arguments import parse_arguments
+    from modeling_dlfa.publishing.publish import write_cards
     from modeling_dlfa.tasks import XNLI
-    from modeling_dlfa.training import run_task
+    from modeling_dlfa.training.runner import run_task
 
     check_output()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def train(extra: Sequence[str] = ()) -> None:
 
 def _keep_fused_alone(command: Command, runs: Sequence[Run]) -> None:
     """Executes the runs of a seed one after another; the baseline's model is not kept, to spare the disk."""
-    from modeling_dlfa.execution import execute
+    from modeling_dlfa.training.execution import execute
 
     for run in runs:
         saving = replace(command.arguments.run, save_models=not run.baseline)
@@ -104,7 +104,7 @@ def _keep_fused_alone(command: Command, runs: Sequence[Run]) -> None:
 def _tell_plan(arguments: Arguments) -> None:
     from estimate import estimate
 
-    from modeling_dlfa.systems import plan_runs
+    from modeling_dlfa.training.systems import plan_runs
     from modeling_dlfa.tasks import XNLI
 
     print("Now: fine-tune on English sentence pairs (does one follow from the other?) and test in 15 languages.")

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modeling_dlfa.cli import CommandParser
-from modeling_dlfa.commands import one_line
+from modeling_dlfa.command.parser import CommandParser
+from modeling_dlfa.command.ending import one_line
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.folders import new_folder, size
+from modeling_dlfa.files.folders import new_folder, size
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("models/multilingual-e5-small")
@@ -166,7 +166,7 @@ def write_checkpoint(folder: Path, weights: bytes, tokenizer_json: bytes) -> Non
     from tokenizers import Tokenizer
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    from modeling_dlfa.tokenizer_files import save_tokenizer
+    from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 
     packed = read_packed_bert(weights, torch.float16)
     tokenizer = Tokenizer.from_str(tokenizer_json.decode("utf-8"))

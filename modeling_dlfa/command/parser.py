@@ -1,0 +1,105 @@
+"""What commands have in common: no abbreviated options, one line for an error, imports when they are needed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .ending import one_line
+from .redaction import hide_secrets
+
+if TYPE_CHECKING:
+    from ..training.arguments import Arguments
+    from ..tasks import Task
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An `ArgumentParser` that takes no abbreviations and answers a mistake with the mistake, not with its usage.
+
+    Args:
+        kwargs: As for `argparse.ArgumentParser`; a description keeps its lines.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**{**kwargs, "allow_abbrev": False})
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parses; what is left over is an error that names the option that was meant."""
+        given, rest = self.parse_known_args(args, namespace)
+        self.refuse_unknown(rest)
+        return given
+
+    def refuse_unknown(self, rest: Sequence[str], others: Iterable[str] = ()) -> None:
+        """Ends with an error if something was given that no option takes.
+
+        Args:
+            rest: What the options have left over.
+            others: Names of options that another parser knows, with their dashes.
+        """
+        if rest:
+            # A value may be a secret whose option is mistyped.
+            name = next((word.partition("=")[0] for word in rest if word.startswith("-")), None)
+            self.error(self.unknown(name, others) if name else f"unexpected argument {hide_secrets(rest[0])}")
+
+    def unknown(self, name: str, others: Iterable[str] = ()) -> str:
+        """Returns what to say of an option that does not exist."""
+        known = [*self._option_string_actions, *others]
+        close = difflib.get_close_matches(name, known, n=1) or [full for full in known if full.startswith(name)][:1]
+        return f"there is no option {name}" + (f". Did you mean {close[0]}?" if close else "")
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the error, once however many processes of a machine there are, and exits with status 2."""
+        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+            end = "" if message.endswith(("?", ".")) else "."
+            print(f"error: {hide_secrets(message)}{end} See --help.", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
+    """Entry point of the example scripts: what goes wrong ends with one message, wrong input with exit status 2.
+
+    The package's own options are read and checked before anything slow is imported.
+
+    Args:
+        task: A task of one's own, or a key of `tasks.TASKS`.
+        argv: Arguments without the program's name; the process's own if None.
+
+    Raises:
+        SystemExit: See `commands.one_line`.
+    """
+    completed: list[Arguments] = []
+    try:
+        with one_line(lambda: how_to_go_on(*completed)):
+            from ..training.command_line import parse_options
+            from ..tasks import get_task
+
+            task = get_task(task) if isinstance(task, str) else task
+            options = parse_options(task, argv)
+
+            from ..training.arguments import complete_arguments
+            from ..training.runner import run_task
+
+            completed.append(complete_arguments(task, options))
+            run_task(task, completed[0])
+    finally:
+        end_started_processes()
+
+
+def how_to_go_on(arguments: Arguments | None = None) -> str:
+    """Returns what to do after a command that did not come to its end, given how far it came."""
+    from ..results.directory import OutputDirectory
+
+    if arguments is not None and OutputDirectory(str(arguments.training.output_dir)).has_results():
+        return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
+    return "Nothing was finished: start the same command again."
+
+
+def end_started_processes() -> None:
+    """Ends the group of processes at the end of a command, if it came so far as to have one."""
+    if processes := sys.modules.get(f"{__package__}.processes"):
+        processes.end_processes()

@@ -1,0 +1,1 @@
+"""Files and Hub data sets, read, checked and turned into model inputs."""

@@ -1,0 +1,210 @@
+"""Folders that commands write into: one command at a time, and new ones whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+
+LOCK, HOLDER = ".dlfa.lock", ".dlfa.lock.txt"
+# Seconds to wait for a lock: the data loading processes of a killed command keep it for up to five.
+PATIENCE = 6.0
+_NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+def named_folder(name: str | os.PathLike, option: str = "--output_dir") -> Path:
+    """Returns the folder of a name that a user gave.
+
+    Args:
+        name: The name.
+        option: Where it was given.
+
+    Raises:
+        InputError: It is empty, which would mean the working directory, or the name of a file.
+    """
+    if not os.fspath(name).strip():
+        raise InputError(f"{option} is empty. Name a directory; the working directory is '.'.")
+    path = Path(name)
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise InputError(f"{option} {path} is a file. Name a directory.")
+    return path
+
+
+def named_file(name: str, option: str) -> Path:
+    """Returns the file of a name that a user gave, before the work whose outcome it is to hold.
+
+    Raises:
+        InputError: The name is empty, or that of a folder.
+    """
+    if not name.strip() or os.path.isdir(name):
+        raise InputError(f"{option} {name!r} is not the name of a file. Name one.")
+    return Path(name)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, option: str = "--output_dir") -> Iterator[None]:
+    """Keeps a folder for one command: another that wants to write there is refused.
+
+    The folder is made where it is absent, which also shows whether it can be written; if nothing was written, it is
+    gone in the end. The lock is the operating system's, so that it ends with the process, however that ends.
+
+    Args:
+        folder: The folder.
+        option: Where it was named.
+
+    Raises:
+        InputError: Another process holds it, or it cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_made(folder))
+            lock = _acquire(folder, option)
+            if lock is not None:
+                stack.callback(_release, lock)
+            stack.callback(_remove, folder / HOLDER)
+            holder = f"process {os.getpid()} on {socket.gethostname()}, since {datetime.datetime.now():%Y-%m-%d %H:%M}"
+            (folder / HOLDER).write_text(holder, encoding="utf-8", newline="\n")
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:
+            raise _unwritable(option, folder, error) from error
+        yield
+
+
+def _acquire(folder: Path, option: str) -> FileLock | None:
+    """Takes the lock; None, with a warning, on a file system that has none."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+        while not (folder / LOCK).exists():  # Its last holder removed it before it was ours.
+            lock.release()
+            lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        try:
+            holder = (folder / HOLDER).read_text(encoding="utf-8")
+        except OSError:
+            holder = "another process"
+        raise InputError(
+            f"{option} {folder} is in use by {holder}. Wait until it has ended, or name another directory."
+        ) from None
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(f"{folder} lies on a file system without locks: start no second command that writes there.")
+        return None
+    return lock
+
+
+def _release(lock: FileLock) -> None:
+    path = Path(lock.lock_file)
+    _remove(path)  # While it is held: afterwards it could be another's.
+    lock.release()
+    if os.name == "nt":  # Windows removes no open file, so not another's.
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Makes a folder and those above it; what is empty in the end is removed again."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for path in made:
+                path.rmdir()
+
+
+def _unwritable(option: str, folder: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"{option} {folder} cannot be written: {reason}. Name a directory that can be written.")
+
+
+def check_new_folder(path: Path) -> None:
+    """Refuses to write into a folder that holds something.
+
+    Raises:
+        InputError: It does, or it is a file.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists and is not empty. Name another folder.")
+
+
+@contextlib.contextmanager
+def draft_folder(parent: Path | None = None) -> Iterator[Path]:
+    """An empty folder that is gone in the end unless it was moved: what is written there appears whole or not at all.
+
+    Args:
+        parent: Where it lies; beside the target, so that it can be moved there. The system's place if None.
+    """
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=parent) as enclosing:
+        folder = Path(enclosing, "draft")  # The enclosing one is closed to other users; what is written is not.
+        folder.mkdir()
+        yield folder
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, option: str) -> Iterator[Path]:
+    """A folder to fill that then stands in the place of `target`, whole, or not at all.
+
+    Args:
+        target: A folder that does not exist or is empty.
+        option: Where it was named.
+
+    Raises:
+        InputError: It holds something, before or after, or cannot be made.
+    """
+    check_new_folder(target)
+    place = Path(os.path.realpath(target))  # What a link leads to can be replaced, the link cannot.
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_made(place.parent))
+            draft = stack.enter_context(draft_folder(place.parent))
+        except OSError as error:
+            raise _unwritable(option, target, error) from error
+        yield draft
+        check_new_folder(place)
+        if place.exists():
+            place.rmdir()  # Windows replaces no folder, not even an empty one.
+        os.rename(draft, place)
+
+
+def check_space(folder: Path, wanted: int, what: str, remedy: str, freed: int = 0) -> None:
+    """Refuses to start what its disk has no room for.
+
+    Args:
+        folder: Where it will be written.
+        wanted: Bytes that it takes.
+        what: What takes them.
+        remedy: What to do about it.
+        freed: Bytes that will be removed there.
+
+    Raises:
+        InputError: There are fewer.
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free + freed
+    if wanted > free:
+        raise InputError(f"{folder} has {size(free)} left, and {what} take {size(wanted)}. {remedy}")
+
+
+def size(count: int) -> str:
+    """Returns a number of bytes as one would say it, in MB or GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

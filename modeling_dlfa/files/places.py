@@ -1,0 +1,74 @@
+"""Where a model lies: a folder of this machine or an id of the Hub, and whether its files of weights are whole."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def check_place(option: str, name: str) -> None:
+    """Refuses what can only be a path, and is none that exists: the Hub would be asked for a model of that name.
+
+    Args:
+        option: What the user gave it as, such as `--model_name_or_path`.
+        name: Folder or Hub id.
+
+    Raises:
+        InputError: There is no such folder; the message names one beside it of nearly that name.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        raise InputError(f"{option} {name} is a file. Give the folder that holds config.json.")
+    if path.is_dir():
+        if path != Path(name):
+            raise InputError(f"{option} {name}: write the folder out, {path}; '~' was not replaced.")
+        return
+    beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, beside, n=1)
+    if not _HUB_ID.fullmatch(name) or name.startswith(".") or close:
+        hint = f" Did you mean {path.parent / close[0]}?" if close else ""
+        raise InputError(f"{option} {name}: there is no such folder, and it is not an id of the Hub.{hint}")
+
+
+def weight_files(name_or_path: str, hub_arguments: Mapping[str, Any]) -> list[Path]:
+    """Returns the files of safetensors of a checkpoint, fetched where they are on the Hub.
+
+    Args:
+        name_or_path: Folder or Hub id.
+        hub_arguments: Where to load from (`revision`, `token`, ...).
+
+    Raises:
+        OSError: A file is missing, or the Hub cannot be reached.
+        ValueError: The index of several files is broken.
+    """
+    from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
+
+    single = cached_file(name_or_path, SAFE_WEIGHTS_NAME, _raise_exceptions_for_missing_entries=False, **hub_arguments)
+    if single is not None:
+        return [Path(single)]
+    index = cached_file(name_or_path, SAFE_WEIGHTS_INDEX_NAME, **hub_arguments)
+    names = set(json.loads(Path(str(index)).read_text(encoding="utf-8"))["weight_map"].values())
+    return [Path(str(cached_file(name_or_path, name, **hub_arguments))) for name in sorted(names)]
+
+
+def check_safetensors(path: Path) -> None:
+    """Checks that a file's header is whole and that the file has the length that it names.
+
+    Raises:
+        InputError: It is cut short, or not a file of safetensors.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is no whole safetensors file ({error}). Copy it again, or train again.") from error

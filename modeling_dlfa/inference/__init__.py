@@ -1,0 +1,1 @@
+"""Prediction with saved models, the gate made visible, ONNX."""

@@ -1,0 +1,136 @@
+"""What a faster way to compute costs in a task's score: PyTorch and ONNX graphs on the same examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..statistics.bootstrap import Interval, Intervals, bootstrap_interval, paired_difference
+from ..data.loading import load_file, resolve_languages, rows_are_aligned
+from ..data.files import expand_files
+from ..errors import InputError
+from ..statistics.formatting import percent, points_interval
+from ..languages import get_language
+from ..scoring.metrics import get_metric, shown_averages
+from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE
+from .predictor import Predictor
+from .checkpoint import Backend, Checkpoint
+from .reading import Example
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..data.splits import Split
+    from ..tasks import Task
+
+REFERENCE = "torch"
+
+
+def compare_backends(
+    checkpoint: str,
+    onnx_folder: str,
+    task: Task,
+    test_file: str,
+    *,
+    languages: Sequence[str] = ("all",),
+    max_samples: int | None = None,
+    batch_size: int = 32,
+) -> dict[str, Any]:
+    """Scores a checkpoint by PyTorch and by the graphs that `export.export_onnx` wrote of it.
+
+    Args:
+        checkpoint: Folder or Hub id of a fine-tuned DLFA checkpoint.
+        onnx_folder: Where it was exported to; its int8 graph is compared as well where there is one.
+        task: What the files hold.
+        test_file: A file a language, `{language}` in its name.
+        languages: Codes, or `all` for those that have a file.
+        max_samples: Takes no more than the first so many examples of each language.
+        batch_size: Inputs of a batch; int8 graphs with a scale a batch depend on it.
+
+    Returns:
+        `scores` and, but for PyTorch, `differences` of each backend, with 95 % bootstrap intervals over examples
+        (a language, and the averages of `metrics.AVERAGES`), `same_labels` (share of PyTorch's labels that a backend
+        gives as well), `n` examples a language, `metric`, `source_language`, `batch_size`.
+
+    Raises:
+        InputError: A file or a checkpoint cannot be read, or the checkpoint's labels are not the task's.
+    """
+    reference, graphs = Checkpoint.of(checkpoint), Checkpoint.of(onnx_folder)
+    for found in (reference, graphs):
+        if found.kind != task.kind or set(found.labels) != set(task.labels):
+            raise InputError(
+                f"{found.name} tells {', '.join(found.labels)} apart, {task.title} has {', '.join(task.labels)}. "
+                "Give a checkpoint of this task."
+            )
+    codes = resolve_languages(languages, task, test_file)
+    files = expand_files(test_file, codes)
+    splits = [load_file(files[code], task, code, max_samples) for code in codes]
+    backends = {REFERENCE: (reference, reference.load()), "onnx": (graphs, graphs.load_onnx(MODEL_FILE))}
+    if Path(onnx_folder, QUANTIZED_FILE).is_file():
+        backends["onnx_quantized"] = graphs, graphs.load_onnx(QUANTIZED_FILE)
+    labels = {
+        name: {split.language: _predict(*backend, task, split, batch_size) for split in splits}
+        for name, backend in backends.items()
+    }
+    return _summary(task, splits, labels) | {"batch_size": batch_size}
+
+
+def _predict(checkpoint: Checkpoint, backend: Backend, task: Task, split: Split, batch_size: int) -> list[Any]:
+    """The task's class ids of a split's examples: one each or, of words, an array each."""
+    ids = np.array([task.labels.index(name) for name in checkpoint.labels])
+    rows = split.texts[0] if task.kind == "token" else zip(*split.texts, strict=True)
+    examples = (Example(number + 1, number, list(texts)) for number, texts in enumerate(rows))
+    predictions = Predictor(checkpoint, backend, batch_size)(examples)
+    return [ids[prediction.scores.argmax(axis=-1)] for prediction in predictions]
+
+
+def _summary(task: Task, splits: Sequence[Split], labels: Mapping[str, Mapping[str, list[Any]]]) -> dict[str, Any]:
+    metric = get_metric(task.metric)
+    counts: dict[str, dict[str, NDArray[np.int64]]] = {
+        name: {
+            split.language: metric.counts(found[split.language], split.labels, task.labels)[None] for split in splits
+        }
+        for name, found in labels.items()
+    }
+    options: dict[str, Any] = {"metric": metric, "source_language": task.source_language}
+    options["aligned"] = rows_are_aligned(splits, task)
+    flat = {
+        name: np.concatenate([np.ravel(row) for rows in found.values() for row in rows])
+        for name, found in labels.items()
+    }
+    others = [name for name in counts if name != REFERENCE]
+    return {
+        "metric": task.metric,
+        "source_language": task.source_language,
+        "n": {split.language: len(split) for split in splits},
+        "scores": {name: _to_dict(bootstrap_interval(found, **options)) for name, found in counts.items()},
+        "differences": {
+            name: _to_dict(paired_difference(counts[name], counts[REFERENCE], **options)) for name in others
+        },
+        "same_labels": {name: float((flat[name] == flat[REFERENCE]).mean()) for name in others},
+    }
+
+
+def _to_dict(intervals: Intervals) -> dict[str, Any]:
+    averages = {"macro_all": intervals.macro_all, "macro_target": intervals.macro_target}
+    entries: dict[str, Interval | None] = {**intervals.languages, **averages}
+    return {name: entry.to_dict() for name, entry in entries.items() if entry is not None}
+
+
+def comparison_table(results: Mapping[str, Any]) -> str:
+    """Returns what `compare_backends` found as a Markdown table, in percent and points."""
+    names = list(results["scores"])
+    differences = list(results["differences"])
+    lines = ["| | " + " | ".join([*names, *(f"{name} minus {REFERENCE}" for name in differences)]) + " |"]
+    lines.append("|---|" + "---:|" * (len(names) + len(differences)))
+    titles = {"macro_all": "average", "macro_target": "average, targets"}
+    shown = [*results["n"], *shown_averages(list(results["n"]), results["source_language"])]
+    for key in (key for key in results["scores"][REFERENCE] if key in shown):
+        cells = [percent(results["scores"][name][key]["mean"], 2) for name in names]
+        cells += [points_interval(results["differences"][name][key], 2) for name in differences]
+        lines.append(f"| {titles.get(key) or get_language(key).name} | " + " | ".join(cells) + " |")
+    same = ", ".join(f"{name} {100 * share:.2f} %" for name, share in results["same_labels"].items())
+    return "\n".join([*lines, "", f"The label is PyTorch's: {same}."])

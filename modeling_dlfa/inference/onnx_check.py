@@ -1,0 +1,149 @@
+"""How far an ONNX graph is from PyTorch: on sentences of 15 languages, in batches of several sizes and lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import BatchEncoding, PreTrainedTokenizerBase
+
+from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
+from .onnx_runtime import OnnxGraph
+from .answers import Head
+
+# An exported graph may differ from PyTorch by so much of its largest output, or of 1 where that is smaller: another
+# order of summation in float32, over many layers.
+TOLERANCE = 1e-4
+LONGEST_CHECK = 512  # tokens
+
+# Of examples/demo/corpus: our own, CC0.
+SENTENCES = (
+    (
+        "During daytime, a grandmother was buying a shirt at a shop.",
+        "One weekday, a woman was buying clothes at a shop.",
+    ),
+    (
+        "Tagsüber kaufte eine Großmutter in einem Laden ein Hemd.",
+        "An einem Werktag kaufte eine Frau in einem Laden Kleidung.",
+    ),
+    (
+        "Pendant la journée, une grand-mère achetait une chemise dans un magasin.",
+        "Un jour de semaine, une femme achetait des vêtements dans un magasin.",
+    ),
+    (
+        "Durante el día, una abuela estaba comprando una camisa en una tienda.",
+        "Un día laborable, una mujer estaba comprando ropa en una tienda.",
+    ),
+    (
+        "През деня една баба купуваше риза в един магазин.",
+        "В делничен ден една жена купуваше дрехи в един магазин.",
+    ),
+    (
+        "Κατά τη διάρκεια της ημέρας μια γιαγιά αγόραζε ένα πουκάμισο σε ένα μαγαζί.",
+        "Μια καθημερινή μια γυναίκα αγόραζε ρούχα σε ένα μαγαζί.",
+    ),
+    (
+        "В дневное время бабушка покупала рубашку в магазине.",
+        "В будний день женщина покупала одежду в магазине.",
+    ),
+    (
+        "Gündüz bir nine bir dükkânda gömlek alıyordu.",
+        "Hafta içi bir gün bir kadın bir dükkânda kıyafet alıyordu.",
+    ),
+    (
+        "خلال النهار، كانت جدة تشتري قميصاً في متجر.",
+        "في يوم عمل، كانت امرأة تشتري ملابس في متجر.",
+    ),
+    (
+        "दिन के समय एक दादी एक दुकान में क़मीज़ ख़रीद रही थीं।",
+        "किसी कामकाजी दिन एक औरत एक दुकान में कपड़े ख़रीद रही थी।",
+    ),
+    (
+        "دن کے وقت ایک دادی ایک دکان میں قمیض خرید رہی تھیں۔",
+        "ایک کام والے دن ایک عورت ایک دکان میں کپڑے خرید رہی تھی۔",
+    ),
+    (
+        "ในตอนกลางวัน คุณย่าคนหนึ่งกำลังซื้อเสื้อเชิ้ตในร้านค้า",
+        "ในวันธรรมดา ผู้หญิงคนหนึ่งกำลังซื้อเสื้อผ้าในร้านค้า",
+    ),
+    (
+        "Vào ban ngày, một người bà đang mua một chiếc áo sơ mi trong một cửa hàng.",
+        "Vào một ngày thường, một người phụ nữ đang mua quần áo trong một cửa hàng.",
+    ),
+    (
+        "白天，一位老奶奶正在商店里买衬衫。",
+        "某个工作日，一个女人正在商店里买衣服。",
+    ),
+    (
+        "Wakati wa mchana, bibi mmoja alikuwa akinunua shati dukani.",
+        "Siku moja ya kazi, mwanamke mmoja alikuwa akinunua nguo dukani.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a graph and PyTorch gave for one batch; padded positions do not count.
+
+    Attributes:
+        batch: Sentences (or pairs).
+        length: Tokens, padding included.
+        difference: Largest difference of an output.
+        magnitude: Largest output of PyTorch.
+        answers: For how many sentences or tokens there are labels; 0 for a model without a classifier.
+        same: For how many of them all labels are the same.
+    """
+
+    batch: int
+    length: int
+    difference: float
+    magnitude: float
+    answers: int
+    same: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether the difference is within `TOLERANCE`."""
+        return self.difference <= TOLERANCE * max(1.0, self.magnitude)
+
+
+def check_batches(tokenizer: PreTrainedTokenizerBase, limit: int, pairs: bool) -> Iterator[BatchEncoding]:
+    """Gives batches of text: one sentence, one pair, all of them, two as long as fits beside a short one.
+
+    Args:
+        tokenizer: The model's.
+        limit: Longest input in tokens.
+        pairs: Whether the model takes two texts.
+    """
+    limit = min(limit, tokenizer.model_max_length, LONGEST_CHECK)
+    first, second = [list(side) for side in zip(*SENTENCES, strict=True)]
+    forward, backward = " ".join(first), " ".join(reversed(second))
+    batches = [[first[:1]], [first, second], [second[:4], first[4:8]], [[forward, first[0], backward]], [[forward]]]
+    for texts in batches:
+        chosen = texts if pairs else texts[:1]
+        yield tokenizer(*chosen, truncation=True, max_length=limit, padding=True, return_tensors="pt")
+
+
+@torch.inference_mode()
+def compare(model: DlfaPreTrainedModel, graph: OnnxGraph, batch: BatchEncoding) -> Check:
+    """Compares a graph with the model that it was exported from, for one batch."""
+    references = model(**batch, return_dict=True)
+    mask = batch["attention_mask"].numpy().astype(bool)
+    difference = magnitude = 0.0
+    answers = same = 0
+    for name, found in graph(batch).items():
+        expected: NDArray[Any] = references[name].numpy()
+        if expected.ndim == 3:
+            expected, found = expected[mask], found[mask]
+        # A number that is none would be lost in a maximum of Python's.
+        difference = float(np.max([difference, np.abs(found - expected).max()]))
+        magnitude = float(np.max([magnitude, np.abs(expected).max()]))
+        if not isinstance(model, DlfaModel):
+            head = Head.of(model.config, "the model", isinstance(model, DlfaForTokenClassification))
+            answers, same = head.agreement(expected, found)
+    count, length = batch["input_ids"].shape
+    return Check(count, length, difference, magnitude, answers, same)

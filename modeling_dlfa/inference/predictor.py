@@ -1,0 +1,150 @@
+"""Predict a stream of examples with any checkpoint: sorted by length within a buffer, answered in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DataCollatorWithPadding
+
+from ..errors import InputError
+from .checkpoint import Backend, Checkpoint
+from .reading import Example
+from .source import ReadAhead
+from ..data.windows import WordEncoder
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an example is.
+
+    Attributes:
+        example: The example.
+        scores: A probability for each label (of a regression, its numbers): as many as labels or, of a token task,
+            words x labels.
+    """
+
+    example: Example
+    scores: NDArray[np.float64]
+
+
+@dataclass
+class Predictor:
+    """Predicts examples in batches of similar length.
+
+    Attributes:
+        checkpoint: What is asked.
+        backend: Computes its logits.
+        batch_size: Inputs of a batch; a long sentence of words is several inputs.
+        buffer_size: Examples that are read, sorted by length and answered together; memory holds no more.
+        shortened: How many texts were longer than the checkpoint reads, and were cut; words never are.
+    """
+
+    checkpoint: Checkpoint
+    backend: Backend
+    batch_size: int = 32
+    buffer_size: int = 4096
+    shortened: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.buffer_size < 1:
+            raise InputError("--batch_size and --buffer_size are at least 1.")
+        self._collate = DataCollatorWithPadding(self.checkpoint.tokenizer)
+        is_token = self.checkpoint.kind == "token"
+        self._encoder = WordEncoder(self.checkpoint.tokenizer, self.checkpoint.max_length) if is_token else None
+
+    def __call__(self, examples: Iterable[Example]) -> Iterator[Prediction]:
+        """Gives a prediction for each example, in their order, a buffer at a time.
+
+        Args:
+            examples: The examples; what a `ReadAhead` has not got yet is not waited for.
+
+        Raises:
+            InputError: See `WordEncoder`.
+        """
+        remaining = iter(examples)
+        take = examples.take if isinstance(examples, ReadAhead) else lambda limit: list(islice(remaining, limit))
+        while buffer := take(self.buffer_size):
+            answers = self._texts(buffer) if self._encoder is None else self._words(buffer, self._encoder)
+            for example, answer in zip(buffer, answers, strict=True):
+                yield Prediction(example, answer)
+
+    def _texts(self, examples: list[Example]) -> list[NDArray[np.float64]]:
+        tokenizer, limit = self.checkpoint.tokenizer, self.checkpoint.max_length
+        inputs: list[dict[str, list[int]]] = [{} for _ in examples]
+        # One text and two are not mixed in a call of the tokenizer.
+        for width in (1, 2):
+            chosen = [index for index, example in enumerate(examples) if len(example.texts) == width]
+            if not chosen:
+                continue
+            columns = [[examples[index].texts[column] for index in chosen] for column in range(width)]
+            encoded = tokenizer(*columns, verbose=False)
+            for position, index in enumerate(chosen):
+                inputs[index] = {name: values[position] for name, values in encoded.items()}
+                # A slow tokenizer does not tell what it has cut, so that what is too long is cut by itself.
+                if len(inputs[index]["input_ids"]) > limit:
+                    texts = examples[index].texts
+                    inputs[index] = dict(tokenizer(*texts, truncation="longest_first", max_length=limit))
+                    self.shortened += 1
+        answers: list[Any] = [None] * len(examples)
+        for index, logits in self._in_batches(inputs):
+            answers[index] = self.checkpoint.head.scores(logits)
+        return answers
+
+    def _words(self, examples: list[Example], encoder: WordEncoder) -> list[NDArray[np.float64]]:
+        windows = [
+            (row, window)
+            for row, sentence in enumerate(encoder([example.texts for example in examples]))
+            for window in sentence
+        ]
+        answers = [np.full((len(example.texts), len(self.checkpoint.labels)), np.nan) for example in examples]
+        for index, logits in self._in_batches([window.inputs for _, window in windows]):
+            row, window = windows[index]
+            answers[row][window.words] = self.checkpoint.head.scores(logits[window.positions])
+        return answers
+
+    def _in_batches(self, inputs: list[dict[str, list[int]]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Gives each input's number and logits, the longest first: a lack of memory shows at once."""
+        for chosen in group_by_length([len(entry["input_ids"]) for entry in inputs], self.batch_size):
+            batch = self._collate([inputs[index] for index in chosen])
+            # Padding on the left would move the words; theirs is numbered from the first token.
+            yield from zip(chosen, self._unpadded(self.backend(batch), batch), strict=True)
+
+    def _unpadded(self, logits: NDArray[np.float32], batch: Mapping[str, torch.Tensor]) -> Iterator[Any]:
+        if logits.ndim == 2 or self.checkpoint.tokenizer.padding_side == "right":
+            yield from logits
+            return
+        width = logits.shape[1]
+        for row, mask in zip(logits, batch["attention_mask"], strict=True):
+            yield row[width - int(mask.sum()) :]
+
+
+def group_by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Puts inputs into batches of which at most a quarter is padding.
+
+    Args:
+        lengths: Tokens of each input.
+        batch_size: Inputs of a batch at most; a batch ends sooner where the next input has less than three quarters of
+            its longest one's tokens, as happens where inputs are few.
+
+    Returns:
+        Positions of the inputs, batch by batch, the longest first.
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        batch = batches[-1] if batches else []
+        if batch and len(batch) < batch_size and 4 * lengths[index] >= 3 * lengths[batch[0]]:
+            batch.append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def best_device() -> str:
+    """Returns the accelerator of this machine, else `"cpu"`."""
+    return torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]

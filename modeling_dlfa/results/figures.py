@@ -1,0 +1,166 @@
+"""The figure that stands beside the table: every language's score, and its difference to the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..statistics.bootstrap import Interval
+from ..languages import by_family, get_language
+from ..scoring.metrics import get_metric, shown_averages
+from .directory import draft_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; shapes differ as well, for print in grey.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MARKERS = ("o", "^", "D", "v", "P")
+_BASELINE_STYLE = ("#555555", "s")
+_AVERAGES = {"macro_all": "all", "macro_target": "targets"}
+_FAMILY_GAP = 0.45  # in rows
+_DPI = 150
+
+
+def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> None:
+    """Draw `scores_by_language` as a PNG.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+        path: File to write; its folder is created.
+    """
+    figure = scores_by_language(results)
+    with draft_file(Path(path)) as draft:
+        figure.savefig(draft, format="png", dpi=_DPI)
+
+
+def scores_by_language(results: Mapping[str, Any]) -> Figure:
+    """Draw the scores of every language and system, and the differences to the baseline.
+
+    Left: the mean over seeds, its 95 % bootstrap interval, and every single run as a small mark (a cross if it
+    collapsed), and for an accuracy a line at that of a uniform guess over the recorded labels. Right, if there is a
+    baseline: the paired differences with their intervals, filled where the interval excludes zero. Languages are
+    grouped by family, the source language first, the averages below. matplotlib's global state, its backend included,
+    is left alone.
+
+    Args:
+        results: What `results.json` holds, `"summary"` included.
+    """
+    from matplotlib.figure import Figure
+
+    systems, differences = results["summary"]["systems"], results["summary"]["differences"]
+    rows, bands, labels = _layout(results)
+    styles = _styles(systems)
+    row_inches = 0.14 + 0.09 * len(systems)
+    height = max(2.6, 1.3 + row_inches * (max(rows.values()) + 1))
+    ratios = [3, 2] if differences else [3]
+    figure = Figure(figsize=(6 + 3.5 * bool(differences), height), layout="constrained")
+    axes = figure.subplots(1, len(ratios), sharey=True, width_ratios=ratios, squeeze=False)[0]
+    _plot_scores(axes[0], results, rows, styles)
+    if differences:
+        _plot_differences(axes[1], differences, rows, styles)
+
+    axes[0].set_yticks([rows[key] for key in rows], [labels[key] for key in rows])
+    axes[0].set_ylim(max(rows.values()) + 0.6, -0.6)
+    for ax in axes:
+        for index, (_, first, last) in enumerate(bands):
+            margin = 0.5 + _FAMILY_GAP / 2
+            ax.axhspan(first - margin, last + margin, color="#f2f2f2" if index % 2 == 0 else "white", zorder=0, lw=0)
+        ax.grid(axis="x", color="#d0d0d0", linewidth=0.6, zorder=1)
+        ax.tick_params(axis="y", length=0)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+    for family, first, last in bands:
+        axes[-1].annotate(
+            family,
+            (1.02, (first + last) / 2),
+            xycoords=axes[-1].get_yaxis_transform(),
+            va="center",
+            fontsize="small",
+            color="#404040",
+        )
+    handles, names = axes[0].get_legend_handles_labels()
+    columns = 3 if max(map(len, names)) < 28 else 2
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
+    return figure
+
+
+def _layout(results: Mapping[str, Any]) -> tuple[dict[str, float], list[tuple[str, float, float]], dict[str, str]]:
+    """Vertical position and label of every row, and (name, first, last position) of every band of rows."""
+    groups = by_family(results["languages"], results["source_language"])
+    shown = shown_averages(results["languages"], results["source_language"])
+    averages = [name for name in _AVERAGES if name in shown]
+    rows: dict[str, float] = {}
+    bands: list[tuple[str, float, float]] = []
+    labels = dict(_AVERAGES)
+    position = 0.0
+    for family, keys in [*groups, ("average", averages)]:
+        first = position
+        for key in keys:
+            rows[key] = position
+            position += 1
+            if key not in labels:
+                name = get_language(key).name
+                labels[key] = key if name == key else f"{name} ({key})"
+        bands.append((family, first, position - 1))
+        position += _FAMILY_GAP
+    return rows, bands, labels
+
+
+def _styles(systems: Mapping[str, Any]) -> dict[str, tuple[str, str, float]]:
+    """Colour, marker and vertical offset (in rows) of every system."""
+    looks = zip(cycle(_COLOURS), cycle(_MARKERS), strict=False)
+    step = 0.8 / max(len(systems), 2)
+    styles = {}
+    for index, (name, system) in enumerate(systems.items()):
+        colour, marker = _BASELINE_STYLE if system["baseline"] else next(looks)
+        styles[name] = (colour, marker, step * (index - (len(systems) - 1) / 2))
+    return styles
+
+
+def _plot_scores(
+    ax: Axes, results: Mapping[str, Any], rows: Mapping[str, float], styles: Mapping[str, tuple[str, str, float]]
+) -> None:
+    metric = results["metric"]
+    for name, system in results["summary"]["systems"].items():
+        colour, marker, offset = styles[name]
+        label = f"{name} (baseline)" if system["baseline"] else name
+        for key, row in rows.items():
+            value = system[key] if key in _AVERAGES else system["languages"][key]
+            y = row + offset
+            ax.hlines(y, 100 * value["low"], 100 * value["high"], color=colour, linewidth=1.4, zorder=3)
+            ax.plot(
+                100 * value["mean"], y, marker, color=colour, markersize=5, zorder=4, label=label, linestyle="none"
+            )
+            label = "_nolegend_"
+        for run in results["runs"]:
+            if run["system"] == name and system["runs"] > 1:
+                single = "x" if run["collapsed"] else "|"
+                scores = [100 * run["test"][language][metric] for language in results["languages"]]
+                heights = [rows[language] + offset for language in results["languages"]]
+                ax.plot(scores, heights, single, color=colour, markersize=4.5, alpha=0.6, zorder=2, linestyle="none")
+    if metric == "accuracy" and results.get("labels"):
+        chance = 100 / len(results["labels"])
+        ax.axvline(chance, color="black", linestyle=":", linewidth=1, zorder=2, label=f"uniform guess ({chance:.1f})")
+    ax.set_xlabel(f"{results.get('title', results['task'])} {get_metric(metric).title} (%), 95% intervals")
+
+
+def _plot_differences(
+    ax: Axes,
+    differences: Mapping[str, Any],
+    rows: Mapping[str, float],
+    styles: Mapping[str, tuple[str, str, float]],
+) -> None:
+    ax.axvline(0, color=_BASELINE_STYLE[0], linewidth=1, zorder=2)
+    for name, difference in differences.items():
+        colour, marker, offset = styles[name]
+        for key, row in rows.items():
+            value = difference[key] if key in _AVERAGES else difference["languages"][key]
+            y = row + offset if len(differences) > 1 else row
+            interval = Interval(value["mean"], value["low"], value["high"])
+            fill = colour if interval.excludes_zero else "white"
+            ax.hlines(y, 100 * interval.low, 100 * interval.high, color=colour, linewidth=1.4, zorder=3)
+            ax.plot(100 * interval.mean, y, marker, color=colour, markerfacecolor=fill, markersize=5, zorder=4)
+    ax.set_xlabel(f"difference to {next(iter(differences.values()))['baseline']} (points), 95% intervals")

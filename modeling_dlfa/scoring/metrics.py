@@ -1,0 +1,301 @@
+"""Scores per language and their averages. Nothing here needs the network.
+
+Every score is computed from *counts*: a few integers an example, whose sums over examples determine the score (for
+accuracy: correct, total; for the F1 of tagged sentences: spans and words). Resampling examples, as `bootstrap` does,
+is then a matrix product and exact for every metric.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from ..errors import InputError
+from .spans import span_counts
+
+if TYPE_CHECKING:
+    import evaluate
+    from numpy.typing import ArrayLike, NDArray
+
+AVERAGES = ("macro_all", "macro_target", "transfer_gap")
+_COLLAPSED_REST = 0.05
+_COLLAPSED_MIN_PREDICTIONS_PER_LABEL = 10
+
+
+class Counts(Protocol):
+    """How a metric counts."""
+
+    def __call__(self, predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+        """Return (N, K) counts from the class ids of N examples; some metrics need the names of the classes."""
+
+
+Score = Callable[["NDArray[Any]"], "NDArray[np.float64]"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score that is a function of summed per-example counts.
+
+    Attributes:
+        name: The name in results files, as `evaluate` spells it.
+        title: The name in running text; `str.capitalize` makes it one for headings.
+        kind: `"sequence"` (a class id an example) or `"token"` (an example is a sentence, with a class id a word).
+        counts: `(predictions, references, labels) -> (N, K)` int64 counts of N examples.
+        score: `(..., K)` summed counts `-> (...)` scores between 0 and 1.
+        beside: Further scores of the same counts, to report beside this one.
+        words: Of a token metric: which of the K counts is the number of words.
+    """
+
+    name: str
+    title: str
+    kind: Literal["sequence", "token"]
+    counts: Counts
+    score: Score
+    beside: Mapping[str, Score] = field(default_factory=dict)
+    words: int | None = None
+
+    def report(self, counts: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the scores of (N, K) counts, N as `"n"` and the number of words, ready for JSON."""
+        sums = counts.sum(axis=0)
+        scores = {name: float(score(sums)) for name, score in {self.name: self.score, **self.beside}.items()}
+        return {**scores, "n": len(counts), **({} if self.words is None else {"words": int(sums[self.words])})}
+
+
+def _accuracy_counts(predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+    predicted, expected = np.asarray(predictions), np.asarray(references)
+    if predicted.shape != expected.shape or predicted.ndim != 1 or not predicted.size:
+        raise InputError(
+            f"Accuracy needs one predicted and one reference label per example, but got arrays of shape "
+            f"{predicted.shape} and {expected.shape}; pass class ids (the argmax of the logits), not the logits."
+        )
+    return np.stack([predicted == expected, np.ones(len(expected), dtype=bool)], axis=1).astype(np.int64)
+
+
+def _accuracy_score(counts: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(counts[..., -2] / counts[..., -1], dtype=np.float64)
+
+
+def _f1_counts(predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+    if not labels:
+        raise InputError("F1 needs the names of the classes, which say where an entity begins; pass labels.")
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(predictions, references, strict=True)]
+    if not pairs or any(a.shape != b.shape or a.ndim != 1 or not a.size for a, b in pairs):
+        raise InputError("F1 needs sentences of at least one word, with one predicted and one reference label a word.")
+    words = [(np.count_nonzero(a == b), len(b)) for a, b in pairs]
+    predicted, expected = zip(*pairs, strict=True)
+    return np.concatenate([span_counts(predicted, expected, labels), np.array(words, dtype=np.int64)], axis=1)
+
+
+def _f1_score(counts: NDArray[Any]) -> NDArray[np.float64]:
+    right, spans = 2 * counts[..., 0], counts[..., 1] + counts[..., 2]
+    return np.asarray(np.divide(right, spans, out=np.zeros(np.shape(spans)), where=spans > 0), dtype=np.float64)
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", "accuracy", "sequence", _accuracy_counts, _accuracy_score),
+    # The last two counts are right words and words.
+    "f1": Metric("f1", "F1", "token", _f1_counts, _f1_score, {"accuracy": _accuracy_score}, words=4),
+}
+
+
+def get_metric(name: str) -> Metric:
+    """Return the metric of that name.
+
+    Raises:
+        InputError: If there is none; the message lists those that exist.
+    """
+    if name not in METRICS:
+        raise InputError(f"There is no metric {name!r}; choose one of: {', '.join(sorted(METRICS))}.")
+    return METRICS[name]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Averages over languages, each language counting the same (XTREME's official score, arXiv 2003.11080).
+
+    Attributes:
+        macro_all: Mean over all languages.
+        macro_target: Mean over the languages that had no labels in training; `None` if only the source was tested.
+        transfer_gap: Source language's score minus `macro_target`; `None` unless both exist.
+    """
+
+    macro_all: float
+    macro_target: float | None
+    transfer_gap: float | None
+
+
+def summarise(scores: Mapping[str, float], source_language: str = "en") -> Summary:
+    """Average the scores of several languages.
+
+    Args:
+        scores: Score of each language, in any unit; the averages are in the same.
+        source_language: The language of the training labels. It need not be among `scores`.
+
+    Raises:
+        InputError: If `scores` is empty.
+    """
+    if not scores:
+        raise InputError("There are no scores to average; evaluate at least one language.")
+    values = np.array(list(scores.values()), dtype=np.float64)
+    weights = average_weights(list(scores), source_language)
+    averages = {name: float(values @ weights[name]) if name in weights else None for name in AVERAGES}
+    return Summary(float(values @ weights["macro_all"]), averages["macro_target"], averages["transfer_gap"])
+
+
+def average_weights(languages: Sequence[str], source_language: str) -> dict[str, NDArray[np.float64]]:
+    """Express the averages as weights of the scores.
+
+    Args:
+        languages: The L languages of the scores, in order; at least one.
+        source_language: The language of the training labels. It need not be among them.
+
+    Returns:
+        The (L,) weights of each of `AVERAGES`; one that these languages do not have (see `Summary`) is absent.
+    """
+    is_source = np.array([language == source_language for language in languages])
+    weights = {"macro_all": np.full(len(languages), 1 / len(languages))}
+    if not is_source.all():
+        weights["macro_target"] = ~is_source / np.count_nonzero(~is_source)
+        if is_source.any():
+            weights["transfer_gap"] = is_source - weights["macro_target"]
+    return weights
+
+
+def shown_averages(languages: Sequence[str], source_language: str) -> list[str]:
+    """Name the averages of `AVERAGES` that these languages have and that differ from each other.
+
+    Without the source language all languages are targets: the average over all is that over the targets, and is left
+    out, so that no table says the same twice.
+    """
+    known = average_weights(languages, source_language)
+    same = source_language not in languages
+    return [name for name in AVERAGES if name in known and not (same and name == "macro_all")]
+
+
+def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike | None = None) -> bool:
+    """Whether a model predicts one label (almost) always, which is how a failed fine-tuning run usually looks.
+
+    The rule is ours; that runs differ this much between seeds is documented in Keung et al. (arXiv 2004.15001) and
+    Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. That is meant
+    for data in which no label does. Where one may (most words are no part of a name), give the references: the labels
+    other than the most frequently predicted one are then predicted at most 5 % as often as they are annotated. With
+    fewer than ten predictions a label, with fewer than two labels, or where only that one is annotated, nothing can be
+    said, and the answer is `False`.
+
+    Args:
+        predictions: (N,) predicted class ids, best those on the source language's validation data.
+        num_labels: Number of classes of the task.
+        references: (N,) annotated class ids.
+    """
+    predicted = np.asarray(predictions)
+    if num_labels < 2 or predicted.size < _COLLAPSED_MIN_PREDICTIONS_PER_LABEL * num_labels:
+        return False
+    values, frequencies = np.unique(predicted, return_counts=True)
+    others = predicted.size if references is None else np.count_nonzero(references != values[frequencies.argmax()])
+    return bool(others and predicted.size - frequencies.max() <= _COLLAPSED_REST * others)
+
+
+def cross_lingual_metric(
+    metric: str = "accuracy", source_language: str = "en", labels: Sequence[str] = ()
+) -> evaluate.Metric:
+    """Build an `evaluate` metric that scores several languages at once, rather than load one from the Hub.
+
+    It keeps its examples in memory: no network, no file, no lock, so any number of processes may use one each, on the
+    predictions they hold (gather them first, as `Trainer` does).
+
+    Example:
+        >>> scorer = cross_lingual_metric("accuracy", source_language="en")
+        >>> scorer.compute(predictions=[0, 1, 2], references=[0, 1, 1], languages=["en", "en", "de"])
+        {'languages': {'en': {'accuracy': 1.0, 'n': 2}, 'de': {'accuracy': 0.0, 'n': 1}},
+         'macro_all': 0.5, 'macro_target': 0.0, 'transfer_gap': 1.0}
+
+    Args:
+        metric: A name in `METRICS`. `"accuracy"` takes a class id an example, `"f1"` a list of them, an id a word.
+        source_language: The language of the training labels; `Summary` says what follows when it was not tested.
+        labels: Names of the classes, which `"f1"` needs.
+
+    Returns:
+        An `evaluate.Metric` whose `compute(predictions=, references=, languages=)` takes three equally long sequences
+        (class ids, class ids, language codes) and returns plain Python numbers as in the example, languages in order
+        of first appearance. `add` and `add_batch` collect as usual.
+
+    Raises:
+        InputError: If there is no such metric; from `compute` and `add_batch` if the sequences are empty, differ in
+            length, or hold anything but class ids.
+    """
+    import datasets
+    import evaluate
+
+    chosen = get_metric(metric)
+
+    class CrossLingualMetric(evaluate.Metric):
+        def _build_data_dir(self) -> str:
+            # evaluate makes a folder in the user's cache here, though it never writes to it with keep_in_memory.
+            return tempfile.gettempdir()
+
+        def _info(self) -> evaluate.MetricInfo:
+            ids = datasets.Value("int64") if chosen.kind == "sequence" else datasets.Sequence(datasets.Value("int64"))
+            return evaluate.MetricInfo(
+                description=f"{chosen.name} per language, macro averages and transfer gap from {source_language}.",
+                citation="",
+                inputs_description="predictions, references: class ids; languages: a language code per example.",
+                features=datasets.Features(predictions=ids, references=ids, languages=datasets.Value("string")),
+            )
+
+        def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
+            """Score what is given here and what was collected before, and forget it."""
+            columns = {
+                "predictions": predictions,
+                "references": references,
+                "languages": kwargs.pop("languages", None),
+            }
+            if not len(self) and all(column is None for column in columns.values()):
+                raise InputError("There is nothing to score; pass predictions, references and languages.")
+            return super().compute(**columns, **kwargs)
+
+        def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+            """Collect a batch, having checked it."""
+            columns = {
+                "predictions": predictions,
+                "references": references,
+                "languages": kwargs.pop("languages", None),
+            }
+            _check_batch(columns, chosen.kind)
+            super().add_batch(**columns, **kwargs)
+
+        def _compute(self, predictions: list[Any], references: list[Any], languages: list[str]) -> dict[str, Any]:
+            rows: dict[str, list[int]] = {}
+            for row, code in enumerate(languages):
+                rows.setdefault(code, []).append(row)
+            reports = {
+                code: chosen.report(
+                    chosen.counts([predictions[row] for row in own], [references[row] for row in own], labels)
+                )
+                for code, own in rows.items()
+            }
+            averages = summarise({code: report[chosen.name] for code, report in reports.items()}, source_language)
+            return {
+                "languages": reports,
+                "macro_all": averages.macro_all,
+                "macro_target": averages.macro_target,
+                "transfer_gap": averages.transfer_gap,
+            }
+
+    return CrossLingualMetric(keep_in_memory=True)
+
+
+def _check_batch(columns: Mapping[str, Any], kind: Literal["sequence", "token"]) -> None:
+    """Refuse what `evaluate` would cast in silence: it truncates 0.9 to class 0."""
+    sizes = {name: 0 if column is None else len(column) for name, column in columns.items()}
+    if len(set(sizes.values())) > 1 or not all(sizes.values()):
+        raise InputError(f"The metric needs equally many predictions, references and languages, but got {sizes}.")
+    for name in ("predictions", "references"):
+        for array in [columns[name]] if kind == "sequence" else columns[name]:
+            ids = np.asarray(array)
+            if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+                unit = "example" if kind == "sequence" else "word, a list per sentence"
+                raise InputError(f"{name} must be one class id per {unit}, but has shape {ids.shape} of {ids.dtype}.")

@@ -1,0 +1,1 @@
+"""How transfer changes as target languages are added."""

@@ -1,0 +1,108 @@
+"""The study of language scaling as a command: from output directories to JSON, Markdown and figures."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...files.folders import locked
+from ...results.directory import write_json, write_text
+from ...command.redaction import command_line
+from ...version import __version__
+from .evaluation_cost import CostOptions, measure_cost
+from .orders import language_orders
+from .language_scaling import scale_languages
+from ..report.report import SCALING_FILE
+from ..report.markdown import to_markdown, write_pictures
+from .sections import scaling_sections
+from ...results.scores import ScoredRuns, load_scored_runs
+from ..folder import is_study, study_folder
+
+STUDY, REPORT = "language_scaling", "language_scaling.md"
+
+
+def run_language_scaling(
+    sources: Sequence[str | Path],
+    output_dir: str | Path,
+    *,
+    similarity: str | None = None,
+    data_sizes: str | None = None,
+    max_subsets: int = 100,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    cost: CostOptions | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Read results, compute the study and write `language_scaling.json`, `language_scaling.md` and `figures/`.
+
+    Args:
+        sources: Output directories of the runner, or their `results.json`.
+        output_dir: Where to write; made if absent.
+        similarity: See `language_orders.language_orders`.
+        data_sizes: See there.
+        max_subsets: See `language_scaling.scale_languages`.
+        n_resamples: See there.
+        seed: See there.
+        cost: What to time with the first of the results; nothing if None.
+        overwrite: Whether to replace an earlier study.
+
+    Returns:
+        The JSON file.
+
+    Raises:
+        InputError: Wrong input, before anything is computed, or a study that is there already.
+    """
+    output = study_folder(
+        output_dir, (SCALING_FILE, REPORT), "a study", lambda file: is_study(file, STUDY), overwrite=overwrite
+    )
+    if max_subsets < 1 or n_resamples < 2:
+        raise InputError("The study needs --max_subsets of at least 1 and --n_resamples of at least 2.")
+    with locked(output):
+        return _run(sources, output, similarity, data_sizes, max_subsets, n_resamples, seed, cost)
+
+
+def _run(
+    sources: Sequence[str | Path],
+    output: Path,
+    similarity: str | None,
+    data_sizes: str | None,
+    max_subsets: int,
+    n_resamples: int,
+    seed: int,
+    cost: CostOptions | None,
+) -> Path:
+    loaded = [load_scored_runs(source) for source in sources]
+    orders = [
+        language_orders(runs.targets, runs.results["source_language"], similarity, data_sizes) for runs in loaded
+    ]
+    entries = []
+    for runs, (some, left_out) in zip(loaded, orders, strict=True):
+        options: dict[str, Any] = {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed}
+        entry = scale_languages(runs, some, comparisons=_comparable(runs, loaded), **options)
+        entries.append({**entry, "left_out": left_out})
+    study = {
+        "study": STUDY,
+        "schema_version": 1,
+        "command": command_line(sys.argv),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "version": __version__,
+        "settings": {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed, "confidence": 0.95},
+        "sources": [str(source) for source in sources],
+        "results": entries,
+        "cost": None if cost is None else measure_cost(loaded[0].results, loaded[0].folder or Path(), cost),
+    }
+    sections = scaling_sections(study)
+    write_pictures(sections, output / "figures", output / REPORT)
+    write_json(output / SCALING_FILE, study)
+    write_text(output / REPORT, to_markdown("Scaling with target languages", sections))
+    return output / SCALING_FILE
+
+
+def _comparable(runs: ScoredRuns, loaded: Sequence[ScoredRuns]) -> int:
+    """How many fused systems of the same task there are to pick from."""
+    task = runs.results["task"]
+    return max(1, sum(len(other.fused) for other in loaded if other.results["task"] == task))

@@ -1,0 +1,196 @@
+"""Orders in which target languages are added: at random, by similarity, by data size, family by family."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ...languages import LANGUAGES, OTHER_FAMILY, by_family, get_language
+
+# The sizes of the corpus's compressed files, in MB, from the list on the page of CC-100 (Wenzek et al. 2020), the
+# rebuilt training data of XLM-R (Conneau et al. 2020). For another encoder they stand for how much text there is.
+CC100_SIZES: Mapping[str, float] = {
+    **{"af": 305, "ar": 5400, "bg": 9300, "bn": 860, "de": 18000, "el": 7400, "en": 82000, "es": 14000, "et": 1700},
+    **{"eu": 488, "fa": 20000, "fi": 15000, "fr": 14000, "he": 6100, "hi": 2500, "hu": 15000, "id": 36000},
+    **{"it": 7800, "ja": 15000, "jv": 37, "ka": 1100, "kk": 889, "ko": 14000, "lt": 3400, "ml": 831, "mr": 334},
+    **{"ms": 2100, "my": 46, "nl": 7900, "pl": 12000, "pt": 13000, "ro": 16000, "ru": 46000, "sw": 332, "ta": 1300},
+    **{"te": 536, "th": 8700, "tl": 701, "tr": 5400, "uk": 14000, "ur": 884, "vi": 28000, "yo": 1.1, "zh": 14000},
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A way to grow a set of languages.
+
+    Attributes:
+        name: In files: `random`, `similarity`, `data_size`, `family`.
+        title: In tables and figures.
+        source: Where the order comes from, a sentence.
+        tiers: Groups of languages; a group is begun when the one before is complete, and has no order inside.
+        values: What a line over the languages is fitted to; None where the order has no measure.
+        unit: Of the slope of that line: the gain per `unit`.
+    """
+
+    name: str
+    title: str
+    source: str
+    tiers: tuple[tuple[str, ...], ...]
+    values: Mapping[str, float] | None = None
+    unit: str = ""
+
+
+def read_values(path: str | Path) -> dict[str, float]:
+    """Read a number for each language: a JSON object, or lines of a code, a tab and a number.
+
+    A first line that has no number is a header.
+
+    Raises:
+        InputError: It cannot be read, or has a line, a number or a language twice that is wrong.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read {path}: {error}.") from error
+    remedy = 'It needs a JSON object {"de": 1.5, ...}, or lines of a language code, a tab and a number.'
+    if Path(path).suffix == ".json":
+        try:
+            pairs = list(json.loads(text).items())
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{path} holds no JSON object. {remedy}") from error
+    else:
+        pairs = [tuple(line.split("\t")) for line in text.splitlines() if line.strip()]
+        if pairs and len(pairs[0]) == 2 and not _is_number(pairs[0][1]):
+            del pairs[0]
+    values: dict[str, float] = {}
+    for pair in pairs:
+        if len(pair) != 2 or not _is_number(pair[1]) or pair[0] in values:
+            raise InputError(f"{path}: {pair} is no language with its number, or is there twice. {remedy}")
+        values[pair[0]] = float(pair[1])
+    return values
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and math.isfinite(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def language_orders(
+    targets: Sequence[str],
+    source_language: str,
+    similarity: str | Path | None = None,
+    data_sizes: str | Path | None = None,
+) -> tuple[list[Order], list[str]]:
+    """Return the orders for some target languages.
+
+    Args:
+        targets: Codes of the target languages.
+        source_language: Language of the labels.
+        similarity: File of each language's similarity to the source language (higher is closer), such as one of
+            lang2vec's or of a layer analysis. Without it: how many of family, branch and script it shares.
+        data_sizes: File of each language's pre-training data, in any unit above zero. Without it: CC-100's.
+
+    Returns:
+        The orders, and a sentence for each that could not be made of the built-in tables.
+
+    Raises:
+        InputError: A file lacks a target language, or a data size is not above zero.
+    """
+    families = [tuple(codes) for _, codes in by_family(targets, source_language)]
+    orders = [
+        Order("random", "at random", "All sets of n languages count the same.", (tuple(targets),)),
+        Order("family", "family by family", "Families of the World Atlas of Language Structures.", tuple(families)),
+    ]
+    left_out = []
+    source = get_language(source_language).name
+    unknown = [code for code in (source_language, *targets) if code not in LANGUAGES]
+    if similarity is not None:
+        values, unit = _complete(read_values(similarity), targets, similarity), "unit of similarity"
+        origin = f"From {Path(similarity).name}."
+    elif not unknown:
+        values, unit = {code: shared_levels(code, source_language) for code in targets}, "shared level"
+        origin = f"How many of family, branch (both as in WALS) and script a language shares with {source}."
+    if similarity is None and unknown:
+        left_out.append(f"No order by similarity: nothing is known of {', '.join(unknown)}. Give --similarity.")
+    else:
+        tiers = _tiers(values)
+        orders.insert(1, Order("similarity", f"closest to {source} first", origin, tiers, values, unit))
+    if data_sizes is not None:
+        sizes, origin = _complete(read_values(data_sizes), targets, data_sizes), f"From {Path(data_sizes).name}."
+    else:
+        sizes = {code: CC100_SIZES[code] for code in targets if code in CC100_SIZES}
+        origin = "Sizes of CC-100's files: XLM-R's training data, for other encoders how much text there is."
+    if any(size <= 0 for size in sizes.values()):
+        raise InputError(f"{data_sizes}: data sizes must be above zero.")
+    if len(sizes) < len(targets):
+        missing = ", ".join(code for code in targets if code not in sizes)
+        left_out.append(f"No order by data size: none is known of {missing}. Give --data_sizes.")
+    else:
+        logs = {code: math.log2(size) for code, size in sizes.items()}
+        title = "most pre-training data first"
+        orders.insert(-1, Order("data_size", title, origin, _tiers(logs), logs, "doubling of data"))
+    return orders, left_out
+
+
+def shared_levels(code: str, source_language: str) -> float:
+    """Return how many of family, branch and script two languages share: 0 to 3."""
+    one, other = get_language(code), get_language(source_language)
+    same_family = one.family == other.family != OTHER_FAMILY
+    return float(same_family + (same_family and one.genus == other.genus) + (one.script == other.script))
+
+
+def _complete(values: Mapping[str, float], targets: Iterable[str], path: str | Path) -> dict[str, float]:
+    missing = [code for code in targets if code not in values]
+    if missing:
+        raise InputError(f"{path} has no number for {', '.join(missing)}. Add them, or leave the file out.")
+    return {code: values[code] for code in targets}
+
+
+def _tiers(values: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:
+    ordered = sorted(values, key=lambda code: values[code], reverse=True)
+    return tuple(tuple(group) for _, group in itertools.groupby(ordered, key=lambda code: values[code]))
+
+
+def grown_sets(
+    order: Order, targets: Sequence[str], *, max_subsets: int = 100, seed: int = 0
+) -> list[NDArray[np.int64]]:
+    """Return the sets of n = 1 ... N languages that an order allows.
+
+    Where a group is incomplete, all of its subsets are taken if there are at most `max_subsets`, else a balanced
+    sample: the runs of n neighbours in seeded random circles of the group, so that every language is in equally many
+    sets, and a set of n is in one of n + 1.
+
+    Args:
+        order: The order.
+        targets: The N languages; a set holds their positions.
+        max_subsets: About how many sets are taken for an n.
+        seed: Of the sample.
+
+    Returns:
+        For each n a K x n array.
+    """
+    position = {code: index for index, code in enumerate(targets)}
+    sets: list[NDArray[np.int64]] = []
+    before: list[int] = []
+    for number, tier in enumerate(order.tiers):
+        members = np.array([position[code] for code in tier])
+        size = len(members)
+        rng = np.random.default_rng([seed, number])
+        circles = [rng.permutation(members) for _ in range(max(1, max_subsets // size))]
+        for count in range(1, size + 1):
+            if math.comb(size, count) <= max_subsets:
+                chosen = [list(subset) for subset in itertools.combinations(members.tolist(), count)]
+            else:
+                chosen = [np.roll(circle, -start)[:count].tolist() for circle in circles for start in range(size)]
+            sets.append(np.array([[*before, *subset] for subset in chosen], dtype=np.int64))
+        before += members.tolist()
+    return sets

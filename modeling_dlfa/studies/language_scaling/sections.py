@@ -1,0 +1,279 @@
+"""`language_scaling.json` as tables, figures and the sentences that say what may be read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ...statistics.bootstrap import Interval
+from ...statistics.formatting import number
+from ..report.model import MARK, Block, Cell, Code, Heading, Notes, Section, Table, Text, difference, percent, picture
+from .figures import cost_against_n, gains_against_n, gains_by_language, scores_against_n
+
+_STATISTICS = {"mean": "mean", "worst": "worst language", "language": "gain of a language"}
+
+
+def scaling_sections(study: Mapping[str, Any], prefix: str = "scaling") -> list[Section]:
+    """Lay out a study.
+
+    Args:
+        study: What `language_scaling.json` holds.
+        prefix: Of the pictures' names.
+    """
+    sections = [_section(entry, study, f"{prefix}-{index}") for index, entry in enumerate(study["results"], start=1)]
+    return [*sections, _cost_section(study["cost"], prefix)] if study.get("cost") else sections
+
+
+def _section(entry: Mapping[str, Any], study: Mapping[str, Any], name: str) -> Section:
+    total = len(entry["targets"])
+    blocks: list[Block] = [
+        Text(
+            f"{entry['title']}, {entry['metric_title']}, from {study['sources'][int(name.rpartition('-')[2]) - 1]}. "
+            f"Encoder {entry['model_name_or_path']}. {total} target languages: {', '.join(entry['targets'])}."
+        ),
+        *_all_languages(entry),
+        Heading("Sets of n languages"),
+        *_tables_at_random(entry),
+        *_pictures(entry, name),
+        *_tables_in_order(entry),
+        *_trends(entry),
+        Heading("What this says, and what not"),
+        Notes(tuple(_notes(entry, study))),
+        Code(study["command"]),
+    ]
+    return Section(f"Scaling with target languages: {entry['title']}", tuple(blocks))
+
+
+def shown_numbers(total: int) -> list[int]:
+    """Return the n that tables show: 1, 2, 3, 5, 8, 12, 20, 30, 50 ... and all."""
+    ladder = [1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120]
+    return [*(n for n in ladder if n < total), total]
+
+
+def _interval(value: Mapping[str, Any], *, corrected: bool = False) -> Interval:
+    ends = value["corrected"] if corrected else value
+    return Interval(value["mean"], ends["low"], ends["high"])
+
+
+def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
+    gains = entry["all_languages"]
+    if not gains:
+        yield Text("There is no baseline that shares a seed with another system, hence no gain.")
+        return
+    keys = [key for key in ("mean", "worst", "spread", "further_languages") if key in next(iter(gains.values()))]
+    names = {
+        "mean": "gain in the mean",
+        "worst": "gain in the worst language",
+        "spread": "change of the spread",
+        "further_languages": "mean gain, further languages like these",
+    }
+    rows = [
+        (
+            Cell(system),
+            Cell(_layers(entry["systems"][system])),
+            *(difference(_interval(gains[system][key], corrected=True), marked=True) for key in keys),
+        )
+        for system in gains
+    ]
+    count = entry["comparisons"]["systems"]
+    several = f", corrected for {count} systems" if count > 1 else ""
+    yield Table(
+        f"Difference to {entry['baseline']} over all {len(entry['targets'])} target languages, in points, with 95% "
+        f"intervals{several}",
+        ("system", "fusion layers", *(names[key] for key in keys)),
+        tuple(rows),
+    )
+
+
+def _layers(system: Mapping[str, Any]) -> str:
+    return "+".join(map(str, system["fusion_layers"] or ())) or "-"
+
+
+def _tables_at_random(entry: Mapping[str, Any]) -> Iterable[Block]:
+    shown = shown_numbers(len(entry["targets"]))
+    header = ("system", *(f"n = {n}" for n in shown))
+    scores = entry["scores"]["random"]
+    for statistic, what in (
+        ("worst", "Score of the worst of n target languages drawn at random, in percent: mean over the sets"),
+        ("spread", "Standard deviation between n target languages drawn at random, in points: mean over the sets"),
+    ):
+        rows = [
+            (Cell(system), *(_score(points[n - 1].get(statistic)) for n in shown)) for system, points in scores.items()
+        ]
+        if len(entry["targets"]) > 1:
+            yield Table(what, header, tuple(rows))
+    if entry["gains"]["random"]:
+        yield Table(
+            f"Had one tested n languages drawn at random: half the width of the 95% interval of the mean gain, in "
+            f"points, and in how many of the sets it lies above or below 0 (difference to {entry['baseline']})",
+            header,
+            tuple(
+                (Cell(system), *(_power(points[n - 1]["mean"]) for n in shown))
+                for system, points in entry["gains"]["random"].items()
+            ),
+        )
+
+
+def _score(value: Mapping[str, Any] | None) -> Cell:
+    return Cell(percent(value["mean"] if value else None))
+
+
+def _power(value: Mapping[str, Any]) -> Cell:
+    half = 50 * (value["high"] - value["low"])
+    return Cell(f"{half:.1f} (above {value['above_zero']:.0%}, below {value['below_zero']:.0%})")
+
+
+def _tables_in_order(entry: Mapping[str, Any]) -> Iterable[Block]:
+    """The gain in the mean where languages come in an order, alone and hence unmarked."""
+    shown = shown_numbers(len(entry["targets"]))
+    for order in entry["orders"]:
+        gains = entry["gains"][order["name"]]
+        if not gains or len(order["tiers"]) == 1:
+            continue
+        rows = [
+            (Cell(system), *(difference(_interval(points[n - 1]["mean"])) for n in shown))
+            for system, points in gains.items()
+        ]
+        yield Table(
+            f"Gain in the mean of the first n languages, {order['title']}, in points, each with its own 95% interval",
+            ("system", *(f"n = {n}" for n in shown)),
+            tuple(rows),
+        )
+        tiers = "; ".join(", ".join(tier) for tier in order["tiers"])
+        yield Text(f"Order: {tiers}. {order['source']}")
+
+
+def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
+    if not entry["trends"]:
+        return
+    titles = {order["name"]: order["title"] for order in entry["orders"]}
+    rows = [
+        (
+            Cell(trend["system"]),
+            Cell(titles[trend["order"]]),
+            Cell(_STATISTICS[trend["statistic"]]),
+            Cell(f"per {trend['unit']}"),
+            difference(_interval(trend, corrected=True), marked=True, digits=2),
+            difference(_interval(trend), digits=2),
+        )
+        for trend in entry["trends"]
+    ]
+    yield Heading("Trends")
+    yield Table(
+        f"Slopes of least-squares lines of the gain, in points, with 95% intervals corrected for all "
+        f"{entry['comparisons']['trends']} of them, and alone",
+        ("system", "order", "gain in", "slope", "corrected", "alone"),
+        tuple(rows),
+    )
+
+
+def _pictures(entry: Mapping[str, Any], name: str) -> Iterable[Block]:
+    yield picture(
+        f"{name}-scores",
+        lambda: scores_against_n(entry),
+        alt="Mean, worst language and spread of each system against the number of target languages, one column for "
+        "each order. The tables beside it hold the numbers.",
+        caption="Averages over the sets of n languages that an order allows.",
+    )
+    if not entry["all_languages"]:
+        return
+    bands = "Bands: the 95% interval that one set of n languages gives, averaged over the sets."
+    yield picture(
+        f"{name}-gains",
+        lambda: gains_against_n(entry),
+        alt="Gain over the baseline in the mean and in the worst language against the number of target languages, "
+        "one column for each order. The tables beside it hold the numbers.",
+        caption=bands if len(entry["all_languages"]) <= 2 else "Intervals are in the tables.",
+    )
+    if any(order["values"] is not None for order in entry["orders"]):
+        for index, system in enumerate(entry["all_languages"], start=1):
+            yield picture(
+                f"{name}-languages-{index}",
+                lambda system=system: gains_by_language(entry, system),  # type: ignore[misc]
+                alt=f"Gain of {system} in each target language against the language's similarity to the source "
+                "language and its amount of pre-training data, with the fitted lines.",
+                caption=f"Gain of {system} by language; intervals of single languages, not corrected.",
+            )
+
+
+def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
+    settings, total = study["settings"], len(entry["targets"])
+    yield (
+        "At random, the expected mean over n languages is the same for every n, and the expected variance between "
+        "them as well: that these lines are flat follows from the design and says nothing about transfer. What does "
+        "change with n is the worst language (a minimum over more of them: it falls for every system, gain or not), "
+        "the width of the interval, and how often n languages would have shown a difference."
+    )
+    yield (
+        "In the other orders the languages differ, and a line that rises or falls says that near and far, large and "
+        "small languages gain differently. Neighbouring points share languages; the slope over log2(n) is therefore "
+        "refitted in every resample, never tested point by point. It describes these languages in this order."
+    )
+    yield (
+        "The slope over languages (gain of a language = a + b times its measure) takes the languages for a sample: "
+        "its interval has the scatter of languages about the line, and the variance between seeds. Relatives are not "
+        "independent, so that it is rather too narrow."
+    )
+    seeds = sorted({len(system["seeds"]) for system in entry["systems"].values()})
+    yield (
+        "Intervals are of Behrens and Fisher's distribution: Student's t over the seeds, paired, and the examples' "
+        f"error ({settings['n_resamples']:,} bootstrap resamples"
+        + (", the same in every language" if entry["aligned"] else " in every language")
+        + f"). Seeds of a system: {', '.join(map(str, seeds))}."
+        + (" One seed: the intervals hold for these models, not for the recipe." if seeds[0] == 1 else "")
+    )
+    yield (
+        f"{MARK} and bold: the interval, corrected (Bonferroni) for all that the table compares, excludes 0. "
+        "Nothing else may be called a difference. The worst of n measured scores is lower than the worst of n true "
+        "ones, for both systems."
+    )
+    sets = max(point["sets"] for point in next(iter(entry["scores"]["random"].values())))
+    yield (
+        f"Sets of n of {total} languages: all where there are at most {settings['max_subsets']}, else up to {sets} in "
+        f"which every language is equally often (seed {settings['seed']})."
+    )
+    yield from entry["left_out"]
+    collapsed = [run for system in entry["systems"].values() for run in system["collapsed"]]
+    yield f"Collapsed runs (one label almost always), counted like others: {', '.join(collapsed) or 'none'}."
+
+
+def _cost_section(cost: Mapping[str, Any], prefix: str) -> Section:
+    points: Sequence[Mapping[str, Any]] = cost["points"]
+    device = any(point["device_memory"] is not None for point in points)
+    header = ("n", "examples", "tokens", "start (s)", "reading (s)", "pass (s)", "fastest, slowest", "memory (MiB)")
+    rows = []
+    for point in points:
+        numbers = [f"{point[key]:.2f}" for key in ("start_seconds", "read_seconds", "predict_seconds")]
+        fast, slow = min(point["passes"]), max(point["passes"])
+        memory = [point["peak_memory"], *([point["device_memory"]] if device else [])]
+        cells = [str(point["n"]), f"{point['examples']:,}", f"{point['tokens']:,}", *numbers]
+        cells += [f"{fast:.2f}, {slow:.2f}", *(f"{value / 2**20:,.0f}" for value in memory)]
+        rows.append(tuple(map(Cell, cells)))
+    notes = [
+        f"One pass over the examples of n languages, longest first, as the runner tests; batches of "
+        f"{cost['batch_size']}; model {cost['model']}. Each n in a process of its own; the median of "
+        f"{len(points[0]['passes'])} passes. Languages in the order {', '.join(cost['languages'])}.",
+        _slope(cost["seconds_per_language"], "seconds of the pass", 1.0),
+        _slope(cost["memory_per_language"], "MiB of peak memory", 2.0**20),
+        "Testing language by language in processes of their own would cost the start n times. Time on a machine that "
+        "does other work as well is an upper bound.",
+    ]
+    drawn = picture(
+        f"{prefix}-cost",
+        lambda: cost_against_n(cost),
+        alt="Seconds of one pass and peak memory against the number of languages; the table holds the numbers.",
+        caption="Cost of testing n languages in one pass. Short marks are single passes.",
+    )
+    table = Table(
+        "Cost of testing n languages in one pass",
+        (*header, *(["accelerator (MiB)"] if device else [])),
+        tuple(rows),
+    )
+    return Section("Cost of n languages", (table, drawn, Notes(tuple(note for note in notes if note))))
+
+
+def _slope(value: Mapping[str, float] | None, what: str, unit: float) -> str:
+    if value is None:
+        return ""
+    mean, low, high = (number(value[key] / unit, 2, signed=True) for key in ("mean", "low", "high"))
+    return f"A further language costs {mean} {what} (least squares over n, 95% interval [{low}, {high}])."

@@ -1,0 +1,220 @@
+"""A layer analysis in words: tables with intervals, what can be said of each claim and what cannot."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from ...statistics.bootstrap import Interval
+from ...statistics.formatting import number, percent, points_interval
+from ...languages import get_language
+from .figures import SIMILARITY_TITLES, crossing_sentence
+
+
+def analysis_summary(results: Mapping[str, Any]) -> str:
+    """Lay out the curves for a terminal, a row a layer, with a line on each curve and on the families below."""
+    curves = results["curves"]
+    titles = {name: textwrap.wrap(curve["title"], 14) for name, curve in curves.items()}
+    height = max(map(len, titles.values()))
+    lines = []
+    for index in range(height):
+        words = ["", *((["", *[""] * height, *title][-height:][index]) for title in titles.values())]
+        lines.append("".join(f"{word:>16}" if place else f"{word:<6}" for place, word in enumerate(words)))
+    for layer in range(results["n_layers"]):
+        cells = "".join(f"{percent(curve['layers'][layer]['mean']):>16}" for curve in curves.values())
+        lines.append(f"{layer:<6}{cells}")
+    notes = [*_curve_notes(results), _crossing_note(results), *_family_notes(results)]
+    wrapped = [textwrap.fill(note, 119, subsequent_indent="  ") for note in notes]
+    return "\n".join([*lines, "", *wrapped])
+
+
+def analysis_markdown(results: Mapping[str, Any]) -> str:
+    """Lay out the whole report in Markdown.
+
+    Args:
+        results: What `layer_analysis.json` holds.
+    """
+    families = results["families"]
+    blocks = [
+        f"# What each layer of `{results['model_name_or_path']}` knows",
+        "\n".join(f"- {note}" for note in _data_notes(results)),
+        "## Curves over depth",
+        _curve_table(results),
+        "Times 100, with 95 % intervals. Bold: not told from the curve's best layer.",
+        "\n".join(f"- {note}" for note in [*_curve_notes(results), _crossing_note(results)]),
+        "![Curves over depth](figures/layers.png)",
+        "## Language families",
+    ]
+    if "not_compared" in families:
+        blocks.append(families["not_compared"])
+    else:
+        for name in families["similarities"]:
+            blocks += [f"### By {SIMILARITY_TITLES[name]}", _family_table(families["similarities"][name])]
+        blocks.append("\n".join(f"- {note}" for note in [*_family_notes(results), *_family_explanation(results)]))
+        blocks.append("![Agreement with the genealogy over depth](figures/families.png)")
+        blocks += [f"![Languages by similarity]({figure})" for figure in results["figures"][2:]]
+    blocks += ["## How to read this", "\n".join(f"- {note}" for note in _method_notes(results))]
+    blocks.append("Command:\n\n" + textwrap.indent(results["command"], "    "))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _curve_table(results: Mapping[str, Any]) -> str:
+    curves = results["curves"].values()
+    lines = [["layer", *(curve["title"] for curve in curves)], ["---:", *("---:" for _ in curves)]]
+    for layer in range(results["n_layers"]):
+        cells = []
+        for curve in curves:
+            entry = curve["layers"][layer]
+            mean = percent(entry["mean"])
+            mean = f"**{mean}**" if layer in curve["tied_with_best"] else mean
+            cells.append(f"{mean} [{percent(entry['low'])}, {percent(entry['high'])}]")
+        lines.append([str(layer), *cells])
+    guesses = ["-" if curve["chance"] is None else percent(curve["chance"]) for curve in curves]
+    lines.append(["guess", *guesses])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _curve_notes(results: Mapping[str, Any]) -> list[str]:
+    notes = []
+    for curve in results["curves"].values():
+        best, tied = curve["best_layer"], [layer for layer in curve["tied_with_best"] if layer != curve["best_layer"]]
+        rise = curve["upper_minus_lower_half"]
+        interval = Interval(rise["mean"], rise["low"], rise["high"])
+        if not interval.excludes_zero:
+            direction = "upper and lower half of the layers are not told apart"
+        else:
+            direction = f"the upper half of the layers is {'higher' if interval.mean > 0 else 'lower'}"
+        others = f", not told from {_layers(tied)}" if tied else ""
+        notes.append(f"{curve['title']}: highest at layer {best}{others}; {direction} ({points_interval(rise)}).")
+    return notes
+
+
+def _crossing_note(results: Mapping[str, Any]) -> str:
+    found = results["profiles"]["crossings"]
+    seen = ", ".join(f"layer {entry['layer']:.1f} (in {entry['support']:.0%} of resamples)" for entry in found)
+    return f"Shared against own, each on its own range: {crossing_sentence(results)}" + (
+        f"; crossings of all sentences: {seen}." if found else "."
+    )
+
+
+def _layers(layers: list[int]) -> str:
+    """`2, 4 to 6` for 2, 4, 5, 6."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def _family_table(layers: list[Mapping[str, Any]]) -> str:
+    header = [
+        "layer",
+        "cophenetic correlation",
+        "p",
+        "p, corrected",
+        "without script",
+        "of script",
+        "Rand, genera",
+        "p, corrected",
+        "Rand, families",
+        "p, corrected",
+    ]
+    lines = [header, ["---:"] * len(header)]
+    for layer, entry in enumerate(layers):
+        agreement, rand = entry["cophenetic"], entry["adjusted_rand"]
+        cells = [
+            f"{number(agreement['mean'], 2)} [{number(agreement['low'], 2)}, {number(agreement['high'], 2)}]",
+            _p(agreement["p_value"]),
+            _p(agreement["p_value_holm"]),
+            number(entry["cophenetic_without_script"], 2),
+            number(entry["cophenetic_of_script"], 2),
+        ]
+        for level in ("genus", "family"):
+            cells += [number(rand[level]["index"], 2), _p(rand[level]["p_value_holm"])]
+        lines.append([str(layer), *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _family_notes(results: Mapping[str, Any]) -> list[str]:
+    if "not_compared" in results["families"]:
+        return [results["families"]["not_compared"]]
+    notes = []
+    for name, layers in results["families"]["similarities"].items():
+        found = [layer for layer, entry in enumerate(layers) if entry["cophenetic"]["p_value_holm"] < 0.05]
+        values = [entry["cophenetic"]["mean"] for entry in layers]
+        said = f"beyond chance at layer {_layers(found)}" if found else "beyond chance at no layer"
+        notes.append(
+            f"Clusters by {SIMILARITY_TITLES[name]} agree with the genealogy {said} (p < 0.05, corrected); "
+            f"r from {number(min(values), 2)} to {number(max(values), 2)}."
+        )
+    return notes
+
+
+def _family_explanation(results: Mapping[str, Any]) -> list[str]:
+    families = results["families"]
+    return [
+        "Cophenetic correlation: of the heights at which two languages meet, in the tree of the clusters (average "
+        "linkage of 1 - similarity) and in the genealogy (1 within a genus, 2 within a family, 3 between families). "
+        "Intervals are over sentences; p-values over languages.",
+        f"p: {families['n_permutations']:,} permutations of the languages, one-sided; corrected (Holm) for all layers "
+        "and similarities of this report.",
+        "Without script: the partial correlation once a common script is accounted for; of script: the correlation "
+        "with having a script in common. Relatives often share a script, and with it pieces of words.",
+        "Rand: adjusted Rand index of as many clusters as there are genera or families.",
+        f"Genealogy: {families['genealogy']['source']}.",
+    ]
+
+
+def _data_notes(results: Mapping[str, Any]) -> list[str]:
+    aligned, pos = results["aligned"], results["pos"]
+    notes = [
+        f"{aligned['sentences']:,} sentences of `{aligned['source']}` ({aligned['available']:,} whole rows) in "
+        f"{len(results['languages'])} languages: {' '.join(results['languages'])}."
+    ]
+    if results["truncated_sentences"]:
+        longest = results["options"]["max_length"]
+        notes.append(f"Sentences cut at {longest} tokens: {results['truncated_sentences']:,}.")
+    if pos:
+        train = pos["train"]
+        notes.append(
+            f"Parts of speech: {train['sentences']:,} training sentences of `{train['source']}` ({train['words']:,} "
+            f"words); tested in {' '.join(pos['test'])}, up to "
+            f"{max(entry['sentences'] for entry in pos['test'].values()):,} sentences each."
+        )
+        if pos["languages_without_file"]:
+            notes.append(f"No part-of-speech file for {' '.join(pos['languages_without_file'])}.")
+    if results["fusion_layers"]:
+        fused = ", ".join(map(str, results["fusion_layers"]))
+        notes.append(f"The backbone of a DLFA checkpoint that fuses layer {fused} with the last one.")
+    return notes
+
+
+def _method_notes(results: Mapping[str, Any]) -> list[str]:
+    options = results["options"]
+    notes = [
+        "Sentences are the mean of their tokens (special tokens left out), centred for each language. Cosine, "
+        "retrieval (nearest neighbour by cosine among all sentences of the other language, both ways) and linear CKA "
+        "(debiased) are means over all pairs of languages.",
+        "Probes are multinomial logistic regressions on standardised states: parts of speech from the first piece of "
+        f"a word, learnt in {get_language(results['source_language']).name} and asked in other languages as it is; "
+        "the language from one token a sentence. Guess: the most frequent tag; one of the languages or sentences.",
+        f"Intervals: {options['n_resamples']} half-samples of the test sentences. They hold for this encoder and say "
+        "nothing of one trained with another seed. Bonferroni's correction stands behind the best layers (all pairs "
+        "of layers) and the halves (all curves).",
+        "Panel b puts every curve on its own range over depth (0 at its lowest layer, 1 at its highest) and averages "
+        "the curves of a kind: shared are cosine, CKA and retrieval; own are the language of a token and, where "
+        "tested, parts of speech in the source language. Transferred parts of speech need both and are in neither. "
+        "A crossing is named where 95 % of the resamples have it within a layer.",
+        f"Seed {options['seed']}; probes have none.",
+    ]
+    for name, layers in results["probes_not_converged"].items():
+        if layers:
+            notes.append(f"The probe {name} did not converge at layer {_layers(layers)}.")
+    return notes

@@ -1,0 +1,95 @@
+"""How sure one can be of a study's numbers: half-samples, and corrections where a table invites picking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...statistics.bootstrap import Interval
+from ...errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_EXAMPLES = 20
+
+
+def half_samples(n_examples: int, n_resamples: int, seed: int | np.random.SeedSequence = 0) -> NDArray[np.bool_]:
+    """Draw halves of the examples without replacement, as the bootstrap draws all of them with replacement.
+
+    A statistic of half of the examples varies around that of all of them as that varies around the truth: the variance
+    of a mean of n/2 out of n is (1 - 1/2) s²/(n/2) = s²/n (the delete-half jackknife, Shao and Wu 1989). Unlike a
+    bootstrap sample a half holds no example twice, which matters to measures of pairs of examples: a duplicate would
+    count as a pair that is perfectly alike.
+
+    Args:
+        n_examples: N; of an odd number the smaller half is drawn, which makes intervals slightly wide.
+        n_resamples: R.
+        seed: Seed of the generator; numpy's global state is left alone.
+
+    Returns:
+        (R, N), true where an example is in the half.
+
+    Raises:
+        InputError: If there are too few examples or no resamples.
+    """
+    if n_examples < MIN_EXAMPLES:
+        raise InputError(f"{n_examples} examples are too few for intervals. Give {MIN_EXAMPLES} or more.")
+    if n_resamples < MIN_EXAMPLES:
+        raise InputError(f"{n_resamples} resamples are too few for intervals. Give {MIN_EXAMPLES} or more.")
+    rng = np.random.default_rng(seed)
+    draws = np.zeros((n_resamples, n_examples), dtype=bool)
+    draws[:, : n_examples // 2] = True
+    return rng.permuted(draws, axis=1)
+
+
+def percentile_interval(estimate: float, draws: NDArray[np.floating], confidence: float = 0.95) -> Interval:
+    """Return the estimate with the interval that holds the middle of its resamples.
+
+    Args:
+        estimate: Of all examples.
+        draws: (R,) of the resamples.
+        confidence: Probability mass of the interval.
+    """
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(estimate), float(low), float(high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Holm 1979): the chance of one false finding among all stays below the level.
+
+    Args:
+        p_values: Any number of them.
+
+    Returns:
+        The adjusted values, in the same order, 1 at most.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def tied_with_best(values: NDArray[np.floating], draws: NDArray[np.floating], confidence: float = 0.95) -> list[int]:
+    """Return which of K candidates cannot be told from the best one, itself included.
+
+    A candidate is told from the best if the difference lies more than z standard errors (of its resamples, which pair
+    the two) above zero; z is Bonferroni's for all K (K - 1) / 2 pairs, because the best was picked from the data.
+
+    Args:
+        values: (K,) of all examples.
+        draws: (R, K) of the resamples.
+        confidence: That no difference found is by chance.
+    """
+    best = int(np.argmax(values))
+    pairs = max(1, len(values) * (len(values) - 1) // 2)
+    z = NormalDist().inv_cdf(1 - (1 - confidence) / (2 * pairs))
+    differences = values[best] - values
+    errors = (draws[:, [best]] - draws).std(axis=0, ddof=1)
+    return [index for index in range(len(values)) if index == best or differences[index] <= z * errors[index]]

@@ -1,0 +1,225 @@
+"""How well a one-pass sweep ranks the layers: against a full sweep of the same task, where each was trained alone."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InputError
+from ...files.folders import locked
+from ...scoring.metrics import summarise
+from ...results.directory import OutputDirectory, differences, write_json
+from ...training.record import run_counts
+from .choice import best_layer, ranked_layers, regret, select_layer
+from .layer_sweep import read_sweep
+from .agreement_markdown import write_agreement_report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+AGREEMENT = "one_pass_agreement"
+_SAME = ("task", "metric", "source_language", "languages", "labels")
+_NAMES = (" in the full sweep", " in one pass")
+
+
+@dataclass(frozen=True)
+class LayerScores:
+    """Scores of the layers of one sweep, fractions of 1, a value a seed.
+
+    Attributes:
+        validation: Of each layer on the source language's validation data.
+        target: Of each layer, the average over the target languages' test data; all languages without targets.
+    """
+
+    validation: dict[str, list[float]]
+    target: dict[str, list[float]]
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any], *, baseline: bool = False) -> LayerScores:
+        """Reads the scores from what `results.json` holds, of the lower layers or of the baseline (`"last"`)."""
+        runs = [run for run in results["runs"] if run["baseline"] is baseline]
+        runs.sort(key=lambda run: (run["fusion_layers"], results["seeds"].index(run["seed"])))
+        scores = cls({}, {})
+        for run in runs:
+            layer = "last" if baseline else str(run["fusion_layers"][0])
+            scores.validation.setdefault(layer, []).append(run["validation"][results["metric"]])
+            tested = {code: run["test"][code][results["metric"]] for code in results["languages"]}
+            average = summarise(tested, results["source_language"])
+            target = average.macro_all if average.macro_target is None else average.macro_target
+            scores.target.setdefault(layer, []).append(target)
+        return scores
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """Returns the means over the seeds, ready for JSON."""
+        return {
+            name: {layer: fmean(values) for layer, values in scores.items()}
+            for name, scores in (("validation", self.validation), ("target", self.target))
+        }
+
+
+def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike) -> dict[str, Any]:
+    """Compares a one-pass sweep with a full one and writes `one_pass_agreement.json` and `.md` beside the former.
+
+    Args:
+        full_dir: Output directory of a full sweep, each layer trained alone.
+        one_pass_dir: Output directory of a one-pass sweep of the same task, data and layers; its seeds may be others.
+
+    Returns:
+        What `one_pass_agreement.json` holds (see `measure_agreement`).
+
+    Raises:
+        InputError: One of them is no such sweep, or they differ in what must be the same.
+    """
+    full_output, output = OutputDirectory(full_dir), OutputDirectory(one_pass_dir)
+    full, one_pass = read_sweep(full_output), read_sweep(output)
+    if full["recipe"].get("one_pass"):
+        raise InputError(f"{full_output.path} is a one-pass sweep. Name the full sweep first, then the one-pass one.")
+    if not one_pass["recipe"].get("one_pass"):
+        raise InputError(f"{output.path} is a full sweep. Compare with one that was trained with --one_pass.")
+    check_comparable(full, one_pass)
+    with locked(output.path, "--compare_with"):
+        agreement = measure_agreement(full, run_counts(full, full_output), one_pass)
+        write_json(output.path / f"{AGREEMENT}.json", agreement)
+        write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
+    return agreement
+
+
+def check_comparable(full: Mapping[str, Any], one_pass: Mapping[str, Any]) -> None:
+    """Refuses to compare sweeps of which `results.json` holds different tasks, data, fusions or layers.
+
+    Raises:
+        InputError: They differ; the message names where.
+    """
+    if details := differences(_identity(full), _identity(one_pass), _NAMES):
+        raise InputError(f"The two sweeps are not of the same task, data, fusion and layers: {details}.")
+
+
+def measure_agreement(
+    full: Mapping[str, Any],
+    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
+    one_pass: Mapping[str, Any],
+    *,
+    n_resamples: int = 2000,
+) -> dict[str, Any]:
+    """Measures how far the layers of a one-pass sweep rank as those of a full sweep of the same task and layers.
+
+    Args:
+        full: What `results.json` of the full sweep holds.
+        counts: Of the full sweep: for each run's name and each language the (N, K) counts of the metric.
+        one_pass: What `results.json` of the one-pass sweep holds.
+        n_resamples: Number of resamples for the intervals of the regrets.
+
+    Returns:
+        Scores as fractions of 1. `"spearman"` has rank correlations over the layers, None where all of a side are
+        equal: `validation` and `target` between the two sweeps, `selection` of the one-pass validation with the full
+        sweep's target average, `full_selection` of the full sweep's own validation with it, and the first two
+        `_with_last`, with the baseline as one more layer. `"between_seeds"` has the mean correlation of two seeds of
+        the full sweep, which says how far it agrees with itself; None for one seed. `"top3"` says whether the full
+        sweep's best layer by target average is among the one-pass sweep's three best by validation. `"regret"` is what
+        the full sweep's target average loses by the one-pass sweep's selection, against its own (`to_selected`) and
+        the best (`to_oracle`), and by its own (`full_to_oracle`), each with an interval. `"cost"` has training
+        seconds, `ratio` those of a one-pass seed by those of one run; None where a resumed run forgot some.
+    """
+    scores, own = LayerScores.of(full), LayerScores.of(one_pass)
+    last, own_last = LayerScores.of(full, baseline=True), LayerScores.of(one_pass, baseline=True)
+    means, own_means = scores.means(), own.means()
+    last_means, own_last_means = last.means(), own_last.means()
+    chosen, selected = str(select_layer(one_pass)), str(select_layer(full))
+    oracle = best_layer(means["target"])
+    pairs = {
+        "to_selected": (chosen, selected),
+        "to_oracle": (chosen, oracle),
+        "full_to_oracle": (selected, oracle),
+    }
+    return {
+        "schema_version": 1,
+        "study": AGREEMENT,
+        "title": full["title"],
+        **{key: full[key] for key in _SAME},
+        "model_name_or_path": full["model_name_or_path"],
+        "layers": [int(layer) for layer in means["target"]],
+        "differences": differences(_background(full), _background(one_pass), _NAMES),
+        "commands": {"full": full["command"], "one_pass": one_pass["command"]},
+        "full": {"seeds": full["seeds"], "baseline": last_means, **means},
+        "one_pass": {"seeds": one_pass["seeds"], "baseline": own_last_means, **own_means},
+        "selected": {
+            "full": int(selected),
+            "one_pass": int(chosen),
+            "one_pass_by_seed": {str(seed): select_layer(one_pass, seed) for seed in one_pass["seeds"]},
+        },
+        "oracle": int(oracle),
+        "spearman": {
+            **{key: spearman(means[key], own_means[key]) for key in means},
+            "selection": spearman(means["target"], own_means["validation"]),
+            "full_selection": spearman(means["target"], means["validation"]),
+            **{
+                f"{key}_with_last": spearman(means[key] | last_means[key], own_means[key] | own_last_means[key])
+                for key in means
+            },
+        },
+        "between_seeds": {"validation": _between_seeds(scores.validation), "target": _between_seeds(scores.target)},
+        "top3": oracle in ranked_layers(own_means["validation"])[:3],
+        "regret": {
+            key: regret(full, counts, layer, reference, n_resamples=n_resamples).to_dict()
+            for key, (layer, reference) in pairs.items()
+        },
+        "cost": _cost(full["runs"], one_pass["runs"]),
+    }
+
+
+def spearman(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
+    """Returns the rank correlation of two scores of the same layers, equal scores sharing a rank.
+
+    Args:
+        one: A score for each layer.
+        other: Another for each.
+
+    Returns:
+        Spearman's rho, by scipy; None where it is not defined, as with fewer than two different scores on a side.
+    """
+    from scipy.stats import spearmanr
+
+    if min(len(set(one.values())), len(set(other.values()))) < 2:
+        return None
+    return float(spearmanr(list(one.values()), [other[layer] for layer in one]).statistic)
+
+
+def _between_seeds(scores: Mapping[str, Sequence[float]]) -> float | None:
+    """The mean rank correlation of two seeds of one sweep; None for one seed, or where none is defined."""
+    seeds = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
+    defined = [rho for pair in itertools.combinations(seeds, 2) if (rho := spearman(*pair)) is not None]
+    return fmean(defined) if defined else None
+
+
+def _cost(full: Sequence[Mapping[str, Any]], one_pass: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """Training seconds, validation between epochs included; a resumed run knows of its last part alone."""
+    if any(run["train"]["resumed"] for run in (*full, *one_pass)):
+        return None
+    run = fmean(run["train"]["seconds"] for run in full)
+    seed = fmean({run["seed"]: run["train"]["seconds"] for run in one_pass}.values())
+    systems = len({run["system"] for run in full})
+    return {"run": run, "one_pass_seed": seed, "ratio": seed / run, "full_sweep_seed": run * systems}
+
+
+def _identity(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What two sweeps must share to be compared; a file is known by its checksum, wherever it lies."""
+    data = results["data"]
+    sources = {"train": data["train"], "validation": data["validation"], **data["test"]}
+    fused = [run for run in results["runs"] if not run["baseline"]]
+    return {
+        **{key: results[key] for key in _SAME},
+        "data": {name: [source["sha256"] or source["source"], source["rows"]] for name, source in sources.items()},
+        "fusion": {key: fused[0][key] for key in ("fusion", "gate")},
+        "layers": sorted({run["fusion_layers"][0] for run in fused}),
+    }
+
+
+def _background(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What may differ, but must be told."""
+    recipe = {key: value for key, value in results["recipe"].items() if key != "one_pass"}
+    return {"recipe": recipe, **{key: results[key] for key in ("model_name_or_path", "hardware")}}

@@ -1,0 +1,234 @@
+"""Which lower layer to fuse: every candidate against the baseline, in every language, over the same seeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from accelerate import PartialState
+
+from ...training.arguments import Arguments
+from ...statistics.comparisons import Comparison, compare_to_baseline, holm
+from ...errors import InputError
+from ...files.folders import locked
+from ...scoring.metrics import get_metric
+from ...results.directory import OutputDirectory, write_json
+from ...publishing.checks import read_json
+from ...training.record import run_counts
+from ...tasks import Task
+from ...training.runner import run_task
+from .choice import best_layer, regret, select_layer
+from .markdown import write_sweep_report
+from .one_pass_runs import check_one_pass, execute_together
+
+THRESHOLD = 0.05
+FUSIONS = ("aif", "mean", "concat")
+_RECORDED = (
+    "task",
+    "title",
+    "metric",
+    "source_language",
+    "languages",
+    "model_name_or_path",
+    "model_revision",
+    "model_commit",
+    "seeds",
+    "command",
+    "created",
+    "versions",
+    "recipe",
+)
+
+
+def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> dict[str, Any] | None:
+    """Trains every candidate layer and the baseline by the runner, and analyses them.
+
+    Args:
+        task: What to learn.
+        arguments: Of the runner. `--fusion_layers` are the candidates, each alone; all lower layers, the embeddings
+            (0) included, if left out. The baseline is always trained.
+        one_pass: Train the candidates and the baseline of a seed at once, on one backbone (`one_pass.OnePassModel`).
+
+    Returns:
+        What `layer_sweep.json` holds; None for a shard, whose command has other runs elsewhere, and in all processes
+        but the main one.
+
+    Raises:
+        InputError: Wrong input, before any training starts.
+    """
+    fusion = arguments.model.fusion or "aif"
+    if fusion not in FUSIONS:
+        raise InputError(f"--fusion {fusion} fuses no single layer; choose from {', '.join(FUSIONS)}.")
+    if not (arguments.training.do_train and arguments.training.do_predict):
+        raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
+    if one_pass:
+        check_one_pass(arguments)
+    arguments.layers_apart = arguments.run.baseline = True
+    arguments.one_pass = one_pass
+    run_task(task, arguments, execute_together if one_pass else None)
+    if arguments.run.num_shards > 1 or not PartialState().is_main_process:
+        return None
+    return analyse_sweep(str(arguments.training.output_dir))
+
+
+def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
+    """Analyses a finished sweep and writes `layer_sweep.json`, `layer_sweep.md` and the heat map beside its results.
+
+    Args:
+        run_dir: Output directory of a sweep, merged where it was trained in shards.
+
+    Returns:
+        What `layer_sweep.json` holds.
+
+    Raises:
+        InputError: It is none, or not whole.
+    """
+    output = OutputDirectory(run_dir)
+    results = read_sweep(output)
+    with locked(output.path, "--results_dir"):
+        sweep = summarise_sweep(results, run_counts(results, output))
+        write_json(output.path / "layer_sweep.json", sweep)
+        write_sweep_report(sweep, output.path)
+    return sweep
+
+
+def read_sweep(output: OutputDirectory) -> dict[str, Any]:
+    """Returns what `results.json` of a whole sweep holds.
+
+    Raises:
+        InputError: It is none, or not whole; the message says what it lacks.
+    """
+    results = read_json(output.results)
+    if "shard" in results:
+        raise InputError(f"{output.path} is a shard. Merge all of them by examples/merge_runs.py first.")
+    if "summary" not in results:
+        raise InputError(f"{output.path} has no test scores. Sweep with --do_predict True.")
+    systems = _systems(results)
+    baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
+    layers = [name for name in systems if name not in baselines]
+    if len(baselines) != 1 or not layers:
+        raise InputError(f"{output.path} is no sweep: it needs fused systems and one baseline beside them.")
+    forms = {(runs[0]["fusion"], runs[0]["gate"]) for runs in systems.values() if not runs[0]["baseline"]}
+    if len(forms) > 1 or any(len(systems[name][0]["fusion_layers"]) != 1 for name in layers):
+        raise InputError(f"{output.path} is no sweep: its systems must differ in one lower layer alone.")
+    if any([run["seed"] for run in runs] != results["seeds"] for runs in systems.values()):
+        raise InputError(f"{output.path} is not whole: a system lacks a seed. Resume the sweep.")
+    return results
+
+
+def _systems(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    systems: dict[str, list[Mapping[str, Any]]] = {}
+    for run in results["runs"]:
+        systems.setdefault(run["system"], []).append(run)
+    return systems
+
+
+def summarise_sweep(
+    results: Mapping[str, Any],
+    counts: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compares every layer with the baseline and selects one, without and with knowledge of the target languages.
+
+    Args:
+        results: What `results.json` of a sweep holds.
+        counts: For each run's name and each language the (N, K) counts of the metric.
+        n_resamples: Number of resamples of the examples.
+        seed: Seed of the resamples.
+
+    Returns:
+        What `layer_sweep.json` holds, scores and differences as fractions of 1. `"layers"` has an entry a layer, in
+        order, with the differences in every language and average: `mean`, `low`, `high` (95 %), `p_value`, and
+        `p_adjusted`, by Holm over all layers and languages, for an average over all layers. `"selected"` is the layer
+        with the best mean score on the source language's validation data, the lower of equal ones, `"oracle"` the
+        one with the best average over the target languages' test data, and `"regret"` what lies between the two.
+    """
+    systems = _systems(results)
+    metric, languages = get_metric(results["metric"]), list(results["languages"])
+    stacked = {
+        name: {code: np.stack([counts[run["name"]][code] for run in runs]) for code in languages}
+        for name, runs in systems.items()
+    }
+    [baseline] = [name for name, runs in systems.items() if runs[0]["baseline"]]
+    by_layer = sorted((runs[0]["fusion_layers"][0], name) for name, runs in systems.items() if name != baseline)
+    options: dict[str, Any] = {
+        "metric": metric,
+        "source_language": results["source_language"],
+        "aligned": results["summary"]["bootstrap"]["aligned"],
+        "n_resamples": n_resamples,
+        "seed": seed,
+    }
+    compared = compare_to_baseline({name: stacked[name] for _, name in by_layer}, stacked[baseline], **options)
+    averages = [key for key in compared[by_layer[0][1]] if key not in languages]
+    adjusted = _adjusted(compared, languages, averages)
+    layers = {}
+    for layer, name in by_layer:
+        entries = {key: {**compared[name][key].to_dict(), "p_adjusted": adjusted[name][key]} for key in compared[name]}
+        layers[str(layer)] = {
+            "system": name,
+            **_scores(results, name),
+            "differences": {code: entries[code] for code in languages},
+            **{key: entries[key] for key in averages},
+        }
+    target = "macro_target" if "macro_target" in averages else "macro_all"
+    selected = str(select_layer(results))
+    oracle = best_layer(_column(layers, target))
+    return {
+        "schema_version": 1,
+        "study": "layer_sweep",
+        **{key: results[key] for key in _RECORDED},
+        "fusion": results["runs"][0]["fusion"],
+        "gate": results["runs"][0]["gate"],
+        "target_average": target,
+        "baseline": {"system": baseline, **_scores(results, baseline)},
+        "layers": layers,
+        "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
+        "oracle": {"layer": int(oracle), "by_language": _by_language(layers, languages)},
+        "regret": regret(results, counts, selected, oracle, n_resamples=n_resamples, seed=seed).to_dict(),
+        "statistics": {
+            "confidence": 0.95,
+            "threshold": THRESHOLD,
+            "n_resamples": n_resamples,
+            "seed": seed,
+            "aligned": options["aligned"],
+            "comparisons": len(layers) * len(languages),
+            "correction": "holm",
+        },
+    }
+
+
+def _adjusted(
+    compared: Mapping[str, Mapping[str, Comparison]], languages: list[str], averages: list[str]
+) -> dict[str, dict[str, float]]:
+    """Adjusted p-values: all cells of the map are one family of comparisons, the layers of an average another."""
+    adjusted: dict[str, dict[str, float]] = {name: {} for name in compared}
+    for family in (languages, *([key] for key in averages)):
+        values = holm(np.array([[entries[key].p_value for key in family] for entries in compared.values()]))
+        for name, row in zip(compared, values.tolist(), strict=True):
+            adjusted[name] |= dict(zip(family, row, strict=True))
+    return adjusted
+
+
+def _scores(results: Mapping[str, Any], system: str) -> dict[str, Any]:
+    summary = results["summary"]["systems"][system]
+    scores = {**summary["languages"], **{key: summary[key] for key in ("macro_all", "macro_target")}}
+    kept = {key: {name: value[name] for name in ("mean", "std")} for key, value in scores.items() if value is not None}
+    return {"validation": summary["validation"], "scores": kept, "collapsed": summary["collapsed"]}
+
+
+def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:
+    """The layers' mean scores in a language or average."""
+    return {layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}
+
+
+def _by_seed(results: Mapping[str, Any]) -> dict[str, int]:
+    """What one would have selected with each seed alone: how far the selection can be relied on."""
+    return {str(seed): select_layer(results, seed) for seed in results["seeds"]}
+
+
+def _by_language(layers: Mapping[str, Mapping[str, Any]], languages: list[str]) -> dict[str, int]:
+    return {code: int(best_layer(_column(layers, code))) for code in languages}

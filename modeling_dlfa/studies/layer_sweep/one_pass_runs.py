@@ -1,0 +1,135 @@
+"""The runs of a seed in one pass: trained together, then validated, tested and recorded as if each were alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from transformers import EvalPrediction
+from transformers.trainer_utils import PredictionOutput
+
+from ...training.adapters import adapt
+from ...training.arguments import Arguments
+from ...errors import InputError
+from ...training.answers import compute_metrics, keep_class_ids
+from ...training.execution import (
+    Command,
+    finish,
+    make_trainer,
+    predict_test,
+    remove_checkpoints,
+    start_run_record,
+    tell_trained_part,
+    train,
+    validation_record,
+    write_test,
+)
+from ...training.rounding import round_weights, rounded_state
+from ...training.systems import Run, load_model
+from ...checkpoints.tokenizers import save_tokenizer
+from .one_pass import OnePassModel
+
+
+def check_one_pass(arguments: Arguments) -> None:
+    """Checks, before anything is loaded, that the runs of a seed can be trained together.
+
+    Raises:
+        InputError: They cannot; the message names what stands against it.
+    """
+    training = arguments.training
+    if not training.do_train:
+        raise InputError("A one-pass sweep trains; remove --do_train False.")
+    if arguments.model.peft == "lora":
+        raise InputError("--peft lora adapts one model at a time. Sweep without it, or without --one_pass.")
+    if arguments.run.num_shards > 1:
+        raise InputError(
+            "--num_shards splits runs, which --one_pass trains together. Give each machine seeds and an --output_dir "
+            "of its own."
+        )
+    if training.push_to_hub:
+        raise InputError(
+            "--push_to_hub would publish a model whose backbone was trained for all candidates. Train the selected "
+            "layer alone, and publish that."
+        )
+    for name in ("label_smoothing_factor", "gradient_checkpointing"):
+        if getattr(training, name):
+            raise InputError(f"--{name} is not for several models at once. Remove it, or sweep without --one_pass.")
+    if "true" in (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED")):
+        raise InputError("--one_pass does not split weights over processes. Launch without FSDP and DeepSpeed.")
+
+
+def execute_together(command: Command, runs: Sequence[Run]) -> None:
+    """Trains the runs of a seed in one pass and leaves for each what it would have left alone.
+
+    Of each model, predictions and record are as of a run of its own. One checkpoint is selected for all, by the mean
+    of their scores on the source language's validation data, so that all have trained for the same steps. `"train"`
+    and `"prediction"` of a record tell of all together; `"together"` is their number.
+
+    Args:
+        command: The command.
+        runs: All its runs of one seed.
+    """
+    task, data, output = command.task, command.data, command.output
+    name = f"one_pass-seed{runs[0].seed}"
+    models = ((run.system, adapt(load_model(task, command.arguments, run), command.arguments.model)) for run in runs)
+    model = OnePassModel(models)
+    tell_trained_part(name, model)
+    trainer = make_trainer(
+        command,
+        name,
+        runs[0].seed,
+        model,
+        compute_metrics=_joint_metrics(command, model.names),
+        preprocess_logits_for_metrics=_keep_class_ids if task.kind == "token" else None,
+    )
+    trained = {**train(command, trainer, name), "together": len(runs)}
+    dtype = getattr(torch, command.arguments.run.save_dtype)
+    round_weights(model, dtype)
+    records: list[dict[str, Any]] = []
+    for run in runs:
+        with model.alone(run.system) as candidate:
+            records.append({**start_run_record(run, candidate), "train": trained})
+            if command.arguments.run.save_models:
+                records[-1]["model"] = str(output.model(run.name).relative_to(output.path))
+                if trainer.args.should_save:
+                    candidate.save_pretrained(str(output.model(run.name)), state_dict=rounded_state(candidate, dtype))
+                    save_tokenizer(command.tokenizer, output.model(run.name))
+    outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
+    for run, record, own in zip(runs, records, _apart(outcome), strict=True):
+        record |= validation_record(command, trainer, own, f"{task.metric}_{run.system}")
+    if "test" in data.encoded:
+        outcome = predict_test(command, trainer)
+        for run, record, own in zip(runs, records, _apart(outcome), strict=True):
+            record["prediction"] = {"seconds": (outcome.metrics or {})["test_runtime"], "together": len(runs)}
+            if trainer.is_world_process_zero():
+                write_test(command, run, own)
+    if trainer.is_world_process_zero():
+        for run, record in zip(runs, records, strict=True):
+            finish(command, run, record)
+        remove_checkpoints(command, name)
+
+
+def _apart(outcome: PredictionOutput) -> list[PredictionOutput]:
+    """Returns what each candidate would have predicted alone."""
+    return [outcome._replace(predictions=predictions) for predictions in outcome.predictions]
+
+
+def _keep_class_ids(logits: tuple[torch.Tensor, ...], labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return tuple(keep_class_ids(own, labels) for own in logits)
+
+
+def _joint_metrics(command: Command, names: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:
+    """Returns what scores the validation data: means over the candidates, and the metric of each under its name."""
+    task = command.task
+    alone = compute_metrics(task, command.data.validation, command.data.encoded["validation"])
+    assert alone is not None
+
+    def compute(prediction: EvalPrediction) -> dict[str, float]:
+        scores = [alone(EvalPrediction(own, prediction.label_ids)) for own in prediction.predictions]
+        means = {key: fmean(score[key] for score in scores) for key in scores[0]}
+        return means | {f"{task.metric}_{name}": score[task.metric] for name, score in zip(names, scores, strict=True)}
+
+    return compute

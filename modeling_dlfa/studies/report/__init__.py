@@ -1,0 +1,1 @@
+"""Results and studies as one page."""

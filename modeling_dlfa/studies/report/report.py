@@ -1,0 +1,131 @@
+"""One page from any set of results: the runner's, the scaling study's, and what other studies wrote as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...files.folders import locked
+from ...results.directory import write_text
+from .html import to_html
+from .markdown import read_markdown, to_markdown, write_pictures
+from .model import Section
+from .run_section import RunResults, overview, run_section
+from ..language_scaling.sections import scaling_sections
+from ...results.scores import load_scored_runs, read_results
+from ..folder import study_folder
+
+MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
+SCALING_FILE = "language_scaling.json"
+# What the runner and the scaling study write of the very numbers that are read from their JSON.
+_OWN_MARKDOWN = {"results.json": "results.md", SCALING_FILE: "language_scaling.md"}
+
+
+def build_report(sources: Sequence[str | Path]) -> list[Section]:
+    """Read results and lay them out.
+
+    A source is an output directory or a file: `results.json` of the runner (with `predictions/` beside it the
+    intervals of differences are corrected for their number), `language_scaling.json`, or the Markdown of any other
+    study, with its pictures. In a directory all three are looked for.
+
+    Args:
+        sources: Directories and files, in the order of the sections.
+
+    Raises:
+        InputError: A source has none of it, or is broken.
+    """
+    runs: list[RunResults] = []
+    sections: list[Section] = []
+    for number, source in enumerate(map(Path, sources), start=1):
+        name, found = f"part{number}", len(sections)
+        files = _files(source)
+        for file in files:
+            if file.name == SCALING_FILE:
+                sections += scaling_sections(_read_scaling(file), f"{name}-scaling")
+            elif file.suffix == ".md":
+                sections += read_markdown(file, f"{name}-{file.stem}")
+            else:
+                runs.append(_read_run(file, source))
+                sections.append(run_section(runs[-1], f"{name}-scores"))
+        if len(sections) == found:
+            raise InputError(f"{source} is empty. Give results that were written to the end.")
+    first = overview(runs)
+    return [first, *sections] if first is not None else sections
+
+
+def _files(source: Path) -> list[Path]:
+    """The files of a source that become sections."""
+    if source.is_dir():
+        read = [source / name for name in _OWN_MARKDOWN if (source / name).is_file()]
+        known = {_OWN_MARKDOWN[file.name] for file in read} | {"README.md"}
+        found = [*read, *sorted(file for file in source.glob("*.md") if file.name not in known)]
+    else:
+        found = [source] if source.is_file() and source.suffix in (".json", ".md") else []
+    if not found:
+        raise InputError(
+            f"{source} holds no results: no results.json, {SCALING_FILE} or Markdown. Give the output directory of a "
+            "finished command."
+        )
+    return found
+
+
+def _read_scaling(file: Path) -> dict[str, Any]:
+    try:
+        study = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read {file} ({error}). Write it again.") from error
+    if not isinstance(study, dict) or study.get("study") != "language_scaling":
+        raise InputError(f"{file} is not what run_language_scaling.py writes. Write it again.")
+    return study
+
+
+def _read_run(file: Path, source: Path) -> RunResults:
+    results, folder = read_results(file)
+    if "summary" not in results:
+        raise InputError(f"{file} holds no scores of test languages. Predict them (--do_predict True).")
+    targets = set(results["languages"]) - {results["source_language"]}
+    complete = targets and (folder / "predictions").is_dir()
+    return RunResults(str(source), results, load_scored_runs(folder) if complete else None)
+
+
+def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:
+    """Write `report.html`, which needs no other file, `report.md` and its `figures/`.
+
+    Args:
+        title: Of the report.
+        sections: Of `build_report`.
+        folder: Where to; made if absent.
+        overwrite: Whether to replace an earlier report.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: There is a report already and `overwrite` is not wished, or something that is not ours.
+    """
+    folder = check_free(folder, overwrite=overwrite)
+    page = to_html(title, sections)
+    with locked(folder):
+        write_pictures(sections, folder / "figures", folder / "report.md")
+        write_text(folder / "report.html", page)
+        write_text(folder / "report.md", to_markdown(title, sections))
+    return folder / "report.html"
+
+
+def check_free(folder: str | Path, *, overwrite: bool) -> Path:
+    """Refuse to replace a report, or what is not one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: As `write_report`.
+    """
+    return study_folder(folder, ("report.html", "report.md"), "a report", _is_report, overwrite=overwrite)
+
+
+def _is_report(page: Path) -> bool:
+    return page.is_file() and MARK in page.read_text(encoding="utf-8", errors="replace")

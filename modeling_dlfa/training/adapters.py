@@ -1,0 +1,186 @@
+"""Training a small part of a model: LoRA on the backbone, its upper layers, or fusion and head alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import InputError
+from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
+from .options import ModelArguments
+from .systems import MODEL_CLASSES, Run
+from ..tasks import Task
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+# The attention's query and value, as in LoRA (Hu et al. 2022) and PEFT; ModernBERT keeps them, and the key, in one.
+TARGET_MODULES: dict[str, tuple[str, ...]] = {
+    "bert": ("query", "value"),
+    "camembert": ("query", "value"),
+    "deberta": ("in_proj",),
+    "deberta-v2": ("query_proj", "value_proj"),
+    "distilbert": ("q_lin", "v_lin"),
+    "electra": ("query", "value"),
+    "modernbert": ("Wqkv",),
+    "rembert": ("query", "value"),
+    "roberta": ("query", "value"),
+    "xlm-roberta": ("query", "value"),
+    "xlm-roberta-xl": ("query", "value"),
+}
+TASK_TYPES = {DlfaForSequenceClassification: "SEQ_CLS", DlfaForTokenClassification: "TOKEN_CLS"}
+
+
+def lora_config(
+    model: DlfaPreTrainedModel,
+    *,
+    r: int = 8,
+    lora_alpha: int = 16,
+    lora_dropout: float = 0.1,
+    target_modules: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> LoraConfig:
+    """Returns the configuration for `peft.get_peft_model`: LoRA on the backbone, fusion and head trained and saved.
+
+    Without `modules_to_save` PEFT would leave fusion and pooler as they are, and out of the adapter.
+
+    Args:
+        model: The model that is to be trained.
+        r: Rank of the update of each matrix.
+        lora_alpha: The update is scaled by `lora_alpha / r`.
+        lora_dropout: Dropout probability before the update.
+        target_modules: Last parts of the names of the backbone's linear maps to adapt; query and value of the
+            attention if None.
+        kwargs: Further values of `LoraConfig`.
+
+    Raises:
+        InputError: PEFT is not installed, or the backbone's modules are not known or not there.
+
+    Example:
+        >>> from peft import get_peft_model
+        >>> model = get_peft_model(model, lora_config(model))
+    """
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        raise InputError("LoRA needs PEFT, which is not installed: pip install 'modeling-dlfa[peft]'.") from error
+    model_type = model.config.backbone_config.model_type
+    wanted = tuple(target_modules or TARGET_MODULES.get(model_type, ()))
+    if not wanted:
+        known = ", ".join(TARGET_MODULES)
+        raise InputError(f"Which modules of {model_type!r} LoRA adapts is known for {known}. Name target_modules.")
+    backbone: Any = model.base_model.backbone
+    missing = sorted(set(wanted) - {name.rpartition(".")[2] for name, _ in backbone.named_modules()})
+    if missing:
+        raise InputError(f"The backbone {model_type!r} has no modules {', '.join(missing)}. Correct target_modules.")
+    return LoraConfig(
+        task_type=next((task for kind, task in TASK_TYPES.items() if isinstance(model, kind)), "FEATURE_EXTRACTION"),
+        r=r,
+        lora_alpha=lora_alpha,
+        lora_dropout=lora_dropout,
+        # Within the backbone: elsewhere such a name could be a module that is trained whole.
+        target_modules=rf".*\bbackbone\..*\.({'|'.join(wanted)})",
+        modules_to_save=new_modules(model),
+        **kwargs,
+    )
+
+
+def new_modules(model: DlfaPreTrainedModel) -> list[str]:
+    """Returns the names of what is trained whole: the fusion and the head, as far as they have weights."""
+    parts: dict[str, Any] = {
+        "fusion": model.base_model.fusion,
+        "pooler": model.base_model.pooler,
+        "classifier": getattr(model, "classifier", None),
+    }
+    return [name for name, part in parts.items() if part is not None and any(True for _ in part.parameters())]
+
+
+def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> DlfaPreTrainedModel:
+    """Leaves the backbone's weights, or the lower ones of them, as they are; fusion and head are trained.
+
+    Languages without labels reach the trained layers through embeddings that training on English then does not move
+    (Wu and Dredze 2019, "Beto, Bentz, Becas", fine-tune mBERT so).
+
+    Args:
+        model: Any DLFA model; changed in place. Saving and loading are as ever, and a loaded model trains whole.
+        up_to: Last layer to stay as it is, as in `hidden_states`: 0 the embeddings alone, k the blocks up to k with
+            them. All of the backbone if None.
+
+    Returns:
+        The same model.
+
+    Raises:
+        InputError: There is no such layer.
+    """
+    backbone: Any = model.base_model.backbone
+    trained: set[int] = set()
+    if up_to is not None:
+        blocks = _blocks(model)
+        if not 0 <= up_to < len(blocks):
+            raise InputError(
+                f"Layer {up_to} cannot be the last to stay frozen: the backbone has {len(blocks)} blocks, and one has "
+                f"to be trained. Choose from 0 (the embeddings) to {len(blocks) - 1}, or freeze all of it."
+            )
+        # Embeddings, and maps between them and the blocks, are registered before the blocks on every backbone.
+        first = next(blocks[up_to].parameters())
+        seen = False
+        for parameter in backbone.parameters():
+            seen = seen or parameter is first
+            if seen:
+                trained.add(id(parameter))
+    for parameter in backbone.parameters():
+        parameter.requires_grad_(id(parameter) in trained)
+    return model
+
+
+def _blocks(model: DlfaPreTrainedModel) -> torch.nn.ModuleList:
+    """The backbone's blocks, in order: the one list of modules that is as long as the backbone is deep."""
+    depth = model.config.num_hidden_layers
+    backbone: Any = model.base_model.backbone
+    lists = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth]
+    if not lists:
+        kind = model.config.backbone_config.model_type
+        raise InputError(f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone.")
+    return lists[0]
+
+
+def parameter_counts(model: Any) -> tuple[int, int]:
+    """Returns how many parameters are trained, and how many the model has in use.
+
+    PEFT keeps an unused copy of each module that it trains whole, which does not count.
+    """
+    trained = total = 0
+    for name, parameter in model.named_parameters():
+        if ".original_module." not in name:
+            total += parameter.numel()
+            trained += parameter.numel() * parameter.requires_grad
+    return trained, total
+
+
+def check_adaptable(task: Task, arguments: ModelArguments, runs: Sequence[Run]) -> None:
+    """Checks, before anything is written, that `--peft` or `--freeze_up_to` fits the models.
+
+    Raises:
+        InputError: See `lora_config` and `freeze_backbone`.
+    """
+    if arguments.peft == "lora" or arguments.freeze_up_to is not None:
+        for run in runs:
+            with torch.device("meta"):
+                model = MODEL_CLASSES[task.kind](run.config)
+            if arguments.peft == "lora":
+                lora_config(model, **arguments.lora_options())
+            else:
+                freeze_backbone(model, arguments.freeze_up_to)
+
+
+def adapt(model: DlfaPreTrainedModel, arguments: ModelArguments) -> Any:
+    """Returns the model as it is to be trained: with LoRA around it, with its backbone or a part frozen, or whole."""
+    if arguments.peft == "lora":
+        from peft import get_peft_model
+
+        return get_peft_model(model, lora_config(model, **arguments.lora_options()))
+    if arguments.peft == "frozen" or arguments.freeze_up_to is not None:
+        return freeze_backbone(model, arguments.freeze_up_to)
+    return model

@@ -1,0 +1,84 @@
+"""From the Trainer's batches to one answer for each example, whichever kind the task is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import (
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedTokenizerBase,
+)
+from transformers.trainer_utils import PredictionOutput
+
+from ..data.loading import Split
+from ..scoring.metrics import get_metric
+from ..tasks import Task
+from ..data.encoding import join_words
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def data_collator(task: Task, tokenizer: PreTrainedTokenizerBase, pad_to_multiple_of: int | None) -> Any:
+    """Returns what pads examples, and their labels where a token has one, to a batch."""
+    collator = DataCollatorForTokenClassification if task.kind == "token" else DataCollatorWithPadding
+    return collator(tokenizer, pad_to_multiple_of=pad_to_multiple_of)
+
+
+def keep_class_ids(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Reduces B x T x L logits to B x T class ids, batch by batch: many sentences' logits would fill the memory."""
+    return logits.argmax(dim=-1)
+
+
+def answers(
+    task: Task, splits: Sequence[Split], dataset: Dataset, outcome: EvalPrediction | PredictionOutput
+) -> list[Any]:
+    """Puts predictions into the order of the examples.
+
+    Args:
+        task: What was learnt.
+        splits: The examples, as read.
+        dataset: The same tokenised, in any order.
+        outcome: What the Trainer gathered for the rows of `dataset`.
+
+    Returns:
+        For each split N x L logits or, of a token task, N arrays with a class id a word.
+    """
+    predictions = np.asarray(outcome.predictions)
+    if task.kind == "token":
+        return join_words(splits, dataset, predictions, np.asarray(outcome.label_ids))
+    columns = dataset.with_format("numpy")
+    language, row = columns["language"][:], columns["row"][:]
+    return [predictions[language == index][row[language == index].argsort()] for index in range(len(splits))]
+
+
+def class_ids(task: Task, answer: Any) -> Any:
+    """Returns what a split's `answers` predict: N class ids or, of a token task, N arrays of them."""
+    return answer if task.kind == "token" else answer.argmax(axis=-1)
+
+
+def score(task: Task, predictions: Any, references: Any) -> dict[str, Any]:
+    """Returns the task's metric, those that stand beside it, and the number of examples (and words)."""
+    metric = get_metric(task.metric)
+    return metric.report(metric.counts(predictions, references, task.labels))
+
+
+def compute_metrics(
+    task: Task, split: Split | None, dataset: Dataset | None
+) -> Callable[[EvalPrediction], dict[str, float]] | None:
+    """Returns the function by which the Trainer scores the validation data; None without any."""
+    if split is None or dataset is None:
+        return None
+    metric = get_metric(task.metric)
+
+    def compute(prediction: EvalPrediction) -> dict[str, float]:
+        (answer,) = answers(task, [split], dataset, prediction)
+        report = score(task, class_ids(task, answer), split.labels)
+        return {name: report[name] for name in (metric.name, *metric.beside)}
+
+    return compute

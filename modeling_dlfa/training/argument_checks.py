@@ -1,0 +1,159 @@
+"""Which of the runner's own options make sense and go together: known before anything slow is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from .options import LORA_OPTIONS, PEFT_METHODS, READ_BY, DataArguments, ModelArguments, RunArguments
+
+if TYPE_CHECKING:
+    from .command_line import Options
+    from ..tasks import Task
+
+# What `pip install 'modeling-dlfa[train]'` brings and training imports.
+TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "jinja2", "matplotlib", "numpy", "scipy", "seqeval", "yaml")
+LARGEST_SEED = 2**32 - 1  # Of numpy.
+_NUMBERS: dict[str, tuple[float, float]] = {
+    "max_length": (1, math.inf),
+    "max_train_samples": (1, math.inf),
+    "max_eval_samples": (1, math.inf),
+    "max_test_samples": (1, math.inf),
+    "num_shards": (1, math.inf),
+    "lora_r": (1, math.inf),
+    "lora_alpha": (1, math.inf),
+    "lora_dropout": (0, 1),
+    "fusion_dropout": (0, 1),
+    "classifier_dropout": (0, 1),
+}
+
+
+def check_options(task: Task, options: Options) -> None:
+    """Checks the runner's own options.
+
+    Args:
+        task: What is to be learnt.
+        options: As given.
+
+    Raises:
+        InputError: Training needs a package that is not installed, or an option makes no sense, contradicts another
+            one or cannot act.
+    """
+    check_installed(TRAIN_PACKAGES, "train", "Training")
+    if "deepspeed" in options.given and importlib.util.find_spec("deepspeed") is None:
+        raise InputError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed.")
+    for group in (options.model, options.data, options.run):
+        check_numbers(group, _NUMBERS)
+    check_seeds("--seeds", options.run.seeds or ())
+    _check_run(options.run, options.model, options.given)
+    if options.model.fusion is not None:
+        check_effect(options.model.fusion_options(), options.model.fusion)
+    if task.kind == "token" and options.model.pooling is not None:
+        raise InputError("--pooling has no effect: the task labels words, and nothing is pooled. Remove it.")
+    _check_peft(options.model)
+    _check_places(options.model, options.data, options.given)
+
+
+def check_installed(packages: Iterable[str], extra: str, what: str) -> None:
+    """Checks that packages of an extra of ours are installed.
+
+    Args:
+        packages: Their modules.
+        extra: Its name.
+        what: What needs them, to begin the message with.
+
+    Raises:
+        InputError: One is not; the message names all and how to install them.
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"{what} needs {', '.join(missing)}, not installed: pip install 'modeling-dlfa[{extra}]'.")
+
+
+def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Checks that numbers lie within their bounds; None and names that `group` lacks are passed over.
+
+    Args:
+        group: A dataclass of arguments.
+        bounds: For each name the least value and the one below which it has to stay.
+
+    Raises:
+        InputError: A value outside, or NaN.
+    """
+    for name, (least, below) in bounds.items():
+        value = getattr(group, name, None)
+        if isinstance(value, (int, float)) and not least <= value < below:
+            wanted = f"{least} or more" if below == math.inf else f"a number from {least} to below {below:g}"
+            raise InputError(f"--{name} {value} makes no sense. Give {wanted}.")
+
+
+def check_seeds(name: str, seeds: Iterable[int | None]) -> None:
+    """Checks that numpy takes the seeds.
+
+    Raises:
+        InputError: It does not.
+    """
+    for seed in seeds:
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            raise InputError(f"{name} {seed}: a seed is a number from 0 to {LARGEST_SEED}. Give another one.")
+
+
+def check_effect(options: Mapping[str, Any], fusion: str) -> None:
+    """Refuses options of the fusion that it does not read.
+
+    Args:
+        options: Values of `DlfaConfig` that were given.
+        fusion: The fusion that is trained or evaluated.
+
+    Raises:
+        InputError: One of them cannot act.
+    """
+    for name in options:
+        readers = READ_BY.get(name, (fusion,))
+        if fusion not in readers:
+            reasons = {"last": "reads the last layer alone", "scalar_mix": "weighs all layers"}
+            raise InputError(
+                f"--{name} has no effect with --fusion {fusion}, which {reasons.get(fusion, 'has no gate')}. Remove "
+                "it, or choose a fusion that "
+                f"reads it: {', '.join(readers)}."
+            )
+
+
+def _check_run(run: RunArguments, model: ModelArguments, given: Collection[str]) -> None:
+    seeds = run.seeds or ()
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds {' '.join(map(str, seeds))} names a seed twice. Give each seed once.")
+    if run.seeds is not None and "seed" in given:
+        raise InputError("--seed has no effect beside --seeds, which names the seed of every run. Remove one of them.")
+    if not 0 <= run.shard_index < run.num_shards:
+        raise InputError(
+            f"--shard_index {run.shard_index} with --num_shards {run.num_shards}: shards are numbered from 0. Correct "
+            "one of the two."
+        )
+    if run.baseline and model.fusion == "last":
+        raise InputError("--fusion last is the baseline itself. Remove --baseline, or choose another fusion.")
+
+
+def _check_peft(model: ModelArguments) -> None:
+    if model.peft is not None and model.peft not in PEFT_METHODS:
+        raise InputError(f"--peft {model.peft} does not exist; choose from {', '.join(PEFT_METHODS)}.")
+    alone = [name for name in LORA_OPTIONS if getattr(model, name) is not None]
+    if alone and model.peft != "lora":
+        raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")
+    if model.peft is not None and model.freeze_up_to is not None:
+        raise InputError("--peft and --freeze_up_to each say which part is trained. Give one of the two.")
+
+
+def _check_places(model: ModelArguments, data: DataArguments, given: Collection[str]) -> None:
+    if "model_revision" in given and Path(model.model_name_or_path).is_dir():
+        raise InputError(f"--model_revision has no effect: {model.model_name_or_path} is a folder. Remove it.")
+    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
+    from_files = [name for name, value in files.items() if value]
+    if from_files and data.dataset_name:
+        raise InputError(f"--dataset_name and {from_files[0]} name two sources of data. Give one of the two.")
+    if from_files and data.dataset_revision:
+        raise InputError(f"--dataset_revision has no effect on {from_files[0]}: files have no revisions. Remove it.")

@@ -1,0 +1,145 @@
+"""Arguments of the command-line runner: what to fuse, on which data, how to train."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+import torch
+from transformers import TrainingArguments
+
+from .command_line import DataclassParser, Options, parse_options
+from ..errors import InputError
+from .options import DataArguments, ModelArguments, RunArguments
+from ..tasks import Task
+from .checks import check_arguments
+
+# transformers v5 renamed it.
+_GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(TrainingArguments))
+
+
+def default_workers() -> int:
+    """Returns how many processes pad batches: none for a CPU, which computes far longer than it pads.
+
+    A core takes 2 ms to pad 32 sentence pairs, in which a fast GPU trains on more.
+    """
+    return min(4, (os.cpu_count() or 1) // 2) if torch.cuda.is_available() else 0
+
+
+@dataclass
+class CrossLingualTrainingArguments(TrainingArguments):
+    """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation an epoch.
+
+    Batches hold examples of similar length (`train_sampling_strategy`, on v4 `group_by_length`). The number of epochs,
+    the learning rate and the batch size come from the task.
+    """
+
+    do_train: bool = field(default=True, metadata={"help": "Whether to train; False only evaluates a checkpoint."})
+    do_eval: bool = field(default=True, metadata={"help": "Whether to evaluate on the validation data."})
+    do_predict: bool = field(default=True, metadata={"help": "Whether to predict the test languages."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Evaluation batch size of a device."})
+    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the validation data."})
+    save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint."})
+    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept, besides the best one."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best checkpoint, not the last."})
+    dataloader_pin_memory: bool = field(
+        default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory, for an accelerator."}
+    )
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Whether to look for parameters without gradient at every step; none are."}
+    )
+    dataloader_num_workers: int = field(
+        default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}
+    )
+    logging_steps: float = field(default=50, metadata={"help": "Steps between two logs of the training loss."})
+    hub_strategy: str = field(
+        default="end", metadata={"help": "end: with --push_to_hub the selected model is published once, in the end."}
+    )
+    resume_from_checkpoint: str | None = field(
+        default=None, metadata={"help": "last: go on with what the output directory holds; or a checkpoint's folder."}
+    )
+    if _GROUPS_BY_FLAG:
+        group_by_length: bool = field(default=True, metadata={"help": "Put examples of similar length together."})
+    else:
+        train_sampling_strategy: str = field(
+            default="group_by_length", metadata={"help": "group_by_length, random, sequential or batch_rebalance."}
+        )
+
+    @property
+    def precision(self) -> str:
+        """What is computed in: no (float32 alone), bf16, fp16 or fp8; the arguments count more than the launcher."""
+        given = "fp16" if self.fp16 else "bf16" if self.bf16 else None
+        return given or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+
+    @property
+    def groups_by_length(self) -> bool:
+        """Whether training batches hold examples of similar length, on either line of transformers."""
+        return self.group_by_length if _GROUPS_BY_FLAG else self.train_sampling_strategy == "group_by_length"
+
+
+@dataclass
+class Arguments:
+    """All arguments of one command."""
+
+    model: ModelArguments
+    data: DataArguments
+    run: RunArguments
+    training: CrossLingualTrainingArguments
+    layers_apart: bool = False
+    """Whether each of the fusion layers is a system of its own, all lower layers if none is given."""
+    one_pass: bool = False
+    """Whether the systems of a seed are trained at once on one backbone."""
+
+    @property
+    def seeds(self) -> list[int]:
+        """One run for each."""
+        return self.run.seeds if self.run.seeds is not None else [self.training.seed]
+
+
+def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
+    """Reads the command line; a first argument that ends in .yaml, .yml or .json is a file of arguments.
+
+    Args:
+        task: Gives the recipe.
+        argv: Arguments without the program's name; the process's own if None.
+
+    Returns:
+        The arguments; the command line counts more than the file, the file more than the recipe.
+
+    Raises:
+        InputError: A file that cannot be read, or values that contradict each other.
+        SystemExit: Status 2, for an argument that does not exist or does not parse.
+    """
+    return complete_arguments(task, parse_options(task, argv))
+
+
+def complete_arguments(task: Task, options: Options) -> Arguments:
+    """Reads the Trainer's share of the command line and checks the whole.
+
+    Args:
+        task: Gives the recipe.
+        options: The runner's own.
+
+    Raises:
+        InputError: Values that make no sense or contradict each other, or a package that they need is not installed.
+        SystemExit: Status 2, for an argument that does not exist or does not parse.
+    """
+    parser = DataclassParser([CrossLingualTrainingArguments], add_help=False)
+    parser.set_defaults(
+        num_train_epochs=task.num_train_epochs,
+        learning_rate=task.learning_rate,
+        per_device_train_batch_size=task.batch_size,
+        metric_for_best_model=task.metric,
+        output_dir=f"runs/{task.name}",
+        report_to="none",
+    )
+    try:
+        (training,) = parser.parse(options.rest)
+    except (ValueError, ImportError, OSError) as error:  # TrainingArguments checks combinations and packages itself.
+        raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
+    arguments = Arguments(options.model, options.data, options.run, training)
+    if str(training.resume_from_checkpoint).lower() in ("true", "last"):
+        training.resume_from_checkpoint = "last"
+    check_arguments(task, arguments, options.given)
+    return arguments

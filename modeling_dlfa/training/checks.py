@@ -1,0 +1,196 @@
+"""What the Trainer would find out late, or not at all: checked before any data are read."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from transformers import Trainer
+from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
+from transformers.trainer_utils import HubStrategy
+
+from .argument_checks import check_numbers, check_seeds
+from ..errors import InputError
+from ..scoring.metrics import get_metric
+from ..tasks import Task
+
+if TYPE_CHECKING:
+    from .arguments import Arguments, CrossLingualTrainingArguments
+    from .options import DataArguments, ModelArguments, RunArguments
+
+# Arguments of the Trainer, with the one value under which every example has its answer and its score.
+SPOILING = {
+    "dataloader_drop_last": (False, "leaves out the last examples of validation and test data as well"),
+    "eval_do_concat_batches": (True, "leaves the predictions in batches, which have no order of examples"),
+    "prediction_loss_only": (False, "throws the predictions away, of which every score is made"),
+    "label_names": (["labels"], "has the Trainer look for labels that the examples do not have"),
+    "batch_eval_metrics": (False, "scores every batch alone, and a score is of all examples together"),
+}
+# The least value and the one below which an argument has to stay.
+NUMBERS: dict[str, tuple[float, float]] = {
+    "per_device_train_batch_size": (1, math.inf),
+    "per_device_eval_batch_size": (1, math.inf),
+    "gradient_accumulation_steps": (1, math.inf),
+    "eval_accumulation_steps": (1, math.inf),
+    "dataloader_num_workers": (0, math.inf),
+    "learning_rate": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "max_grad_norm": (0, math.inf),
+    "warmup_steps": (0, math.inf),
+    "warmup_ratio": (0, 1),
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, math.inf),
+    "label_smoothing_factor": (0, 1),
+    "num_train_epochs": (0, math.inf),
+}
+# Where the name that --report_to takes is not that of transformers' function `is_..._available`.
+_INTEGRATIONS = {"azure_ml": "azureml", "comet_ml": "comet", "flyte": "flytekit"}
+
+
+def check_arguments(task: Task, arguments: Arguments, given: Collection[str] = ()) -> None:
+    """Checks that the Trainer's arguments make sense, go together and have the packages that they need.
+
+    Args:
+        task: What is to be learnt.
+        arguments: All of a command.
+        given: Names of those that were given.
+
+    Raises:
+        InputError: They do not, or would spoil the results, or cannot act.
+    """
+    training = arguments.training
+    _check_numbers(training)
+    _check_runs(arguments)
+    _check_save_dtype(arguments.run, training)
+    _check_evaluation(task, training)
+    _check_parts(arguments.model, training)
+    _check_packages(training)
+    if training.push_to_hub:
+        _check_publishing(arguments.run, training)
+    _check_effect(training, given)
+    _check_sources(arguments.data, training)
+
+
+def _check_numbers(training: CrossLingualTrainingArguments) -> None:
+    check_numbers(training, NUMBERS)
+    for entry in fields(training):
+        value = getattr(training, entry.name)
+        if isinstance(value, float) and math.isnan(value):
+            raise InputError(f"--{entry.name} nan is not a number. Correct it.")
+    if training.max_steps <= 0 and training.num_train_epochs == 0:
+        raise InputError("--num_train_epochs 0 trains nothing. Give more, or --do_train False to evaluate.")
+    check_seeds("--seed", [training.seed])
+    check_seeds("--data_seed", [training.data_seed])
+
+
+def _check_runs(arguments: Arguments) -> None:
+    run, training = arguments.run, arguments.training
+    if run.overwrite and training.resume_from_checkpoint:
+        raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
+    if len(arguments.seeds) > 1 and not training.do_train:
+        raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
+    if run.baseline and not training.do_train:
+        raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
+    if not training.do_train and not training.do_predict and not training.do_eval:
+        raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+
+
+def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments) -> None:
+    if run.save_dtype == "float32":
+        return
+    if not training.do_train:
+        raise InputError("--save_dtype is for a model that is trained; --do_train False saves none. Remove it.")
+    split = (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED"))
+    if "true" in split or training.deepspeed or training.fsdp:
+        raise InputError("--save_dtype rounds a whole model, which FSDP and DeepSpeed split. Remove it.")
+
+
+def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> None:
+    """Refuses what would have the Trainer lose the answer of an example, or its score, after the first epoch."""
+    for name, (good, consequence) in SPOILING.items():
+        value = getattr(training, name, good)  # Not every line of transformers has each.
+        if value not in (None, good):
+            shown = " ".join(map(str, value)) if isinstance(value, list) else value
+            raise InputError(f"--{name} {shown} {consequence}. Remove it.")
+    metric = training.metric_for_best_model or ""
+    scored = (task.metric, *get_metric(task.metric).beside, "loss")
+    if metric and metric.removeprefix("eval_") not in scored:
+        raise InputError(
+            f"--metric_for_best_model {metric} is not computed on the validation data of {task.title}; choose from "
+            f"{', '.join(scored)}."
+        )
+    if training.greater_is_better is not None and training.greater_is_better == metric.endswith("loss"):
+        raise InputError(
+            f"--greater_is_better {training.greater_is_better} with {metric} keeps the worst checkpoint. Remove it."
+        )
+
+
+def _check_parts(model: ModelArguments, training: CrossLingualTrainingArguments) -> None:
+    for name in ("peft", "freeze_up_to"):
+        if getattr(model, name) is not None and not training.do_train:
+            raise InputError(
+                f"--{name} trains a part of the model, which --do_train False excludes. Remove one of the two."
+            )
+
+
+def _check_packages(training: CrossLingualTrainingArguments) -> None:
+    """Checks that what the Trainer would import later is installed."""
+    for name in training.report_to or []:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise InputError(f"--report_to {name} does not exist; choose from {', '.join(INTEGRATION_TO_CALLBACK)}.")
+        available: Any = getattr(integration_utils, f"is_{_INTEGRATIONS.get(name, name)}_available", None)
+        if available is not None and not available():
+            raise InputError(f"--report_to {name}: {name} is not installed. Install it, or remove the option.")
+    if training.do_train:
+        try:
+            Trainer.get_optimizer_cls_and_kwargs(training)
+        except (ImportError, ValueError) as error:
+            # A ValueError also comes from those that want to see the model, and get it when it is there.
+            if isinstance(error, ImportError) or "install" in str(error):
+                name = getattr(training.optim, "value", training.optim)
+                raise InputError(f"--optim {name}: {' '.join(str(error).split()).rstrip('.!')}.") from error
+
+
+def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str]) -> None:
+    for name in ("hub_model_id", "hub_private_repo", "hub_revision"):
+        if name in given and not training.push_to_hub:
+            raise InputError(f"--{name} has no effect without --push_to_hub True. Add that, or remove it.")
+    if "run_name" in given:
+        raise InputError("--run_name has no effect: each run is named after its system and seed. Remove it.")
+    if "keep_checkpoints" in given and str(getattr(training.save_strategy, "value", training.save_strategy)) == "no":
+        raise InputError("--keep_checkpoints has no effect with --save_strategy no. Remove one of the two.")
+
+
+def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
+    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
+    needed = {
+        "--train_file": training.do_train,
+        "--validation_file": training.do_train,
+        "--test_file": training.do_predict,
+    }
+    given = [name for name, value in files.items() if value]
+    missing = [name for name, value in files.items() if needed[name] and not value]
+    if given and missing:
+        raise InputError(
+            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
+        )
+
+
+def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments) -> None:
+    strategy = HubStrategy(training.hub_strategy)
+    if strategy != HubStrategy.END:
+        raise InputError(
+            f"--hub_strategy {strategy.value} would push the checkpoints of several runs into one repository. Remove "
+            "it: the selected model is published in the end."
+        )
+    if run.num_shards > 1 or not run.save_models:
+        raise InputError(
+            "--push_to_hub publishes the best of all runs: a shard does not know it, and --save_models False does not "
+            "keep it. Remove one of the two, or merge the shards and use examples/publish.py."
+        )
+    if not training.do_train or not training.do_predict:
+        raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")

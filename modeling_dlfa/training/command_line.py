@@ -1,0 +1,197 @@
+"""The runner's command line and files of arguments, read without torch."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import json
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers.hf_argparser import HfArgumentParser
+
+from .argument_checks import check_options
+from ..command.parser import CommandParser
+from ..errors import InputError
+from .options import DataArguments, ModelArguments, RunArguments
+from ..tasks import Task
+
+TRAINER_PAGE = "https://huggingface.co/docs/transformers/main_classes/trainer"
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Shows an option by its first name: `--seeds`, not `--max-length` as well as `--max_length`."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return super()._format_action_invocation(action)
+        names = action.option_strings[:1] if action.option_strings[0].startswith("--") else action.option_strings
+        values = self._format_args(action, self._get_default_metavar_for_optional(action)) if action.nargs != 0 else ""
+        return ", ".join(names) + (f" {values}" if values else "")
+
+
+class DataclassParser(CommandParser, HfArgumentParser):
+    """transformers' parser of dataclasses with the habits of `CommandParser`.
+
+    Args:
+        dataclass_types: Whose fields are the options.
+        kwargs: As for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, dataclass_types: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", _Help)
+        super().__init__(dataclass_types=dataclass_types, **kwargs)
+
+    def parse(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
+        """Returns the dataclasses; what is left over is an error."""
+        *parsed, rest = self.parse_known(argv)
+        self.refuse_unknown(rest)
+        return tuple(parsed)
+
+    def parse_known(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
+        """Returns the dataclasses and, last, the list of what is left over."""
+        given = list(sys.argv[1:] if argv is None else argv)
+        return self.parse_args_into_dataclasses(given, return_remaining_strings=True, look_for_args_file=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The runner's own options, and what is the Trainer's.
+
+    Attributes:
+        model: Which encoder, how its layers are fused.
+        data: Where the examples come from.
+        run: What is compared.
+        rest: Arguments for the Trainer, as typed.
+        given: Names of all options that were given, with underscores.
+    """
+
+    model: ModelArguments
+    data: DataArguments
+    run: RunArguments
+    rest: list[str]
+    given: frozenset[str]
+
+
+def parse_options(task: Task, argv: Sequence[str] | None = None) -> Options:
+    """Reads the runner's own options; a first argument that ends in .yaml, .yml or .json is a file of arguments.
+
+    Args:
+        task: Gives the recipe, which `--help` names.
+        argv: Arguments without the program's name; the process's own if None.
+
+    Returns:
+        The options; the command line counts more than the file.
+
+    Raises:
+        InputError: A file that cannot be read, or values that contradict each other.
+        SystemExit: Status 2, for an argument that does not exist or does not parse.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0].endswith((".yaml", ".yml", ".json")):
+        given = arguments_of_file(Path(given[0])) + given[1:]
+    trainers = trainer_options()
+    parser = DataclassParser(
+        [ModelArguments, DataArguments, RunArguments],
+        usage="%(prog)s [ARGUMENTS.yaml] --model_name_or_path MODEL [OPTION ...]",
+        description=f"{task.title}: train on English, test in every language, with layers fused and without.",
+        epilog=_trainer_help(task, trainers),
+    )
+    model, data, run, rest = parser.parse_known(given)
+    if trainers:
+        for flag in _flags(rest):
+            if not {_name(flag), _name(flag).removeprefix("no_")} & {*trainers}:
+                parser.error(parser.unknown(flag, (f"--{name}" for name in trainers)))
+    options = Options(model, data, run, rest, frozenset(map(_name, _flags(given))))
+    check_options(task, options)
+    return options
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    """Returns the flags among words, without the values behind a `=`."""
+    return [word.partition("=")[0] for word in words if word.startswith("--")]
+
+
+def _name(flag: str) -> str:
+    """Returns the option's name behind a flag, which may have dashes for underscores."""
+    return flag.removeprefix("--").replace("-", "_")
+
+
+def trainer_options() -> list[str]:
+    """Returns the names of transformers' TrainingArguments, read from their source: importing them imports torch.
+
+    Returns:
+        The names in order; none where there is no such source.
+    """
+    package = importlib.util.find_spec("transformers")
+    if package is None or package.origin is None:
+        return []
+    source = Path(package.origin).with_name("training_args.py")
+    try:
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError):
+        return []
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    body = classes["TrainingArguments"].body if "TrainingArguments" in classes else []
+    targets = [node.target for node in body if isinstance(node, ast.AnnAssign)]
+    return [node.id for node in targets if isinstance(node, ast.Name) and not node.id.startswith("_")]
+
+
+def _trainer_help(task: Task, names: Sequence[str]) -> str:
+    recipe = {
+        "output_dir": f"runs/{task.name}",
+        "learning_rate": task.learning_rate,
+        "num_train_epochs": task.num_train_epochs,
+        "per_device_train_batch_size": task.batch_size,
+        "metric_for_best_model": task.metric,
+    }
+    defaults = "".join(f"  --{name} {value}\n" for name, value in recipe.items())
+    listed = textwrap.fill(" ".join(names), 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return (
+        f"training: all TrainingArguments of transformers work as well ({TRAINER_PAGE}).\n"
+        f"If left out, these are those of the published recipe:\n{defaults}\nAll of them:\n{listed}"
+    )
+
+
+def arguments_of_file(path: Path) -> list[str]:
+    """Turns a mapping in YAML or JSON into command-line arguments.
+
+    Raises:
+        InputError: It cannot be read, or is not a mapping from names to values.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot read the file of arguments {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 (byte {error.start + 1}). Save it as UTF-8.") from error
+    try:
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold a mapping from argument names to values.")
+    arguments: list[str] = []
+    for name, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, dict):
+            value = json.dumps(value)
+        listed = value if isinstance(value, list) else [value]
+        if name == "languages" and any(isinstance(item, bool) for item in listed):
+            raise InputError(
+                f"{path}: among the languages is {str(next(filter(_is_bool, listed))).lower()}, as which YAML reads "
+                "the word no (and yes, on, off). Put quotes around it if you mean the code: 'no'."
+            )
+        arguments += [f"--{name}", *map(str, listed)]
+    return arguments
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)

@@ -1,0 +1,214 @@
+"""The shards of one command, trained apart, as the one results directory that the whole command would have left."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files.folders import check_new_folder, check_space, named_folder, new_folder
+from ..results.directory import OutputDirectory, differences, write_json
+from ..publishing.checks import read_json
+from ..publishing.publish import write_cards
+from ..command.redaction import command_line
+from ..results.tables import write_report
+from .record import run_counts
+from ..statistics.summary import summarise_runs
+
+# What every shard of a command records alike.
+COMMON = ("task", "labels", "metric", "languages", "seeds", "model_commit")
+FOLDERS = ("adapters", "models", "predictions")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard.
+
+    Attributes:
+        output: Its output directory.
+        results: What its `results.json` holds.
+        started_with: What its `arguments.json` holds.
+    """
+
+    output: OutputDirectory
+    results: Mapping[str, Any]
+    started_with: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Shard:
+        """Reads a shard's output directory.
+
+        Raises:
+            InputError: It is not of a finished command with `--num_shards`.
+        """
+        output = OutputDirectory(path)
+        results = read_json(output.results)
+        if "shard" not in results:
+            raise InputError(f"{path} is no shard. Merge the output directories of commands with --num_shards.")
+        return cls(output, results, read_json(output.arguments))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its runs."""
+        return [record["name"] for record in self.results["runs"]]
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what shards of one command have in common; a file is known by its checksum, wherever it lies."""
+        started = {key: value for key, value in self.started_with.items() if key != "shard"}
+        data = json.loads(json.dumps(started["data"]))
+        for source in [data.get("train"), data.get("validation"), *data["test"].values()]:
+            if source and source["sha256"]:
+                del source["source"]
+        common = {key: self.results[key] for key in COMMON}
+        return {**started, "data": data, **common, "planned_runs": self.results["shard"]["planned_runs"]}
+
+
+def merge_runs(
+    shard_dirs: Sequence[str | os.PathLike], output_dir: str | os.PathLike, *, license: str | None = None
+) -> dict[str, Any]:
+    """Merges shards into a new output directory: runs, predictions and models copied, everything else computed anew.
+
+    The scores, averages and intervals are those of the command without `--num_shards`, to the last digit.
+
+    Args:
+        shard_dirs: Output directories of all shards of one command, in any order.
+        output_dir: A directory that does not exist or is empty; it appears whole or not at all.
+        license: Licence that the models' cards state, as the Hub names it.
+
+    Returns:
+        What its `results.json` holds.
+
+    Raises:
+        InputError: A directory is no shard, the shards are of different commands, have a run twice or lack one, or
+            `output_dir` holds something.
+    """
+    target = named_folder(output_dir)
+    check_target(target)
+    if not shard_dirs:
+        raise InputError("There is nothing to merge. Give the output directory of every shard.")
+    shards = [Shard.read(path) for path in shard_dirs]
+    check_belong_together(shards)
+    shards = sorted(shards, key=lambda shard: shard.results["shard"]["shard_index"])
+    copied = sum(path.stat().st_size for shard in shards for path in _copied(shard))
+    check_space(target, copied, "the shards' models and predictions", "Free some space, or merge on another disk.")
+    with new_folder(target, "--output_dir") as folder:
+        draft = OutputDirectory(folder)
+        results = _fill(draft, shards)
+        if "summary" in results:
+            write_cards(results, draft, license, named=OutputDirectory(target))
+    return results
+
+
+def _copied(shard: Shard) -> Iterator[Path]:
+    for name in shard.names:
+        for folder in FOLDERS:
+            yield from (path for path in (shard.output.path / folder / name).rglob("*") if path.is_file())
+
+
+def check_target(target: Path) -> None:
+    """Checks that shards can be merged into a directory.
+
+    Raises:
+        InputError: It holds something, or is a file.
+    """
+    check_new_folder(target)
+
+
+def check_belong_together(shards: Sequence[Shard]) -> None:
+    """Checks that shards make up one command.
+
+    Raises:
+        InputError: They were started with other arguments, have a run twice or lack one.
+    """
+    first, *others = shards
+    for other in others:
+        if details := differences(first.identity(), other.identity()):
+            raise InputError(
+                f"{first.output.path} and {other.output.path} are no shards of one command ({details}). Start all "
+                "with the same arguments but for --shard_index and --output_dir."
+            )
+    owner: dict[str, Path] = {}
+    for shard in shards:
+        for name in shard.names:
+            if name in owner:
+                raise InputError(f"{owner[name]} and {shard.output.path} both hold {name}. Give every shard once.")
+            owner[name] = shard.output.path
+    if missing := [name for name in first.results["shard"]["planned_runs"] if name not in owner]:
+        raise InputError(
+            f"The shards lack {len(missing)} of the command's runs ({', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}). Give the directories of all "
+            f"{first.results['shard']['num_shards']} shards."
+        )
+
+
+def _fill(output: OutputDirectory, shards: Sequence[Shard]) -> dict[str, Any]:
+    """Writes everything but the models' cards."""
+    for shard in shards:
+        for name in shard.names:
+            for folder in FOLDERS:
+                source = shard.output.path / folder / name
+                if source.is_dir():
+                    shutil.copytree(source, output.path / folder / name, ignore=_other_cards)
+            write_json(output.record(name), _record(shard, name))
+    results = _results(shards)
+    started = {key: value for key, value in shards[0].started_with.items() if key != "shard"}
+    write_json(output.arguments, started)
+    summary = shards[0].results.get("summary")
+    if summary is not None:
+        aligned = summary["bootstrap"]["aligned"]
+        results["summary"] = summarise_runs(
+            results, run_counts(results, output), metric=results["metric"], aligned=aligned
+        )
+        write_report(results, output.path)
+    write_json(output.results, results)
+    return results
+
+
+def _other_cards(folder: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name == "README.md"]
+
+
+def _record(shard: Shard, name: str) -> dict[str, Any]:
+    [record] = [record for record in shard.results["runs"] if record["name"] == name]
+    return record
+
+
+def _results(shards: Sequence[Shard]) -> dict[str, Any]:
+    """Returns what the whole command would have recorded, and what each shard did."""
+    first = dict(shards[0].results)
+    planned = first.pop("shard")["planned_runs"]
+    first.pop("summary", None)
+    records = {name: _record(shard, name) for shard in shards for name in shard.names}
+    commands = [shard.results["command"] for shard in shards]
+    return {
+        **first,
+        "command": "\n".join([*commands, command_line(sys.argv)]),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(sum(shard.results["seconds"] for shard in shards), 1),
+        "versions": _joined([shard.results["versions"] for shard in shards]),
+        "hardware": _joined([shard.results["hardware"] for shard in shards]),
+        "runs": [records[name] for name in planned],
+        "shards": [
+            {
+                "runs": shard.names,
+                **{key: shard.results[key] for key in ("command", "created", "seconds", "versions", "hardware")},
+            }
+            for shard in shards
+        ],
+    }
+
+
+def _joined(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One mapping of several: a value that differs between them is a text with all of its values."""
+    joined = {}
+    for key in dict.fromkeys(key for mapping in mappings for key in mapping):
+        values = list(dict.fromkeys(mapping.get(key) for mapping in mappings))
+        joined[key] = values[0] if len(values) == 1 else " / ".join(map(str, values))
+    return joined

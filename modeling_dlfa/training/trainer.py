@@ -1,0 +1,120 @@
+"""`transformers.Trainer` with an epoch-seeded, length-grouped order of the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+
+from .arguments import CrossLingualTrainingArguments
+from .processes import name_blocks
+from .rounding import round_weights, rounded_state
+from ..checkpoints.tokenizers import save_tokenizer
+
+MEGABATCHES = 50
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Random order in which each batch holds examples of similar length.
+
+    The examples are shuffled, cut into groups of 50 batches, sorted by length within a group, and the batches are
+    shuffled; the first batch is the longest, so that a lack of memory shows at once. Unlike the sampler of
+    transformers, the order depends on nothing but the seed and the epoch: every process and a resumed run see the
+    same.
+
+    Args:
+        lengths: Length of each example, in tokens.
+        batch_size: Examples in a batch, over all processes.
+        seed: Seed of the order.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = torch.as_tensor(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch whose order `__iter__` gives; the Trainer calls it."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator)
+        groups = [
+            group[self.lengths[group].argsort(descending=True, stable=True)]
+            for group in order.split(MEGABATCHES * self.batch_size)
+        ]
+        batches = [batch for group in groups for batch in group.split(self.batch_size)]
+        # A batch that is not full must stay last: elsewhere it would shift all later ones.
+        partial = [batches.pop()] if len(batches[-1]) < self.batch_size else []
+        batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
+        if batches:
+            longest = max(range(len(batches)), key=lambda index: int(self.lengths[batches[index]].max()))
+            batches[0], batches[longest] = batches[longest], batches[0]
+        return iter(torch.cat(batches + partial).tolist())
+
+
+class CrossLingualTrainer(Trainer):
+    """`Trainer` that groups training examples by length reproducibly and evaluates in the order of the data set.
+
+    `train_dataset` needs a column `length`. Models are saved without the pickle of the arguments, and with a tokenizer
+    that transformers v4 and v5 both load.
+    """
+
+    args: CrossLingualTrainingArguments
+    saved_dtype: torch.dtype | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name_blocks(self.accelerator, cast(PreTrainedModel, self.model))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
+        if not self.args.groups_by_length:
+            return super()._get_train_sampler(train_dataset)
+        # Neighbouring batches, which different processes or accumulation steps read, are of similar length as well.
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
+        # Of `train_dataset` the Trainer has removed what the model does not read.
+        dataset: Any = self.train_dataset
+        return LengthGroupedSampler(dataset["length"][:], batch_size, seed)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Saves weights, code and tokenizer.
+
+        Args:
+            output_dir: Folder; `args.output_dir` if None.
+            _internal_call: The Trainer's own mark.
+        """
+        super().save_model(output_dir, _internal_call)
+        if self.args.should_save:
+            folder = Path(output_dir or str(self.args.output_dir))
+            if isinstance(self.processing_class, PreTrainedTokenizerBase):
+                save_tokenizer(self.processing_class, folder)
+            (folder / "training_args.bin").unlink(missing_ok=True)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        if self.saved_dtype is not None:
+            state_dict = rounded_state(cast(nn.Module, self.model), self.saved_dtype)
+        super()._save(output_dir, state_dict)
+
+    def round_weights(self, dtype: torch.dtype) -> None:
+        """Rounds the trained model, which is saved in `dtype` from now on and computed with as before.
+
+        Args:
+            dtype: Of half the size, so that what is tested afterwards is what is saved.
+        """
+        round_weights(cast(nn.Module, self.model), dtype)
+        self.saved_dtype = dtype
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
+        # The Trainer of v5 would shuffle here, and a prediction could not be traced to its row.
+        return SequentialSampler(eval_dataset)
