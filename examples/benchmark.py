@@ -10,8 +10,8 @@ from __future__ import annotations
 from bench.main import run
 from bench.settings import Settings
 
-from modeling_dlfa.training.command_line import DataclassParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.training.command_line import DataclassParser
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 TASKS = {"xnli": "xnli", "pawsx": "pawsx", "ner": "panx", "pos": "udpos"}
 
@@ -26,9 +26,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output_file", help="Also write every number as JSON.")
     given = parser.parse_args(argv)
 
-    from modeling_dlfa.inference.backend_comparison import compare_backends, comparison_table
     from modeling_dlfa.files.folders import named_file
-    from modeling_dlfa.results.directory import write_json
+    from modeling_dlfa.files.writing import write_json
+    from modeling_dlfa.inference.backend_comparison import compare_backends, comparison_table
     from modeling_dlfa.tasks import get_task
 
     options = {"languages": given.languages, "max_samples": given.max_samples, "batch_size": given.batch_size}

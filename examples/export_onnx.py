@@ -6,8 +6,8 @@ the latter gives depends a little on the batch; with `int8_blocks` it does not, 
 
 from __future__ import annotations
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -21,8 +21,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
     given = parser.parse_args(argv)
 
-    from modeling_dlfa.inference.onnx_export import export_onnx
     from modeling_dlfa.inference.onnx_check import TOLERANCE
+    from modeling_dlfa.inference.onnx_export import export_onnx
 
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
     with one_line():

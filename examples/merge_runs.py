@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -17,8 +17,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--license", help="Licence that the models' cards state, as the Hub names it.")
     given = parser.parse_args(argv)
 
-    from modeling_dlfa.training.merging import merge_runs
     from modeling_dlfa.results.tables import text_table
+    from modeling_dlfa.training.merging import merge_runs
 
     with one_line():
         results = merge_runs(given.shards, given.output_dir, license=given.license)

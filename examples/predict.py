@@ -19,13 +19,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.answers import MULTI_LABEL, THRESHOLD, Head
 from modeling_dlfa.inference.reading import FORMATS, WITH_COLUMNS, Example, InputFormat, read_source
-from modeling_dlfa.inference.writing import OUTPUT_FORMATS, check_output, open_output, output_format, write_predictions
 from modeling_dlfa.inference.source import STREAM, InputSource, ReadAhead
+from modeling_dlfa.inference.writing import OUTPUT_FORMATS, check_output, open_output, output_format, write_predictions
 from modeling_dlfa.processor import bf16_is_slow, bf16_warning
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def predict(given: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from modeling_dlfa.inference.predictor import Predictor
     from modeling_dlfa.inference.checkpoint import Checkpoint
+    from modeling_dlfa.inference.predictor import Predictor
 
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
     checkpoint = Checkpoint.of(
@@ -165,7 +165,7 @@ def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
     """
     import torch
 
-    from modeling_dlfa.inference.onnx_runtime import MODEL_FILE
+    from modeling_dlfa.checkpoints.loading import MODEL_FILE
     from modeling_dlfa.inference.predictor import best_device
 
     if given.backend == "torch":

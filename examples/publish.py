@@ -6,8 +6,8 @@ org/name` would push.
 
 from __future__ import annotations
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,8 +25,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--token", help="Hub token; the stored login or HF_TOKEN if left out.")
     given = parser.parse_args(argv)
 
-    from modeling_dlfa.publishing.publish import dry_run, publish
     from modeling_dlfa.publishing.hub import HubRepository
+    from modeling_dlfa.publishing.publish import dry_run, publish
 
     options = {"run": given.run, "license": given.license}
     with one_line():

@@ -6,8 +6,8 @@ runner and of the studies, or single files, in any number.
 
 from __future__ import annotations
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.scoring.metrics import get_metric
-from modeling_dlfa.results.directory import OutputDirectory, draft_file, write_text
-from modeling_dlfa.publishing.checks import read_json
+from modeling_dlfa.files.writing import draft_file, read_json, write_text
+from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.results.tables import figure_file, markdown_table
+from modeling_dlfa.scoring.metrics import get_metric
 
 BEGIN, END = "<!-- results: written by examples/results_card.py -->", "<!-- end of results -->"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, fields
 
-from modeling_dlfa.training.command_line import DataclassParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.training.command_line import DataclassParser
 
 
 @dataclass
@@ -53,8 +53,8 @@ def main(argv: list[str] | None = None) -> None:
             if entry.name.startswith("cost_") and getattr(given, entry.name) != entry.default:
                 parser.error(f"--{entry.name} has no effect without --measure_cost")
 
-    from modeling_dlfa.studies.language_scaling.evaluation_cost import CostOptions
     from modeling_dlfa.studies.language_scaling.command import run_language_scaling
+    from modeling_dlfa.studies.language_scaling.evaluation_cost import CostOptions
 
     cost = None
     if given.measure_cost:

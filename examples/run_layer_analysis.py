@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sys
 
-from modeling_dlfa.training.command_line import DataclassParser
 from modeling_dlfa.command.ending import one_line
 from modeling_dlfa.studies.layer_analysis.arguments import LayerAnalysisArguments
+from modeling_dlfa.training.command_line import DataclassParser
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -20,8 +20,8 @@ def main(argv: list[str] | None = None) -> None:
 
     from transformers.utils import logging
 
-    from modeling_dlfa.studies.layer_analysis.layer_analysis import run_layer_analysis
     from modeling_dlfa.studies.layer_analysis.inputs import REPORT
+    from modeling_dlfa.studies.layer_analysis.layer_analysis import run_layer_analysis
     from modeling_dlfa.studies.layer_analysis.markdown import analysis_summary
 
     logging.set_verbosity_error()

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from modeling_dlfa.command.parser import CommandParser, end_started_processes, how_to_go_on
+from modeling_dlfa.cli import end_started_processes, how_to_go_on
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 if TYPE_CHECKING:
     from modeling_dlfa.training.arguments import Arguments
@@ -47,14 +48,14 @@ def main(argv: list[str] | None = None) -> None:
                 folder = given.results_dir
                 sweep: dict[str, Any] | None = analyse_sweep(folder)
             else:
-                from modeling_dlfa.training.command_line import parse_options
                 from modeling_dlfa.tasks import get_task
+                from modeling_dlfa.training.command_line import parse_options
 
                 task = get_task(TASKS[given.task])
                 options = parse_options(task, arguments)
 
-                from modeling_dlfa.training.arguments import complete_arguments
                 from modeling_dlfa.studies.layer_sweep.layer_sweep import run_sweep
+                from modeling_dlfa.training.arguments import complete_arguments
 
                 parsed.append(complete_arguments(task, options))
                 folder = str(parsed[0].training.output_dir)

@@ -1,6 +1,6 @@
 """PAN-X (NER): train on English, test in 40 languages. `python examples/run_ner.py --help` lists the arguments."""
 
-from modeling_dlfa.command.parser import main
+from modeling_dlfa.cli import main
 
 if __name__ == "__main__":
     main("panx")

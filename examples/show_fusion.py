@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,8 +24,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
 
+    from modeling_dlfa.files.writing import write_text
     from modeling_dlfa.inference.gate_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
-    from modeling_dlfa.results.directory import write_text
 
     hub = {"revision": given.revision} if given.revision else {}
     with one_line():

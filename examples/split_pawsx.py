@@ -10,11 +10,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.data.loading import load_file, resolve_languages, rows_are_aligned
-from modeling_dlfa.errors import InputError
 from modeling_dlfa.data.splits import Split
+from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import PAWSX
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from results_card import distinct_names, write_between
 
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
 
 BEGIN, END = "<!-- studies: written by examples/study_card.py -->", "<!-- end of studies -->"

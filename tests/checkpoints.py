@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
-from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
+from modeling_dlfa.tasks import XNLI
 
 from .backbones import dlfa_config
 from .online import ROOT

@@ -150,7 +150,7 @@ def xnli_arguments(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> list[
 @pytest.fixture(scope="session")
 def finished(tiny_encoder: Path, tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Output of a whole command: two seeds, DLFA and its baseline, three languages. Tests that write copy it."""
-    from modeling_dlfa.training.runner import main
+    from modeling_dlfa.cli import main
 
     output = tmp_path_factory.mktemp("finished") / "out"
     arguments = [

@@ -15,8 +15,8 @@ import torch
 from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedType
 
+from modeling_dlfa.cli import main
 from modeling_dlfa.training.trainer import CrossLingualTrainer
-from modeling_dlfa.training.runner import main
 
 _partial_init, _init = PartialState.__init__, AcceleratorState.__init__
 _training_step = CrossLingualTrainer.training_step

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.results.scores import ScoredRuns, scored_runs
+from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.summary import summarise_runs
 
 from .test_summary import make_runs

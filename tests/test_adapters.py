@@ -16,10 +16,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
-from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
+from modeling_dlfa.cli import main
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 
 from .backbones import BACKBONES, batch, build, labels
 

@@ -10,11 +10,11 @@ import compare_backends as script
 import numpy as np
 import pytest
 
-from modeling_dlfa.inference.backend_comparison import compare_backends
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.inference.backend_comparison import compare_backends
+from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.onnx_export import export_onnx
 from modeling_dlfa.inference.predictor import Predictor
-from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.reading import Example
 from modeling_dlfa.tasks import PAWSX, XNLI, get_task
 

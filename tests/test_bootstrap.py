@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import modeling_dlfa.statistics.bootstrap as bootstrap
-from modeling_dlfa.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.scoring.metrics import METRICS, Metric, summarise
+from modeling_dlfa.statistics.bootstrap import Interval, bootstrap_interval, paired_difference
 
 ACCURACY = METRICS["accuracy"]
 F1 = METRICS["f1"]  # Its score reads the first three counts.

@@ -15,11 +15,11 @@ from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.publishing.callbacks import SafePushCallback
+from modeling_dlfa.cli import main
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.publishing.publish import publish
+from modeling_dlfa.publishing.callbacks import SafePushCallback
 from modeling_dlfa.publishing.hub import HubRepository
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.publishing.publish import publish
 
 from .backbones import build
 from .hub import WRITE_TOKEN, HubServer
@@ -174,7 +174,7 @@ from transformers import AutoModelForSequenceClassification
 print(AutoModelForSequenceClassification.from_pretrained(sys.argv[2], trust_remote_code=True).num_labels)
 """
 RUN = """
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.cli import main
 main("xnli", sys.argv[2:])
 """
 

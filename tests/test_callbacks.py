@@ -8,8 +8,8 @@ import pytest
 from transformers import Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.publishing.callbacks import IGNORED, SafePushCallback
 from modeling_dlfa.configuration_dlfa import AUTO_MAP
+from modeling_dlfa.publishing.callbacks import IGNORED, SafePushCallback
 
 from .backbones import dlfa_config
 

@@ -16,11 +16,11 @@ import pytest
 from huggingface_hub import ModelCard
 
 from modeling_dlfa import DlfaForTokenClassification
-from modeling_dlfa.publishing.cards import TEMPLATE, make_card
+from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.configuration_dlfa import DlfaConfig
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.publishing.cards import TEMPLATE, make_card
 from modeling_dlfa.publishing.publish import dry_run
-from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 
 from .conftest import ROOT
 

@@ -14,14 +14,14 @@ import pytest
 from transformers import TrainingArguments
 
 from modeling_dlfa import configuration_dlfa
-from modeling_dlfa.training.argument_checks import check_installed
-from modeling_dlfa.training.arguments import parse_arguments
-from modeling_dlfa.command.parser import main
-from modeling_dlfa.training.command_line import arguments_of_file, parse_options, trainer_options
+from modeling_dlfa.cli import main
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.onnx_graph import QUANTIZATIONS
-from modeling_dlfa.training.options import CHOICES, READ_BY
 from modeling_dlfa.tasks import UDPOS, XNLI
+from modeling_dlfa.training.argument_checks import check_installed
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.training.command_line import arguments_of_file, parse_options, trainer_options
+from modeling_dlfa.training.options import CHOICES, READ_BY
 
 from .conftest import ROOT
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.statistics.few_seeds import Estimates
 from modeling_dlfa.scoring.metrics import METRICS
+from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
+from modeling_dlfa.statistics.few_seeds import Estimates
 
 from .test_bootstrap import as_counts, random_counts
 

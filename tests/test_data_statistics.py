@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from modeling_dlfa.data.loading import SourceInfo, Split, encode, length_sorted
+from modeling_dlfa.cli import main
 from modeling_dlfa.data.description import describe, statistics_text
+from modeling_dlfa.data.encoding import encode_words
+from modeling_dlfa.data.loading import SourceInfo, Split, encode, length_sorted
+from modeling_dlfa.data.windows import split_words
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.data.encoding import encode_words
-from modeling_dlfa.training.runner import main
-from modeling_dlfa.data.windows import split_words
 
 from .test_token_data import SENTENCES, TOKENIZERS, split_of
 

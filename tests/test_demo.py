@@ -13,9 +13,9 @@ import encoder
 import pytest
 from safetensors import safe_open
 
-from modeling_dlfa.training.arguments import parse_arguments
 from modeling_dlfa.data.loading import load_file
 from modeling_dlfa.tasks import XNLI, get_task
+from modeling_dlfa.training.arguments import parse_arguments
 
 from .conftest import ROOT, python
 from .packed import tiny_pieces, tiny_tokenizer, tiny_weights

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
+from modeling_dlfa.cli import main
 from modeling_dlfa.modeling_dlfa import DlfaPreTrainedModel
-from modeling_dlfa.training.runner import main
 
 from .backbones import BACKBONES, batch, build, labels
 from .launching import launch, start

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.cli import main
 
 from .test_training import assert_refused
 

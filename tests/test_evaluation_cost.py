@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.language_scaling.evaluation_cost import CostOptions, _pattern, measure_cost, numbers_of_languages
+from modeling_dlfa.studies.language_scaling.evaluation_cost import (
+    CostOptions,
+    _pattern,
+    measure_cost,
+    numbers_of_languages,
+)
 
 NAMES = (
     "test-{language}.parquet",

@@ -20,14 +20,14 @@ from modeling_dlfa import (
     onnx_graph,
     onnx_runtime,
 )
+from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.onnx_export import export_onnx, load_checkpoint
+from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.onnx_check import TOLERANCE
+from modeling_dlfa.inference.onnx_export import export_onnx, load_checkpoint
 from modeling_dlfa.inference.onnx_graph import export_graph, graph_inputs, quantize_graph
 from modeling_dlfa.inference.onnx_runtime import OnnxGraph, OnnxLogits, require_onnx
-from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 
 from .backbones import batch, build
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
+from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.bootstrap import resampled_scores
 from modeling_dlfa.statistics.few_seeds import Estimates, half_width, p_values, seed_error, seed_freedom
-from modeling_dlfa.scoring.metrics import METRICS
 
 MEANS = np.array([0.0, -0.3, 1.0, 2.5, 9.0])
 NONE, SCALE = np.zeros(5), np.full(5, 0.7)

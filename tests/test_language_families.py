@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_analysis.genealogy import Genealogy
 from modeling_dlfa.studies.layer_analysis.families import (
     Clustering,
     adjust_p_values,
@@ -22,6 +21,7 @@ from modeling_dlfa.studies.layer_analysis.families import (
     permuted_sums,
     upper,
 )
+from modeling_dlfa.studies.layer_analysis.genealogy import Genealogy
 from modeling_dlfa.tasks import XNLI
 
 CODES = list(XNLI.languages)

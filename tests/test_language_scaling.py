@@ -14,10 +14,10 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES
-from modeling_dlfa.studies.language_scaling.orders import language_orders, shared_levels
-from modeling_dlfa.studies.language_scaling.language_scaling import scale_languages
-from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.results.scores import ScoredRuns, load_scored_runs
+from modeling_dlfa.studies.language_scaling.command import run_language_scaling
+from modeling_dlfa.studies.language_scaling.language_scaling import scale_languages
+from modeling_dlfa.studies.language_scaling.orders import language_orders, shared_levels
 
 from .conftest import ROOT
 from .scored import make_command, make_scored, planted, write_command

@@ -15,9 +15,9 @@ from transformers import AutoTokenizer
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.studies import layer_figures
-from modeling_dlfa.studies.layer_analysis.layer_analysis import run_layer_analysis
 from modeling_dlfa.studies.layer_analysis.figures import plot_layers
 from modeling_dlfa.studies.layer_analysis.inputs import LayerAnalysisArguments
+from modeling_dlfa.studies.layer_analysis.layer_analysis import run_layer_analysis
 from modeling_dlfa.studies.layer_analysis.markdown import analysis_markdown, analysis_summary
 
 from .conftest import WORDS

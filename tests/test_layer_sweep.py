@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from examples.run_layer_sweep import main
-from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
-from modeling_dlfa.training.merging import merge_runs
-from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.results.directory import OutputDirectory
-from modeling_dlfa.training.record import run_counts
+from modeling_dlfa.scoring.metrics import METRICS
+from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
+from modeling_dlfa.statistics.summary import summarise_runs
 from modeling_dlfa.studies.layer_sweep.layer_sweep import summarise_sweep
 from modeling_dlfa.studies.layer_sweep.markdown import findings, notes, sweep_table, write_sweep_report
-from modeling_dlfa.statistics.summary import summarise_runs
+from modeling_dlfa.training.merging import merge_runs
+from modeling_dlfa.training.record import run_counts
 
 from .test_training import read
 

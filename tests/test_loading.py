@@ -10,15 +10,15 @@ import pytest
 from transformers import AutoConfig, BertConfig, BertForSequenceClassification
 
 from modeling_dlfa import systems
-from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.checkpoints.loading import MODEL_FILE
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.onnx_export import load_checkpoint
-from modeling_dlfa.inference.gate_view import load_fusion
-from modeling_dlfa.inference.onnx_runtime import MODEL_FILE
 from modeling_dlfa.inference.checkpoint import Checkpoint
+from modeling_dlfa.inference.gate_view import load_fusion
+from modeling_dlfa.inference.onnx_export import load_checkpoint
 from modeling_dlfa.publishing.checks import load_tokenizer
-from modeling_dlfa.training.systems import fetch_weights
 from modeling_dlfa.tasks import get_task
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.training.systems import fetch_weights
 
 from .checkpoints import letter_tokenizer, save_checkpoint
 

@@ -12,10 +12,10 @@ from unittest import mock
 import pytest
 
 from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.cli import main
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.training.merging import merge_runs
 from modeling_dlfa.publishing.publish import dry_run
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.training.merging import merge_runs
 
 from .test_training import Python, assert_refused, read
 

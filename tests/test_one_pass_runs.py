@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 
 from examples.run_layer_sweep import main
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
+from modeling_dlfa.cli import main as run
 from modeling_dlfa.studies import one_pass_runs
 from modeling_dlfa.studies.layer_sweep.choice import select_layer
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.training.trainer import CrossLingualTrainer
-from modeling_dlfa.training.runner import main as run
 from modeling_dlfa.training.runner import run_task
+from modeling_dlfa.training.trainer import CrossLingualTrainer
 
 from .test_training import read
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.results.directory import OutputDirectory, write_json
+from modeling_dlfa.files.writing import write_json
+from modeling_dlfa.results.directory import OutputDirectory
 
 RECORD = {"task": "xnli", "model": ["m", "main"], "systems": {"a": {}}, "data": {"test": {"de": {}}}, "recipe": {}}
 OURS = (

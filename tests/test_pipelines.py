@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from transformers import AutoConfig, pipeline
 
+from modeling_dlfa.cli import main
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.training.runner import main
 
 from .backbones import BACKBONES
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint

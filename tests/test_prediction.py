@@ -18,13 +18,13 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 
+from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.predictor import Predictor, group_by_length
 from modeling_dlfa.inference.checkpoint import Checkpoint
+from modeling_dlfa.inference.predictor import Predictor, group_by_length
 from modeling_dlfa.inference.reading import Example, InputFormat, read_examples
 from modeling_dlfa.results.predictions import read_words
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 
 from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
 from .examples import load_example
@@ -89,7 +89,7 @@ def test_words_as_the_runner_labels_them(
     script: ModuleType, tiny_encoder: Path, tiny_tags: Path, tmp_path: Path
 ) -> None:
     """The same windows: long sentences, words of several pieces, and one that is nothing to the tokenizer."""
-    from modeling_dlfa.training.runner import main
+    from modeling_dlfa.cli import main
 
     arguments = ["--model_name_or_path", str(tiny_encoder), "--train_file", str(tiny_tags / "ner-train.tsv")]
     arguments += ["--validation_file", str(tiny_tags / "ner-dev.tsv"), "--languages", "ar", "--use_cpu", "True"]

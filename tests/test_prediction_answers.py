@@ -14,10 +14,10 @@ import pytest
 from transformers import ByT5Tokenizer, PretrainedConfig, pipeline
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.onnx_export import export_onnx
-from modeling_dlfa.inference.answers import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Head
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.inference.answers import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Head
+from modeling_dlfa.inference.onnx_export import export_onnx
 
 from .checkpoints import ENTITIES, save_checkpoint
 from .examples import load_example

@@ -252,7 +252,7 @@ def test_a_reader_that_leaves_ends_the_command(tmp_path: Path) -> None:
 
 
 def test_the_runner_records_what_its_models_read(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
-    from modeling_dlfa.training.runner import main
+    from modeling_dlfa.cli import main
 
     arguments = ["--model_name_or_path", str(tiny_encoder), "--train_file", str(tiny_data / "train.tsv")]
     arguments += [

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from modeling_dlfa import processor
-from modeling_dlfa.training.arguments import Arguments, parse_arguments
+from modeling_dlfa.cli import main
 from modeling_dlfa.data.loading import resolve_languages
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.languages import meant_language
 from modeling_dlfa.files.places import check_place
-from modeling_dlfa.training.systems import load_model, plan_runs
+from modeling_dlfa.languages import meant_language
 from modeling_dlfa.tasks import PANX, XNLI, Task
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.training.arguments import Arguments, parse_arguments
+from modeling_dlfa.training.systems import load_model, plan_runs
 
 from .test_training import assert_refused
 

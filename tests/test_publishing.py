@@ -18,8 +18,8 @@ from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.publishing.publish import Publication, dry_run, publish
 from modeling_dlfa.publishing.hub import HubRepository
+from modeling_dlfa.publishing.publish import Publication, dry_run, publish
 
 from .conftest import ROOT
 

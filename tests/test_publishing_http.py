@@ -11,11 +11,11 @@ from huggingface_hub import HfApi, ModelCard, hf_hub_download, snapshot_download
 from transformers import AutoTokenizer, Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.publishing.callbacks import SafePushCallback
+from modeling_dlfa.cli import main
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.publishing.publish import dry_run, publish
+from modeling_dlfa.publishing.callbacks import SafePushCallback
 from modeling_dlfa.publishing.hub import HubRepository
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.publishing.publish import dry_run, publish
 
 from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
 from .online import Environment

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from modeling_dlfa.statistics.bootstrap import Interval
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES
 from modeling_dlfa.results.tables import language_label
-from modeling_dlfa.studies.report.report import build_report, write_report
+from modeling_dlfa.statistics.bootstrap import Interval
+from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.report.html import to_html
 from modeling_dlfa.studies.report.markdown import read_markdown, to_markdown
 from modeling_dlfa.studies.report.model import Cell, Code, Heading, Notes, Picture, Section, Table, Text, difference
-from modeling_dlfa.studies.language_scaling.command import run_language_scaling
+from modeling_dlfa.studies.report.report import build_report, write_report
 
 from .scored import make_command, write_command
 

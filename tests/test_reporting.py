@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.results.figures import scores_by_language
 from modeling_dlfa.languages import LANGUAGES, by_family
-from modeling_dlfa.scoring.metrics import METRICS
+from modeling_dlfa.results.figures import scores_by_language
 from modeling_dlfa.results.tables import markdown_table, plot_scores_by_language, text_table, write_report
+from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.summary import summarise_runs
 
 from .test_summary import make_runs

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.cli import main
 from modeling_dlfa.data.loading import load_file as load_rows
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.results.predictions import read_predictions
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.training.runner import main
+from modeling_dlfa.training.arguments import parse_arguments
 from modeling_dlfa.training.checks import check_arguments
 
 RUN = "aif-layer1-seed42"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.report.report import build_report, write_report
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
+from modeling_dlfa.studies.report.report import build_report, write_report
 
 
 def scaling(finished: Path, output: Path | str, *, overwrite: bool) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modeling_dlfa.statistics.bootstrap import paired_difference
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.scoring.metrics import METRICS, summarise
 from modeling_dlfa.results.tables import markdown_table
+from modeling_dlfa.scoring.metrics import METRICS, summarise
+from modeling_dlfa.statistics.bootstrap import paired_difference
 from modeling_dlfa.statistics.summary import summarise_runs
 
 Counts = dict[str, dict[str, np.ndarray]]

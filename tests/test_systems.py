@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa import DlfaForSequenceClassification
-from modeling_dlfa.training.arguments import parse_arguments
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.training.systems import Run, plan_runs
 from modeling_dlfa.tasks import XNLI
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.training.systems import Run, plan_runs
 
 
 def planned(model: Path, folder: Path, *options: str) -> list[Run]:

@@ -18,11 +18,11 @@ from transformers import (
     RobertaTokenizerFast,
 )
 
+from modeling_dlfa.data.encoding import encode_words, join_words
 from modeling_dlfa.data.loading import SourceInfo, Split, length_sorted
+from modeling_dlfa.data.windows import best_window, split_words, window_spans
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.data.encoding import encode_words, join_words
-from modeling_dlfa.data.windows import best_window, split_words, window_spans
 
 TASK = get_task("udpos")
 SENTENCES = [

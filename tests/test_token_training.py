@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from transformers import BertConfig, BertModel
 
 from modeling_dlfa import DlfaForTokenClassification
+from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
+from modeling_dlfa.cli import main
 from modeling_dlfa.data.conll import read_sentences
 from modeling_dlfa.results.predictions import read_words
-from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.training.trainer import CrossLingualTrainer
-from modeling_dlfa.training.runner import main
 
 from .checkpoints import letter_tokenizer
 from .conftest import ROOT, WORDS

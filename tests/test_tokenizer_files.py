@@ -17,8 +17,8 @@ from transformers import (
     XLMRobertaTokenizerFast,
 )
 
-from modeling_dlfa.errors import InputError
 from modeling_dlfa.checkpoints.tokenizers import check_tokenizer, save_tokenizer
+from modeling_dlfa.errors import InputError
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NAMED: dict[str, Any] = {f"{token[1:-1].lower()}_token": token for token in SPECIAL}

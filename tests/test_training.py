@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 
 from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.cli import main
 from modeling_dlfa.training.arguments import default_workers
-from modeling_dlfa.training.runner import main
 
 from .conftest import ROOT, write_nli
 from .launching import launch, start

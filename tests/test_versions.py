@@ -14,8 +14,8 @@ from huggingface_hub import HfApi
 from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
-from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
+from modeling_dlfa.tasks import XNLI
 
 from .backbones import BACKBONES, batch, build
 from .checkpoints import ENTITIES, save_checkpoint

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.command.redaction import command_line
+from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.training.record import PACKAGES
 
 # Dense bf16 tensor-core peaks in FLOP a second, from the makers' data sheets (no sparsity). The longest name counts.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.results.directory import write_json
+from modeling_dlfa.files.writing import write_json
 
 from . import evaluation, fusion, options, prediction, profiles, scaling, startup, sweep, training
 from .machine import describe

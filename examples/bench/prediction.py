@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from transformers import pipeline
 
+from modeling_dlfa.checkpoints.loading import MODEL_FILE
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.onnx_export import export_onnx
-from modeling_dlfa.inference.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, require_onnx
-from modeling_dlfa.inference.predictor import Predictor
 from modeling_dlfa.inference.checkpoint import Backend, Checkpoint
+from modeling_dlfa.inference.onnx_export import export_onnx
+from modeling_dlfa.inference.onnx_runtime import QUANTIZED_FILE, require_onnx
+from modeling_dlfa.inference.predictor import Predictor
 from modeling_dlfa.inference.reading import InputFormat, read_examples
-from modeling_dlfa.inference.writing import write_predictions
 from modeling_dlfa.inference.source import InputSource
+from modeling_dlfa.inference.writing import write_predictions
 
 from .harness import interleave, timed
 from .machine import NO_BF16, has_fast_bf16, waiter

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from modeling_dlfa.checkpoints.loading import MODEL_FILE
 from modeling_dlfa.inference.onnx_export import export_onnx
-from modeling_dlfa.inference.onnx_runtime import MODEL_FILE, QUANTIZED_FILE, OnnxGraph, OnnxLogits, session_options
+from modeling_dlfa.inference.onnx_runtime import QUANTIZED_FILE, OnnxGraph, OnnxLogits, session_options
 
 from .fusion import adamw, training_step
 from .harness import timed

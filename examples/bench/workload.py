@@ -25,11 +25,11 @@ from transformers import (
 )
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification
+from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.data.loading import expand_files, load_file
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.pretrained_dlfa import DlfaPreTrainedModel
 from modeling_dlfa.tasks import XNLI
-from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.training.trainer import LengthGroupedSampler
 
 from .settings import SIZES, Settings

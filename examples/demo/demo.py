@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 import encoder
 
-from modeling_dlfa.statistics.bootstrap import Interval
-from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.command.ending import one_line
+from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.files.folders import draft_folder, named_folder
 from modeling_dlfa.languages import get_language
+from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.results.own_files import own_files, read_record
-from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.results.tables import text_table
+from modeling_dlfa.statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
     from modeling_dlfa.training.arguments import Arguments
@@ -65,9 +65,9 @@ def train(extra: Sequence[str] = ()) -> None:
     import datasets
     from transformers.utils import logging
 
-    from modeling_dlfa.training.arguments import parse_arguments
     from modeling_dlfa.publishing.publish import write_cards
     from modeling_dlfa.tasks import XNLI
+    from modeling_dlfa.training.arguments import parse_arguments
     from modeling_dlfa.training.runner import run_task
 
     check_output()
@@ -104,8 +104,8 @@ def _keep_fused_alone(command: Command, runs: Sequence[Run]) -> None:
 def _tell_plan(arguments: Arguments) -> None:
     from estimate import estimate
 
-    from modeling_dlfa.training.systems import plan_runs
     from modeling_dlfa.tasks import XNLI
+    from modeling_dlfa.training.systems import plan_runs
 
     print("Now: fine-tune on English sentence pairs (does one follow from the other?) and test in 15 languages.")
     for system, baseline in {run.system: run.baseline for run in plan_runs(XNLI, arguments)}.items():

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from modeling_dlfa.training.adapters import adapt
-from modeling_dlfa.training.arguments import Arguments
 from modeling_dlfa.data.loading import resolve_languages
+from modeling_dlfa.tasks import Task
+from modeling_dlfa.training.adapters import adapt
 from modeling_dlfa.training.answers import data_collator
+from modeling_dlfa.training.arguments import Arguments
 from modeling_dlfa.training.systems import load_model, load_tokenizer, plan_runs
 from modeling_dlfa.training.task_data import load_task_data
-from modeling_dlfa.tasks import Task
 
 STEPS = 4
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from ..errors import InputError
-from ..inference.onnx_runtime import MODEL_FILE
 from .tokenizers import check_tokenizer
+
+if TYPE_CHECKING:
+    pass
 
 # One of them is in every folder into which a tokenizer was saved.
 TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json")
@@ -86,3 +88,6 @@ def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
         )
     except OSError:
         return True  # The Hub does not answer, which is what the error says.
+
+
+MODEL_FILE = "model.onnx"

@@ -10,7 +10,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from ..errors import InputError
-from ..results.directory import write_json
+from ..files.writing import write_json
 
 CONFIG_FILE = "tokenizer_config.json"
 GENERIC_CLASS = "PreTrainedTokenizerFast"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from ..errors import InputError
 from .files import Table, read_content
 from .text import decode
-from ..errors import InputError
 
 CONLL_EXTENSIONS = (".tsv", ".txt", ".conll", ".bio", ".iob2", ".conllu")
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
-from .splits import Split
-from ..tasks import Task
 from ..checkpoints.tokenizers import OWN_TOKENIZER, unknown_token
+from ..errors import InputError
+from ..tasks import Task
+from .splits import Split
 from .windows import split_words
 
 if TYPE_CHECKING:

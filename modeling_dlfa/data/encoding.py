@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .loading import Split, check_max_length
 from ..tasks import Task
+from .loading import Split, check_max_length
 from .windows import WordEncoder
 
 if TYPE_CHECKING:

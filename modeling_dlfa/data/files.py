@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from .text import TEXT_READERS, Rows, check_columns, decode
 from ..errors import InputError, quoted
+from .text import TEXT_READERS, Rows, check_columns, decode
 
 if TYPE_CHECKING:
     from datasets import Dataset

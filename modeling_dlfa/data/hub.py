@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .files import table_from_dataset
 from ..errors import InputError
-from .splits import SourceInfo, Split, check_max_samples, to_split
 from ..tasks import HubSource, SplitName, Task
+from .files import table_from_dataset
+from .splits import SourceInfo, Split, check_max_samples, to_split
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError, quoted
+from ..languages import meant_language
+from ..tasks import Task
 from .conll import CONLL_EXTENSIONS, read_sentences
 from .files import PLACEHOLDER, expand_files, languages_on_disk, read_table
 from .hub import load_hub
-from ..errors import InputError, quoted
-from ..languages import meant_language
 from .splits import SourceInfo, Split, check_max_samples, to_split
-from ..tasks import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset

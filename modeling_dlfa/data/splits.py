@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ..errors import InputError
+from ..tasks import Task
 from .files import Table
 from .labels import LabelReader
 from .text import text_fault
-from ..errors import InputError
-from ..tasks import Task
 
 
 @dataclass(frozen=True)

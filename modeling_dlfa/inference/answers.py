@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..results.predictions import softmax
+from ..scoring.metrics import softmax
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..statistics.bootstrap import Interval, Intervals, bootstrap_interval, paired_difference
-from ..data.loading import load_file, resolve_languages, rows_are_aligned
+from ..checkpoints.loading import MODEL_FILE
 from ..data.files import expand_files
+from ..data.loading import load_file, resolve_languages, rows_are_aligned
 from ..errors import InputError
-from ..statistics.formatting import percent, points_interval
 from ..languages import get_language
 from ..scoring.metrics import get_metric, shown_averages
-from .onnx_runtime import MODEL_FILE, QUANTIZED_FILE
-from .predictor import Predictor
+from ..statistics.bootstrap import Interval, Intervals, bootstrap_interval, paired_difference
+from ..statistics.formatting import percent, points_interval
 from .checkpoint import Backend, Checkpoint
+from .onnx_runtime import QUANTIZED_FILE
+from .predictor import Predictor
 from .reading import Example
 
 if TYPE_CHECKING:

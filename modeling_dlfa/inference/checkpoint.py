@@ -17,13 +17,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from ..checkpoints.loading import MODEL_FILE, cannot_load, load_tokenizer
+from ..checkpoints.models import longest_input
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
-from ..checkpoints.loading import cannot_load, load_tokenizer
-from .onnx_runtime import MODEL_FILE, OnnxGraph, OnnxLogits, find_graph
 from ..files.places import check_place
 from .answers import Head
-from ..training.systems import longest_input
+from .onnx_runtime import OnnxGraph, OnnxLogits, find_graph
 
 # Logits of a padded batch, float32: B x number of labels, of a token task B x T x number of labels. Another runtime
 # than PyTorch takes part by giving one of these.

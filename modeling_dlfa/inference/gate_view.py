@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from ..checkpoints.loading import cannot_load, load_tokenizer
+from ..checkpoints.models import MODEL_CLASSES, longest_input
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
-from ..checkpoints.loading import cannot_load, load_tokenizer
-from ..modeling_dlfa import DlfaModel
-from ..results.directory import draft_file
 from ..files.places import check_place
-from ..training.systems import MODEL_CLASSES, longest_input
+from ..files.writing import draft_file
+from ..modeling_dlfa import DlfaModel
 
 _BAR = 30  # characters
 _EIGHTHS = " ▏▎▍▌▋▊▉"

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
-from .onnx_runtime import OnnxGraph
 from .answers import Head
+from .onnx_runtime import OnnxGraph
 
 # An exported graph may differ from PyTorch by so much of its largest output, or of 1 where that is smaller: another
 # order of summation in float32, over many layers.

@@ -17,7 +17,6 @@ from ..errors import InputError
 if TYPE_CHECKING:
     import onnxruntime
 
-MODEL_FILE = "model.onnx"
 QUANTIZED_FILE = "model_quantized.onnx"
 # Where the weights of a graph of more than 2 GB lie: torch's name, and the one that Optimum gives.
 WEIGHTS_ENDINGS = (".data", "_data")

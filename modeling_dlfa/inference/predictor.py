@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding
 
+from ..data.windows import WordEncoder
 from ..errors import InputError
 from .checkpoint import Backend, Checkpoint
 from .reading import Example
 from .source import ReadAhead
-from ..data.windows import WordEncoder
 
 
 @dataclass(frozen=True)

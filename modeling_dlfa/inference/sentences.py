@@ -7,10 +7,10 @@ from itertools import chain
 
 from ..data.conll import conll_columns, conllu_words
 from ..errors import InputError
+from ..tasks import PANX
 from .columns import is_word_header
 from .lines import Found, Layout, decode, fields_of, read_lines
 from .source import Line
-from ..tasks import PANX
 
 
 def read_sentence_lines(lines: Iterator[Line], layout: Layout) -> Iterator[Found]:

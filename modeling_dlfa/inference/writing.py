@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ..errors import InputError
-from ..results.predictions import escape
+from ..files.writing import escape
 
 if TYPE_CHECKING:
-    from .predictor import Prediction
     from .answers import Head
+    from .predictor import Prediction
 
 OUTPUT_FORMATS = ("tsv", "csv", "jsonl")
 EXTENSIONS = {".tsv": "tsv", ".txt": "tsv", "": "tsv", ".csv": "csv", ".json": "jsonl", ".jsonl": "jsonl"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files.places import check_safetensors
+from ..files.writing import read_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,21 +35,6 @@ def check_model(folder: Path) -> None:
         raise InputError(f"{folder} lacks {', '.join(missing) or 'its code'}, without which the model does not load.")
     for name in sorted(weights):
         check_safetensors(folder / name)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file of a finished command.
-
-    Raises:
-        InputError: It is absent or broken.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}). Give the output directory of a finished command."
-        ) from error
-    return content
 
 
 def check_contents(folder: Path) -> None:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..training.arguments import Arguments
-from .cards import make_card
+from ..checkpoints.tokenizers import save_tokenizer
 from ..errors import InputError
 from ..files.folders import check_new_folder, draft_folder, named_folder, new_folder
-from ..results.directory import OutputDirectory, write_text
-from .checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer, read_json
+from ..files.writing import read_json, write_text
+from ..results.directory import OutputDirectory
 from ..results.tables import figure_file
+from .cards import make_card
+from .checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer
 from .hub import CARD, HubRepository, check_repo_id
-from ..checkpoints.tokenizers import save_tokenizer
 
 MODEL_FILES = (CONFIG, "*_dlfa.py", "*.safetensors", INDEX)
 
@@ -136,25 +136,6 @@ def write_cards(
             options: dict[str, Any] = {"model_id": model_id, "license": license, "figure": figure}
             card = make_card(results, record["name"], folder, **options)
             write_text(folder / CARD, str(card))
-
-
-def hub_repository(arguments: Arguments) -> HubRepository | None:
-    """Returns where the runner publishes to by the Trainer's own arguments, checked; None without `--push_to_hub`.
-
-    Raises:
-        InputError: Wrong id, or no token.
-    """
-    training = arguments.training
-    if not training.push_to_hub:
-        return None
-    repository = HubRepository(
-        training.hub_model_id or Path(str(training.output_dir)).absolute().name,
-        training.hub_token or arguments.model.token,
-        training.hub_private_repo,
-        training.hub_revision,
-    )
-    repository.check()
-    return repository
 
 
 def dry_run(

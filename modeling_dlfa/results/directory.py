@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..files.folders import named_folder
+from ..files.writing import write_json
 from .own_files import FILES, FOLDERS, RECORD, kept_files, own_files, present, read_record
-
-
-@contextlib.contextmanager
-def draft_file(path: Path) -> Iterator[Path]:
-    """A file to write that then stands in the place of `path`, whole, or is gone; folders above it are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".tmp")
-    try:
-        yield draft
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def write_text(path: Path, content: str) -> None:
-    """Writes a file that appears whole or not at all, its lines ended by a line feed on every system."""
-    with draft_file(path) as draft:
-        draft.write_text(content, encoding="utf-8", newline="\n")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file that appears whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

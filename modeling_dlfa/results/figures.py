@@ -7,10 +7,10 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..statistics.bootstrap import Interval
+from ..files.writing import draft_file
 from ..languages import by_family, get_language
 from ..scoring.metrics import get_metric, shown_averages
-from .directory import draft_file
+from ..statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.loading import Split
-from .directory import draft_file
+from ..files.writing import _ESCAPES, draft_file, escape
+from ..scoring.metrics import softmax
 from ..tasks import Task
 
-# What would break a row apart, and the backslash itself, as two characters: any program can split the files.
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 
 
@@ -57,13 +56,6 @@ def write_predictions(path: Path, task: Task, split: Split, answer: Any) -> None
         file.writelines("\t".join(row) + "\n" for row in rows)
 
 
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Returns probabilities over the last dimension."""
-    logits = logits.astype(np.float64)
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True)
-
-
 def _example_rows(task: Task, split: Split, logits: NDArray[np.floating]) -> Iterable[list[str]]:
     probabilities = softmax(logits)
     yield ["row", "label", "prediction", *task.labels]
@@ -77,11 +69,6 @@ def _word_rows(task: Task, split: Split, answer: Sequence[NDArray[np.int64]]) ->
     for sentence, (words, references, predicted) in enumerate(zip(split.texts[0], split.labels, answer, strict=True)):
         for word, reference, prediction in zip(words, references, predicted, strict=True):
             yield [str(sentence), escape(word), task.labels[reference], task.labels[prediction]]
-
-
-def escape(text: str) -> str:
-    """Returns a text as it stands in a tab-separated row: what would break the row apart as two characters."""
-    return re.sub(r"[\\\t\n\r]", lambda match: _ESCAPES[match[0]], text)
 
 
 def read_predictions(path: Path, task: Task) -> Predictions:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..statistics.bootstrap import resampled_scores
 from ..errors import InputError
 from ..scoring.metrics import get_metric
-from .directory import OutputDirectory
-from .predictions import read_predictions
+from ..statistics.bootstrap import resampled_scores
 from ..statistics.summary import check_runs
 from ..tasks import recorded_task
+from .directory import OutputDirectory
+from .predictions import read_predictions
 
 Counts = Mapping[str, Mapping[int, Mapping[str, "NDArray[np.int64]"]]]
 

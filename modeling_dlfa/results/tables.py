@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..statistics.bootstrap import Interval
 from ..errors import InputError
-from .figures import plot_scores_by_language
-from ..statistics.formatting import percent, points_interval
+from ..files.writing import write_text
 from ..languages import by_family, get_language
 from ..scoring.metrics import Metric, get_metric, shown_averages, summarise
-from .directory import write_text
+from ..statistics.bootstrap import Interval
+from ..statistics.formatting import percent, points_interval
+from .figures import plot_scores_by_language
 
 __all__ = ["figure_file", "markdown_table", "plot_scores_by_language", "text_table", "write_report"]
 

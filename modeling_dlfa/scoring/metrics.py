@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .spans import span_counts
@@ -299,3 +300,10 @@ def _check_batch(columns: Mapping[str, Any], kind: Literal["sequence", "token"])
             if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
                 unit = "example" if kind == "sequence" else "word, a list per sentence"
                 raise InputError(f"{name} must be one class id per {unit}, but has shape {ids.shape} of {ids.dtype}.")
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Returns probabilities over the last dimension."""
+    logits = logits.astype(np.float64)
+    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shares / shares.sum(axis=-1, keepdims=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .bootstrap import Interval, check_request, resample_examples
 from ..errors import InputError
-from .few_seeds import Estimates
 from ..scoring.metrics import AVERAGES, Metric, average_weights
+from .bootstrap import Interval, check_request, resample_examples
+from .few_seeds import Estimates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

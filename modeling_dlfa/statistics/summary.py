@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .bootstrap import Intervals, bootstrap_interval, paired_difference
 from ..errors import InputError
 from ..scoring.metrics import AVERAGES, Metric, get_metric, summarise
+from .bootstrap import Intervals, bootstrap_interval, paired_difference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..checkpoints.models import MODEL_CLASSES
 from ..errors import InputError
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
-from .options import ModelArguments
-from .systems import MODEL_CLASSES, Run
 from ..tasks import Task
+from .options import ModelArguments
+from .systems import Run
 
 if TYPE_CHECKING:
     from peft import LoraConfig

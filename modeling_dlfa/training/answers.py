@@ -15,10 +15,10 @@ from transformers import (
 )
 from transformers.trainer_utils import PredictionOutput
 
+from ..data.encoding import join_words
 from ..data.loading import Split
 from ..scoring.metrics import get_metric
 from ..tasks import Task
-from ..data.encoding import join_words
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -12,8 +12,8 @@ from ..errors import InputError
 from .options import LORA_OPTIONS, PEFT_METHODS, READ_BY, DataArguments, ModelArguments, RunArguments
 
 if TYPE_CHECKING:
-    from .command_line import Options
     from ..tasks import Task
+    from .command_line import Options
 
 # What `pip install 'modeling-dlfa[train]'` brings and training imports.
 TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "jinja2", "matplotlib", "numpy", "scipy", "seqeval", "yaml")

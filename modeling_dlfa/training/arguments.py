@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, fields
 import torch
 from transformers import TrainingArguments
 
-from .command_line import DataclassParser, Options, parse_options
 from ..errors import InputError
-from .options import DataArguments, ModelArguments, RunArguments
 from ..tasks import Task
 from .checks import check_arguments
+from .command_line import DataclassParser, Options, parse_options
+from .options import DataArguments, ModelArguments, RunArguments
 
 # transformers v5 renamed it.
 _GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(TrainingArguments))

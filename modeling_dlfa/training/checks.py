@@ -12,10 +12,10 @@ from transformers import Trainer
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
 from transformers.trainer_utils import HubStrategy
 
-from .argument_checks import check_numbers, check_seeds
 from ..errors import InputError
 from ..scoring.metrics import get_metric
 from ..tasks import Task
+from .argument_checks import check_numbers, check_seeds
 
 if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments

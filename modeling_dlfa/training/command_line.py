@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 from transformers.hf_argparser import HfArgumentParser
 
-from .argument_checks import check_options
 from ..command.parser import CommandParser
 from ..errors import InputError
-from .options import DataArguments, ModelArguments, RunArguments
 from ..tasks import Task
+from .argument_checks import check_options
+from .options import DataArguments, ModelArguments, RunArguments
 
 TRAINER_PAGE = "https://huggingface.co/docs/transformers/main_classes/trainer"
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from .adapters import adapt, parameter_counts
-from .arguments import Arguments, CrossLingualTrainingArguments
+from ..checkpoints.models import MODEL_CLASSES
 from ..files.folders import check_space, size
 from ..results.directory import OutputDirectory
-from .systems import MODEL_CLASSES, Run
-from .task_data import TaskData
 from ..tasks import Task
+from .adapters import adapt, parameter_counts
+from .arguments import Arguments, CrossLingualTrainingArguments
+from .systems import Run
+from .task_data import TaskData
 
 FLOAT = 4
 # AdamW as torch has it keeps two numbers for each that is trained; of other optimisers less is sure.

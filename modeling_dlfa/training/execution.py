@@ -15,18 +15,19 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import IntervalStrategy, PredictionOutput
 
-from .adapters import adapt, parameter_counts
-from .arguments import Arguments
+from ..files.writing import write_json
 from ..publishing.callbacks import NamedProgressCallback
-from .answers import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
-from ..scoring.metrics import is_collapsed
-from .options import FUSION_OPTIONS
-from ..results.directory import OutputDirectory, write_json
+from ..results.directory import OutputDirectory
 from ..results.predictions import write_predictions
+from ..scoring.metrics import is_collapsed
+from ..tasks import Task
+from .adapters import adapt, parameter_counts
+from .answers import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
+from .arguments import Arguments
+from .options import FUSION_OPTIONS
 from .record import score_run
 from .systems import Run, load_model
 from .task_data import TaskData
-from ..tasks import Task
 from .trainer import CrossLingualTrainer
 
 

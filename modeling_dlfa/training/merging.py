@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..command.redaction import command_line
 from ..errors import InputError
 from ..files.folders import check_new_folder, check_space, named_folder, new_folder
-from ..results.directory import OutputDirectory, differences, write_json
-from ..publishing.checks import read_json
+from ..files.writing import read_json, write_json
 from ..publishing.publish import write_cards
-from ..command.redaction import command_line
+from ..results.directory import OutputDirectory, differences
 from ..results.tables import write_report
-from .record import run_counts
 from ..statistics.summary import summarise_runs
+from .record import run_counts
 
 # What every shard of a command records alike.
 COMMON = ("task", "labels", "metric", "languages", "seeds", "model_commit")

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .arguments import Arguments
-from ..data.loading import languages_without_file, rows_are_aligned
+from ..command.redaction import command_line, without_secrets
 from ..data.description import statistics_record
-from .answers import score
-from ..scoring.metrics import METRICS, get_metric
+from ..data.loading import languages_without_file, rows_are_aligned
 from ..results.directory import OutputDirectory
 from ..results.predictions import Predictions, read_predictions
-from ..command.redaction import command_line, without_secrets
+from ..scoring.metrics import METRICS, get_metric
 from ..statistics.summary import summarise_runs
+from ..tasks import Task, recorded_task
+from .answers import score
+from .arguments import Arguments
 from .systems import Run, model_commit, model_origin, own_share, shard
 from .task_data import TaskData
-from ..tasks import Task, recorded_task
 
 if TYPE_CHECKING:
     import numpy as np

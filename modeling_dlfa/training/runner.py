@@ -5,30 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
 
+from ..data.description import statistics_text
+from ..data.loading import languages_without_file, resolve_languages
+from ..errors import InputError
+from ..files.writing import write_json
+from ..processor import bf16_is_slow, bf16_warning
+from ..publishing.hub import HubRepository
+from ..publishing.publish import publish, write_cards
+from ..results.directory import OutputDirectory
+from ..results.tables import text_table, write_report
+from ..tasks import Task
 from .adapters import check_adaptable
 from .arguments import Arguments, CrossLingualTrainingArguments
-from ..command.parser import main
-from ..data.loading import languages_without_file, resolve_languages
-from ..data.description import statistics_text
 from .disk_space import check_disk
-from ..errors import InputError
 from .execution import Command, execute
-from ..results.directory import OutputDirectory, write_json
 from .processes import check_launch, check_shared, held, on_main_process
-from ..processor import bf16_is_slow, bf16_warning
-from ..publishing.publish import hub_repository, publish, write_cards
-from ..results.tables import text_table, write_report
-from ..publishing.hub import HubRepository
 from .record import collect_results, start_record
 from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
-from ..tasks import Task
 
 __all__ = ["main", "run_task"]  # Scripts of users' own tasks may import `main` from here.
 
@@ -162,3 +163,22 @@ def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizer
     if wished is not None and wished > longest:
         raise InputError(f"--max_length {wished} is more than the {longest} positions of this model. Lower it.")
     return wished if wished is not None else min(task.max_length, longest)
+
+
+def hub_repository(arguments: Arguments) -> HubRepository | None:
+    """Returns where the runner publishes to by the Trainer's own arguments, checked; None without `--push_to_hub`.
+
+    Raises:
+        InputError: Wrong id, or no token.
+    """
+    training = arguments.training
+    if not training.push_to_hub:
+        return None
+    repository = HubRepository(
+        training.hub_model_id or Path(str(training.output_dir)).absolute().name,
+        training.hub_token or arguments.model.token,
+        training.hub_private_repo,
+        training.hub_revision,
+    )
+    repository.check()
+    return repository

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +14,19 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedToke
 from transformers.utils import logging
 
 from ..checkpoints import loading
-from .argument_checks import check_effect
-from .arguments import Arguments
+from ..checkpoints.models import MODEL_CLASSES, longest_input
+from ..checkpoints.tokenizers import OWN_TOKENIZER
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
-from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
-from .options import FUSION_OPTIONS, READ_BY, ModelArguments
 from ..files.places import check_place, check_safetensors, weight_files
+from ..modeling_dlfa import DlfaPreTrainedModel
 from ..tasks import Task
-from ..checkpoints.tokenizers import OWN_TOKENIZER
 from ..weights_dlfa import check_weights
+from .argument_checks import check_effect
+from .arguments import Arguments
+from .options import FUSION_OPTIONS, READ_BY, ModelArguments
 
 logger = logging.get_logger(__name__)
-
-MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
-    "sequence": DlfaForSequenceClassification,
-    "token": DlfaForTokenClassification,
-}
-
-SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
 
 
 @dataclass(frozen=True)
@@ -275,15 +268,6 @@ def check_attention(arguments: Arguments, config: DlfaConfig) -> None:
     except (ImportError, ValueError, OSError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise InputError(f"--attn_implementation {wished}: {reason}. sdpa and eager need no other package.") from error
-
-
-def longest_input(config: PretrainedConfig) -> int:
-    """Returns how many tokens a model reads, DLFA or not, special ones included; `sys.maxsize` without a limit."""
-    backbone = getattr(config, "backbone_config", config)
-    positions = getattr(backbone, "max_position_embeddings", None) or sys.maxsize
-    # RoBERTa's kin number their positions from behind the padding's.
-    shifted = any(name in backbone.model_type for name in SHIFTED_POSITIONS)
-    return positions - (backbone.pad_token_id or 0) - 1 if shifted else positions
 
 
 def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedModel:

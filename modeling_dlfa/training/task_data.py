@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedTokenizerBase
 
-from .arguments import Arguments
-from ..data.loading import Split, encode, expand_files, length_sorted, load_file, load_hub
 from ..data.description import SplitStatistics, check_classes, check_known, describe
-from ..tasks import SplitName, Task
 from ..data.encoding import encode_words
+from ..data.loading import Split, encode, expand_files, length_sorted, load_file, load_hub
+from ..tasks import SplitName, Task
+from .arguments import Arguments
 
 if TYPE_CHECKING:
     from datasets import Dataset

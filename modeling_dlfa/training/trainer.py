@@ -11,10 +11,10 @@ from torch import nn
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
+from ..checkpoints.tokenizers import save_tokenizer
 from .arguments import CrossLingualTrainingArguments
 from .processes import name_blocks
 from .rounding import round_weights, rounded_state
-from ..checkpoints.tokenizers import save_tokenizer
 
 MEGABATCHES = 50
 

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...command.redaction import command_line
 from ...errors import InputError
 from ...files.folders import locked
-from ...results.directory import write_json, write_text
-from ...command.redaction import command_line
-from ...version import __version__
-from .evaluation_cost import CostOptions, measure_cost
-from .orders import language_orders
-from .language_scaling import scale_languages
-from ..report.report import SCALING_FILE
-from ..report.markdown import to_markdown, write_pictures
-from .sections import scaling_sections
+from ...files.writing import write_json, write_text
 from ...results.scores import ScoredRuns, load_scored_runs
+from ...version import __version__
 from ..folder import is_study, study_folder
+from ..report.markdown import to_markdown, write_pictures
+from ..report.report import SCALING_FILE
+from .evaluation_cost import CostOptions, measure_cost
+from .language_scaling import scale_languages
+from .orders import language_orders
+from .sections import scaling_sections
 
 STUDY, REPORT = "language_scaling", "language_scaling.md"
 

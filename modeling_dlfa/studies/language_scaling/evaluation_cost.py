@@ -17,9 +17,9 @@ import numpy as np
 from ...command.ending import one_line
 from ...data.files import PLACEHOLDER
 from ...errors import InputError
-from ...results.directory import write_json
-from ...tasks import TASKS, Task, recorded_task
+from ...files.writing import write_json
 from ...statistics.over_languages import slope_over_languages
+from ...tasks import TASKS, Task, recorded_task
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ _TASK_KEYS = ("title", "kind", "text_columns", "label_column", "labels", "langua
 
 def _child_main(job_file: str, answer_file: str) -> None:
     """Times one n; the entry point of the child process."""
-    from ...training.arguments import parse_arguments
     from ...training.answers import answers, data_collator, keep_class_ids
+    from ...training.arguments import parse_arguments
     from ...training.systems import load_model, load_tokenizer, plan_runs
     from ...training.task_data import load_task_data
     from ...training.trainer import CrossLingualTrainer

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...results.scores import Draws, ScoredRuns
+from ...scoring.metrics import get_metric
 from ...statistics.bootstrap import Interval
 from ...statistics.few_seeds import Estimates
-from ...scoring.metrics import get_metric
-from ...tasks import recorded_task
 from ...statistics.over_languages import mean_over_languages, slope_over_languages, slopes
+from ...tasks import recorded_task
 from .orders import Order, grown_sets
-from ...results.scores import Draws, ScoredRuns
 
 STATISTICS = ("mean", "worst", "spread")
 TREND_STATISTICS = ("mean", "worst")

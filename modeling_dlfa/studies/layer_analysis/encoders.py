@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from ...checkpoints.models import longest_input
+from ...checkpoints.tokenizers import check_tokenizer
 from ...configuration_dlfa import DlfaConfig
 from ...errors import InputError
 from ...modeling_dlfa import DlfaModel
-from ...training.systems import longest_input
-from ...checkpoints.tokenizers import check_tokenizer
 
 
 @dataclass(frozen=True)

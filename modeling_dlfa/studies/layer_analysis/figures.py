@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...files.writing import draft_file
 from ...statistics.bootstrap import Interval
 from ...statistics.formatting import number
-from ...results.directory import draft_file
 from .depth import Crossing
 
 if TYPE_CHECKING:

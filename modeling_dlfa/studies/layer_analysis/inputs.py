@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ...data.loading import expand_files, languages_on_disk, load_file
 from ...data.files import PLACEHOLDER
-from ...errors import InputError
+from ...data.loading import expand_files, languages_on_disk, load_file
 from ...data.splits import Split
+from ...errors import InputError
 from ...tasks import UDPOS
-from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
-from .genealogy import Genealogy
-from .arguments import SIMILARITIES, LayerAnalysisArguments
-from .resampling import MIN_EXAMPLES
 from ..folder import is_study, study_folder
+from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
+from .arguments import SIMILARITIES, LayerAnalysisArguments
+from .genealogy import Genealogy
+from .resampling import MIN_EXAMPLES
 
 LIBRARIES = {"scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
 STUDY, RESULTS, REPORT = "layer_analysis", "layer_analysis.json", "layer_analysis.md"

@@ -17,15 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...files.folders import locked
-from ...results.directory import write_json, write_text
-from ...inference.predictor import best_device
 from ...command.redaction import command_line
 from ...data.splits import Split
-from .depth import Curve, Profiles
-from .encoders import Encoder, load_encoder
-from .genealogy import Genealogy
-from .families import adjust_p_values, agreement_with_genealogy, language_permutations
+from ...files.folders import locked
+from ...files.writing import write_json, write_text
+from ...inference.predictor import best_device
+from ..folder import check_pictures, is_study
 from .arguments import SIMILARITIES, LayerAnalysisArguments
 from .curves import (
     Matrices,
@@ -34,12 +31,15 @@ from .curves import (
     pos_probe_curves,
     similarity_curves,
 )
+from .depth import Curve, Profiles
+from .encoders import Encoder, load_encoder
+from .families import adjust_p_values, agreement_with_genealogy, language_permutations
 from .figures import FORMS, plot_agreement, plot_languages, plot_layers
+from .genealogy import Genealogy
 from .inputs import REPORT, RESULTS, STUDY, AnalysisData, check_arguments, read_data
 from .markdown import analysis_markdown
-from .states import LayerStates
 from .probes import L2
-from ..folder import check_pictures, is_study
+from .states import LayerStates
 
 PACKAGES = ("modeling_dlfa", "transformers", "torch", "numpy", "scipy", "scikit-learn")
 

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from ...languages import get_language
 from ...statistics.bootstrap import Interval
 from ...statistics.formatting import number, percent, points_interval
-from ...languages import get_language
 from .figures import SIMILARITY_TITLES, crossing_sentence
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...statistics.bootstrap import Interval
 from ...errors import InputError
+from ...statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ...errors import InputError
 from ...data.windows import WordEncoder
+from ...errors import InputError
 from .encoders import Encoder
 
 _SAME_RESULT = 1  # Part of every key: raised when the same inputs would give other states.

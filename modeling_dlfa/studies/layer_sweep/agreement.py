@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ...files.folders import locked
+from ...files.writing import write_json
+from ...results.directory import OutputDirectory, differences
 from ...scoring.metrics import summarise
-from ...results.directory import OutputDirectory, differences, write_json
 from ...training.record import run_counts
+from .agreement_markdown import write_agreement_report
 from .choice import best_layer, ranked_layers, regret, select_layer
 from .layer_sweep import read_sweep
-from .agreement_markdown import write_agreement_report
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...statistics.formatting import number, percent
+from ...files.writing import write_text
 from ...scoring.metrics import get_metric
-from ...results.directory import write_text
+from ...statistics.formatting import number, percent
 from .markdown import interval
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...statistics.comparisons import Comparison, compare_to_baseline
 from ...errors import InputError
 from ...scoring.metrics import get_metric
+from ...statistics.comparisons import Comparison, compare_to_baseline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...statistics.formatting import number
+from ...files.writing import draft_file
 from ...languages import by_family, get_language
 from ...scoring.metrics import get_metric, shown_averages
-from ...results.directory import draft_file
+from ...statistics.formatting import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from accelerate import PartialState
 
-from ...training.arguments import Arguments
-from ...statistics.comparisons import Comparison, compare_to_baseline, holm
 from ...errors import InputError
 from ...files.folders import locked
+from ...files.writing import read_json, write_json
+from ...results.directory import OutputDirectory
 from ...scoring.metrics import get_metric
-from ...results.directory import OutputDirectory, write_json
-from ...publishing.checks import read_json
-from ...training.record import run_counts
+from ...statistics.comparisons import Comparison, compare_to_baseline, holm
 from ...tasks import Task
+from ...training.arguments import Arguments
+from ...training.record import run_counts
 from ...training.runner import run_task
 from .choice import best_layer, regret, select_layer
 from .markdown import write_sweep_report

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...statistics.formatting import percent, points, points_interval
+from ...files.writing import write_text
 from ...languages import by_family
 from ...scoring.metrics import get_metric, shown_averages
-from ...results.directory import write_text
+from ...statistics.formatting import percent, points, points_interval
 from .figure import FIGURE, plot_sweep
 
 _MAX_LANGUAGES_PER_TABLE = 20

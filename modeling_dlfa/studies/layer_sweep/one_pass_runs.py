@@ -11,10 +11,11 @@ import torch
 from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
-from ...training.adapters import adapt
-from ...training.arguments import Arguments
+from ...checkpoints.tokenizers import save_tokenizer
 from ...errors import InputError
+from ...training.adapters import adapt
 from ...training.answers import compute_metrics, keep_class_ids
+from ...training.arguments import Arguments
 from ...training.execution import (
     Command,
     finish,
@@ -29,7 +30,6 @@ from ...training.execution import (
 )
 from ...training.rounding import round_weights, rounded_state
 from ...training.systems import Run, load_model
-from ...checkpoints.tokenizers import save_tokenizer
 from .one_pass import OnePassModel
 
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ...results.directory import draft_file
-from .model import Block, Cell, Code, Heading, Notes, Picture, Section, Table, Text
+from ...files.writing import draft_file
 from ..folder import check_pictures
+from .model import Block, Cell, Code, Heading, Notes, Picture, Section, Table, Text
 
 _PICTURES = ("svg", "png", "jpg", "jpeg", "gif", "webp")
 _IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<path>[^)]+)\)")

@@ -9,14 +9,14 @@ from typing import Any
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...results.directory import write_text
+from ...files.writing import write_text
+from ...results.scores import load_scored_runs, read_results
+from ..folder import study_folder
+from ..language_scaling.sections import scaling_sections
 from .html import to_html
 from .markdown import read_markdown, to_markdown, write_pictures
 from .model import Section
 from .run_section import RunResults, overview, run_section
-from ..language_scaling.sections import scaling_sections
-from ...results.scores import load_scored_runs, read_results
-from ..folder import study_folder
 
 MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
 SCALING_FILE = "language_scaling.json"

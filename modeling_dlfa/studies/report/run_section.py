@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from ...languages import by_family
+from ...results.figures import scores_by_language
+from ...results.scores import ScoredRuns
+from ...results.tables import language_label, table_notes
+from ...scoring.metrics import average_weights, get_metric, shown_averages
 from ...statistics.bootstrap import Interval
 from ...statistics.few_seeds import Estimates
-from ...results.figures import scores_by_language
-from ...languages import by_family
-from ...scoring.metrics import average_weights, get_metric, shown_averages
-from ...results.tables import language_label, table_notes
 from ...tasks import recorded_task
 from .model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
-from ...results.scores import ScoredRuns
 
 _AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 _RESAMPLES = 2000

@@ -1,0 +1,26 @@
+"""The classes of saved models, and how much they read."""
+
+from __future__ import annotations
+
+import sys
+
+from transformers import PretrainedConfig
+
+from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
+
+MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
+    "sequence": DlfaForSequenceClassification,
+    "token": DlfaForTokenClassification,
+}
+
+
+SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
+
+
+def longest_input(config: PretrainedConfig) -> int:
+    """Returns how many tokens a model reads, DLFA or not, special ones included; `sys.maxsize` without a limit."""
+    backbone = getattr(config, "backbone_config", config)
+    positions = getattr(backbone, "max_position_embeddings", None) or sys.maxsize
+    # RoBERTa's kin number their positions from behind the padding's.
+    shifted = any(name in backbone.model_type for name in SHIFTED_POSITIONS)
+    return positions - (backbone.pad_token_id or 0) - 1 if shifted else positions
