@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel
 
 from modeling_dlfa.tasks import XNLI
 
-from .checkpoints import corpus_pairs
+from .tiny_checkpoints import corpus_pairs
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 UNUSED_ROWS = 3  # The real one, too, has more embeddings than pieces.

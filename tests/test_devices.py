@@ -20,7 +20,7 @@ from modeling_dlfa.modeling_dlfa import DlfaPreTrainedModel
 
 from .backbones import BACKBONES, batch, build, labels
 from .launching import launch, start
-from .test_training import read
+from .training.test_runner import read
 
 FSDP = "tests/fsdp_on_cpu.py"
 RUN = "aif-layer1-seed42"

@@ -14,9 +14,9 @@ from modeling_dlfa.cli import main
 from modeling_dlfa.tasks import XNLI
 
 from .backbones import BACKBONES
-from .checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
 from .hub import HubServer
 from .online import Environment
+from .tiny_checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
 
 STRATEGIES = ("none", "simple", "first", "average", "max")
 TEXTS = [premise for code in XNLI.languages for premise, _ in corpus_pairs(code)[:1]]

@@ -19,11 +19,11 @@ from transformers import BertConfig, BertModel
 
 from modeling_dlfa.tasks import XNLI
 
-from .checkpoints import ENTITIES, save_checkpoint
 from .conftest import WORDS, write_tags
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
+from .tiny_checkpoints import ENTITIES, save_checkpoint
 
 SNIPPET = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SECTIONS = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -31,8 +31,6 @@ from .record import collect_results, start_record
 from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
 
-__all__ = ["main", "run_task"]  # Scripts of users' own tasks may import `main` from here.
-
 Together = Callable[[Command, Sequence[Run]], None]
 
 

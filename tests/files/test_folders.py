@@ -1,0 +1,147 @@
+"""Folders that commands write into: locks that end with their process, and new folders whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.files import folders
+from modeling_dlfa.files.folders import HOLDER, LOCK, check_space, locked, named_file, new_folder
+
+from ..conftest import ROOT
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from modeling_dlfa.files.folders import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(120)
+"""
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that keeps the folder."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "PATIENCE", 0.2)
+    with holding(tmp_path) as other:
+        with pytest.raises(InputError, match=f"in use by process {other.pid} on .*Wait until it has ended"):
+            with locked(tmp_path):
+                pytest.fail("two hold one folder")
+        assert (tmp_path / LOCK).exists(), "the other's lock was removed"
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    with holding(tmp_path) as other:
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert {path.name for path in tmp_path.iterdir()} == {LOCK, HOLDER}
+        with locked(tmp_path):
+            assert f"process {os.getpid()} on" in (tmp_path / HOLDER).read_text()
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_lock_that_is_freed_in_time_is_waited_for(tmp_path: Path) -> None:
+    with holding(tmp_path) as other, subprocess.Popen(["sh", "-c", f"sleep 1; kill -9 {other.pid}"]):
+        started = time.monotonic()
+        with locked(tmp_path):
+            assert time.monotonic() - started > 0.5
+
+
+def test_a_folder_in_which_nothing_was_written_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), locked(tmp_path / "a" / "b"):
+        raise RuntimeError
+    assert not (tmp_path / "a").exists()
+    with locked(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "mine").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "mine"]
+
+
+def test_a_file_is_named_before_the_work(tmp_path: Path) -> None:
+    assert named_file("new.json", "--output_file") == Path("new.json")
+    for name in ("", str(tmp_path)):
+        with pytest.raises(InputError, match="^--output_file .* is not the name of a file"):
+            named_file(name, "--output_file")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file" / "out", tmp_path / ("x" * 300), Path(f"{tmp_path}/a\0b")):
+        with pytest.raises(InputError, match="^--output_dir .* cannot be written"), locked(path):
+            pytest.fail("it was made")
+
+
+def test_a_new_folder_takes_an_empty_ones_place_as_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = os.rename
+
+    def renames_on_windows(source: str, target: str) -> None:
+        if os.path.exists(target):
+            raise PermissionError(13, "Access is denied", str(source), None, str(target))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", renames_on_windows)
+    monkeypatch.setattr(os, "replace", renames_on_windows)
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new"):
+        with new_folder(tmp_path / name, "--output_dir") as draft:
+            (draft / "file").write_text("whole")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("file")) == ["empty/file", "new/file"]
+
+
+def test_a_new_folder_that_was_filled_meanwhile_is_left(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not empty"), new_folder(tmp_path / "out", "--output_dir"):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "mine").write_text("mine")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine", "out"]
+
+
+def test_a_link_to_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with new_folder(tmp_path / "link", "--output_dir") as draft:
+        (draft / "file").write_text("whole")
+    assert (tmp_path / "real" / "file").is_file() and (tmp_path / "link").is_symlink()
+
+
+def test_room_on_the_disk(tmp_path: Path) -> None:
+    check_space(tmp_path / "not" / "yet", 1, "files", "Free some.")
+    with pytest.raises(InputError, match=r"has .* left, and 3 models take 1000000.0 GB. Free some."):
+        check_space(tmp_path / "not" / "yet", 10**15, "3 models", "Free some.")
+    check_space(tmp_path, 10**15, "3 models", "Free some.", freed=10**15)
+
+
+def test_text_has_line_feeds_on_every_system() -> None:
+    """Windows would write two characters where the end of a line is not named."""
+    unnamed = []
+    for path in [*(ROOT / "modeling_dlfa").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            modes = [entry.value for entry in call.args if isinstance(entry, ast.Constant)]
+            writes = function == "write_text" and isinstance(call.func, ast.Attribute)
+            writes |= function == "open" and any(mode in ("w", "a", "x") for mode in modes)
+            if writes and "newline" not in {keyword.arg for keyword in call.keywords}:
+                unnamed.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    assert not unnamed

@@ -1,0 +1,142 @@
+"""The gate of one input as text and picture: the model's own numbers, and no token that cannot be read."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.inference.gate_view import FusionView, drawable, fusion_text, load_fusion, plot_fusion, view_fusion
+from modeling_dlfa.tasks import XNLI
+
+from ..examples import load_example
+from ..tiny_checkpoints import ENTITIES, corpus_pairs, save_checkpoint
+
+SIZES = {"one": 1, "several": [0, 2]}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    made = {
+        name: save_checkpoint(folder / name, "sequence", XNLI.labels, fusion_layers=layers)
+        for name, layers in SIZES.items()
+    }
+    made["excite"] = save_checkpoint(folder / "excite", "token", ENTITIES, gate="excite")
+    made["last"] = save_checkpoint(folder / "last", "token", ENTITIES, fusion="last")
+    return made
+
+
+@pytest.mark.parametrize("name", ["one", "several", "excite"])
+def test_the_numbers_are_the_gate(name: str, folders: dict[str, Path]) -> None:
+    model, tokenizer = load_fusion(str(folders[name]))
+    pair = corpus_pairs("en")[0]
+    view = view_fusion(model, tokenizer, *pair)
+    gate = (
+        model(**tokenizer(*pair, return_tensors="pt"), output_fusion_weights=True).fusion_weights[0].detach().numpy()
+    )
+    assert view.layers == {"one": [1], "several": [0, 2], "excite": [1]}[name]
+    assert view.is_share == (name != "excite") and view.reads_first == (name != "excite") and not view.cut
+    expected = {
+        "one": 1 - gate[..., None],
+        "several": gate[:, 1:] if gate.ndim == 2 else None,
+        "excite": gate[..., None],
+    }
+    np.testing.assert_allclose(view.shares, expected[name], atol=1e-6)
+    assert len(view.tokens) == len(gate) and view.tokens[0] == "[CLS]" and view.tokens.count("[SEP]") == 2
+    words = "".join(token for token in view.tokens if token not in ("[CLS]", "[SEP]"))
+    assert words == "".join(pair).replace(" ", "")
+    lines = fusion_text(view).splitlines()
+    assert len(lines) == 2 + len(view.tokens)
+    assert ("reads token 0 alone" in lines[0]) == view.reads_first
+    for line, row, token in zip(lines[2:], view.shares, view.tokens, strict=True):
+        assert [float(number) for number in re.findall(r"\d\.\d{3}", line)] == pytest.approx(row.tolist(), abs=6e-4)
+        assert line.endswith(f"  {token}")
+        filled = line.count("█") / 30
+        assert filled == pytest.approx(row.sum(), abs=1 / 30)
+
+
+@pytest.mark.parametrize("code", XNLI.languages)
+def test_every_script_is_legible_or_numbered(code: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    text = corpus_pairs(code)[0][0]
+    view = view_fusion(*load_fusion(str(folders["one"])), text)
+    lines = fusion_text(view).splitlines()[2:]
+    shown = "".join(re.sub(r"^ *\d+  [\d. ]+  [█▏▎▍▌▋▊▉ ]*", "", line) for line in lines[1:-1])
+    assert re.sub("[\u2066-\u2069\u25cc]", "", shown) == re.sub(r"\s", "", text)
+    assert ("\u2068" in shown) == (code in ("ar", "ur"))
+    assert not re.search(r"(?<!\u25cc)[\u0900-\u0903\u093a-\u094f]", shown)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a glyph that it lacks, and draws a box.
+        missing = plot_fusion(view, tmp_path / "gate.png")
+    assert (tmp_path / "gate.png").read_bytes().startswith(b"\x89PNG")
+    letters = sum(token.isalpha() for token in view.tokens[1:-1])
+    if code in ("ar", "hi", "th", "ur", "zh"):
+        assert missing >= letters / 2
+    else:
+        assert missing == 0
+
+
+def test_what_is_drawn() -> None:
+    assert all(drawable(token) for token in ("Größe", "река", "νύχτα", "tiếng", "[CLS]", "$x$", "."))
+    assert not any(drawable(token) for token in ("猫", "แมว", "बिल्ली", "قطة", "חתול", "e\u0301", " ", ""))
+
+
+def test_a_picture_of_a_formula_and_of_nothing_visible(tmp_path: Path) -> None:
+    view = FusionView(["[CLS]", "$", "$x_1$", "\u200b", "\t"], np.full((5, 1), 0.25), [3], True, False, False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert plot_fusion(view, tmp_path / "x.png") >= 1
+    assert "\\u200b" in fusion_text(view) and "\\u0009" in fusion_text(view)
+
+
+def test_a_long_text_is_cut_and_says_so(folders: dict[str, Path]) -> None:
+    view = view_fusion(*load_fusion(str(folders["one"])), "word " * 100)
+    assert len(view.tokens) == 160 and view.cut and "is cut" in fusion_text(view)
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return load_example("show_fusion")
+
+
+def test_the_script(
+    script: ModuleType, folders: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    png, text = str(tmp_path / "a" / "gate.png"), str(tmp_path / "gate.txt")
+    pair = corpus_pairs("zh")[0]
+    script.main([str(folders["several"]), *pair, "--png", png, "--text_file", text])
+    assert "tokens have numbers in" in capfd.readouterr().err
+    script.main([str(folders["several"]), *pair])
+    assert capfd.readouterr().out == Path(text).read_text(encoding="utf-8")
+    errors: list[tuple[list[Any], str]] = [
+        ([folders["one"], "a", "--png", png], "exists"),
+        ([folders["last"], "a"], "which has no gate"),
+        ([folders["one"], " "], "blank text"),
+        ([tmp_path, "a"], "Cannot load"),
+    ]
+    for arguments, expected in errors:
+        with pytest.raises(SystemExit) as stop:
+            script.main([str(argument) for argument in arguments])
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+        assert stop.value.code == 2 and len(lines) == 1 and expected in lines[0]
+
+
+def test_a_plain_encoder_is_refused(tiny_encoder: Path) -> None:
+    with pytest.raises(InputError, match="plain 'bert' checkpoint"):
+        load_fusion(str(tiny_encoder))
+
+
+def test_the_head_does_not_matter(folders: dict[str, Path]) -> None:
+    model, tokenizer = load_fusion(str(folders["one"]))
+    whole = DlfaForSequenceClassification.from_pretrained(folders["one"])
+    inputs = tokenizer("a dog", return_tensors="pt")
+    gates = [m(**inputs, output_fusion_weights=True).fusion_weights for m in (model, whole)]
+    assert torch.equal(*gates)

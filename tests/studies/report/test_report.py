@@ -1,0 +1,299 @@
+"""The report: everything of the results is in it, escaped, and nothing of it is fetched from anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.languages import LANGUAGES
+from modeling_dlfa.results.tables import language_label
+from modeling_dlfa.statistics.bootstrap import Interval
+from modeling_dlfa.studies.language_scaling.command import run_language_scaling
+from modeling_dlfa.studies.report.html import to_html
+from modeling_dlfa.studies.report.markdown import read_markdown, to_markdown
+from modeling_dlfa.studies.report.model import Cell, Code, Heading, Notes, Picture, Section, Table, Text, difference
+from modeling_dlfa.studies.report.report import build_report, write_report
+
+from ...scored import make_command, write_command
+
+XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
+HOSTILE = '<script>alert("1")</script>&amp; "quoted" `code` *x* | [a](http://example.org) $\\frac{1}{0}$'
+VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use", "stop"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page, as far as the tests ask."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.tables: list[dict[str, Any]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        assert len(values) == len(attrs)
+        self.tags.append((tag, values))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append({"caption": "", "head": [], "rows": []})
+        elif tag == "tr" and "tbody" in self.open:
+            self.tables[-1]["rows"].append([])
+        elif tag in ("th", "td"):
+            place = self.tables[-1]["rows"][-1] if "tbody" in self.open else self.tables[-1]["head"]
+            place.append({"tag": tag, "scope": values.get("scope"), "text": "", "strong": False})
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open:
+            self.texts.append((self.open[-1], data))
+        if {"th", "td"} & set(self.open):
+            table = self.tables[-1]
+            cell = (table["rows"][-1] if "tbody" in self.open else table["head"])[-1]
+            cell["text"] += data
+            cell["strong"] |= "strong" in self.open
+        elif "caption" in self.open:
+            self.tables[-1]["caption"] += data.strip()
+
+
+def check_stands_alone(text: str) -> Page:
+    """No address that a browser would fetch, no script, unique ids that links find, texts for all pictures."""
+    page = Page(text)
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "link", "iframe", "object", "embed", "audio", "video", "source", "base", "form"}
+    ids = Counter(values["id"] for _, values in page.tags if "id" in values)
+    assert not [name for name, count in ids.items() if count > 1]
+    for tag, values in page.tags:
+        for name, value in values.items():
+            assert not name.startswith("on"), name
+            if name in ("href", "xlink:href"):
+                assert value is not None and value[0] == "#" and value[1:] in ids, (tag, value)
+            elif name in ("src", "srcset", "poster", "action", "background", "data"):
+                assert name == "src" and value is not None and re.match(r"data:image/[a-z+]+;base64,[\w+/=]+$", value)
+            for reference in re.findall(r"url\(([^)]*)\)", value or ""):
+                assert reference[1:] in ids, reference
+        if tag == "img":
+            assert values["alt"]
+        if tag == "svg":
+            assert values["role"] == "img" and values["aria-label"]
+    [style] = [data for tag, data in page.texts if tag == "style"]
+    assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
+    policy = [values["content"] for tag, values in page.tags if values.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    for table in page.tables:
+        assert table["caption"] or table["head"]
+        assert all(cell["tag"] == "th" and cell["scope"] == "col" for cell in table["head"])
+        for row in table["rows"]:
+            assert len(row) == len(table["head"])
+            assert [cell["tag"] for cell in row] == ["th", *["td"] * (len(row) - 1)] and row[0]["scope"] == "row"
+    # What is wide scrolls in its own box, which the keyboard reaches.
+    boxes = [values for tag, values in page.tags if tag == "div" and values.get("class") == "scroll"]
+    assert len(boxes) == len(page.tables) + sum(tag == "figure" for tag, _ in page.tags)
+    assert all(values["tabindex"] == "0" and values["aria-label"] for values in boxes)
+    return page
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    systems = {"last": [1, 2, 3], "aif-layer4": [1, 2, 3], "aif-layer8": [1, 2, 3]}
+    results, counts = make_command(XNLI, systems, n=200, collapsed="last-seed2")
+    return write_command(tmp_path_factory.mktemp("runs") / "xnli", results, counts)
+
+
+@pytest.fixture(scope="module")
+def report(command: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+    folder = tmp_path_factory.mktemp("report")
+    run_language_scaling([command], folder / "scaling", n_resamples=40)
+    path = write_report("Results", build_report([command, folder / "scaling"]), folder / "report")
+    return path, check_stands_alone(path.read_text(encoding="utf-8"))
+
+
+def test_every_language_system_and_difference_is_in_a_table(command: Path, report: tuple[Path, Page]) -> None:
+    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
+    summary, page = results["summary"], report[1]
+    [table] = [table for table in page.tables if table["caption"].startswith("Every language")]
+    head = [cell["text"] for cell in table["head"]]
+    systems = ["last (baseline)", "aif-layer4", "aif-layer4 minus last", "aif-layer8", "aif-layer8 minus last"]
+    assert head == ["language", *systems]
+    assert [row[0]["text"] for row in table["rows"]][0] == "English (en)"
+    assert {row[0]["text"] for row in table["rows"]} == {language_label(code) for code in XNLI}
+    labels = {language_label(code): code for code in XNLI}
+    for row in table["rows"]:
+        code = labels[row[0]["text"]]
+        for name, cell in zip(head[1:], row[1:], strict=True):
+            system = name.removesuffix(" (baseline)").removesuffix(" minus last")
+            entry = summary["differences" if "minus" in name else "systems"][system]["languages"][code]
+            assert float(cell["text"].split()[0]) == pytest.approx(100 * entry["mean"], abs=0.0501)
+            if "minus" in name:
+                low, high = (float(number) for number in re.findall(r"[+-]\d+\.\d", cell["text"])[1:])
+                # Corrected for 30 comparisons: wider than the recorded one, and marked only if it excludes 0.
+                assert high - low > 100 * (entry["high"] - entry["low"])
+                assert cell["strong"] == ("*" in cell["text"])
+                assert not cell["strong"] or low >= 0 or high <= 0
+    overview = page.tables[0]
+    assert [row[1]["text"] for row in overview["rows"]] == ["aif-layer4", "aif-layer8"]
+    assert "corrected for all 2 lines" in overview["caption"]
+    text = " ".join(data for _, data in page.texts)
+    assert "last-seed2" in text and results["command"] in text
+
+
+def test_markdown_has_the_same_tables(report: tuple[Path, Page]) -> None:
+    text = report[0].with_suffix(".md").read_text(encoding="utf-8")
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    assert len(tables) == len(report[1].tables)
+    for table, expected in zip(tables, report[1].tables, strict=True):
+        rows = [[cell.strip() for cell in line.split(" | ")] for line in table.splitlines()]
+        assert len({len(row) for row in rows}) == 1
+        assert len(rows) - 2 == len(expected["rows"])
+    for name in re.findall(r"\]\((figures/[^)]+)\)", text):
+        assert (report[0].parent / name).read_bytes().startswith(b"<?xml")
+    again = read_markdown(report[0].with_suffix(".md"), "again")
+    assert sum(isinstance(block, Table) for section in again for block in section.blocks) == len(tables)
+
+
+def test_every_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
+    picture = Picture("p", HOSTILE, HOSTILE, b"<svg onload='alert(1)'/>", "svg")
+    table = Table(HOSTILE, (HOSTILE, "n"), ((Cell(HOSTILE), Cell(HOSTILE, strong=True)),))
+    blocks = (Heading(HOSTILE), Text(HOSTILE), Notes((HOSTILE,)), Code(HOSTILE), table, picture)
+    section = Section(HOSTILE, blocks)
+    page = check_stands_alone(to_html(HOSTILE, [section]))
+    shown = [data.strip() for tag, data in page.texts if tag != "style" and data.strip()]
+    # Title, heading, navigation, h2, h3, p, li, pre, caption, head, row header, strong cell, caption of the picture.
+    assert Counter(shown)[HOSTILE] == 13
+    assert not [tag for tag, _ in page.tags if tag in ("script", "svg")]
+    assert [values["alt"] for tag, values in page.tags if tag == "img"] == [HOSTILE]
+    (tmp_path / "a.md").write_text(to_markdown(HOSTILE, [section]), encoding="utf-8")
+    assert "<script" not in (tmp_path / "a.md").read_text(encoding="utf-8").replace("    <script", "")
+    [first] = read_markdown(tmp_path / "a.md", "a")
+    plain = " ".join(HOSTILE.split())
+    assert first.title == plain
+    assert [block.text for block in first.blocks if isinstance(block, Heading | Text)][:2] == [plain, plain]
+    [again] = [block for block in first.blocks if isinstance(block, Table)]
+    assert again.rows[0][1] == Cell(plain, strong=True)
+
+
+def test_hostile_results_do_no_harm(tmp_path: Path) -> None:
+    results, counts = make_command(["en", "de", "fr"], {"last": [1], "aif-layer4": [1]}, n=30)
+    results |= {"title": HOSTILE, "command": HOSTILE, "model_name_or_path": HOSTILE, "selection": HOSTILE}
+    renamed = json.loads(json.dumps(results).replace('"aif-layer4"', json.dumps("aif $\\frac{ <b> --> x")))
+    folder = write_command(tmp_path / "run", renamed, counts)
+    page = check_stands_alone(to_html("Report", build_report([folder])))
+    assert any(HOSTILE in data for tag, data in page.texts if tag == "code")
+    assert any(
+        cell["text"] == "aif $\\frac{ <b> --> x" for table in page.tables for row in table["rows"] for cell in row
+    )
+    assert not [tag for tag, _ in page.tags if tag == "b"]
+
+
+def test_forty_languages_fit(tmp_path: Path) -> None:
+    results, counts = make_command(list(LANGUAGES)[:40], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
+    page = check_stands_alone(to_html("Report", build_report([write_command(tmp_path / "run", results, counts)])))
+    assert max(len(table["rows"]) for table in page.tables) == 40
+
+
+def test_results_without_predictions_are_not_marked(command: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    shutil.copyfile(command / "results.json", tmp_path / "run" / "results.json")
+    sections = build_report([tmp_path / "run"])
+    page = check_stands_alone(to_html("Report", sections))
+    assert len(sections) == 1 and not any(tag == "strong" for tag, _ in page.tags)
+    assert any("not corrected for their number, and none is marked" in data for _, data in page.texts)
+
+
+def test_predictions_count_although_the_source_language_was_not_tested(tmp_path: Path) -> None:
+    results, counts = make_command(["de", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
+    sections = build_report([write_command(tmp_path / "run", results, counts)])
+    assert [section.title for section in sections][0] == "Overview"
+    page = check_stands_alone(to_html("Report", sections))
+    assert not any("do not lie beside the results" in data for _, data in page.texts)
+    headers = [block.header for section in sections for block in section.blocks if isinstance(block, Table)]
+    assert ("system", "seeds", "en validation", "average, targets") in headers
+    source, counts = make_command(["en"], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
+    assert len(build_report([write_command(tmp_path / "source", source, counts)])) == 1
+
+
+def test_other_studies_come_in_by_their_markdown(command: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(command, folder)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "map.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (folder / "layer_sweep.md").write_text(
+        "# Sweep\n\nOne **strong** `word`\nand [a link](https://example.org/x).\n\n- first\n- second,\n  goes on\n\n"
+        "| layer | de |\n| --- | ---: |\n| 4 | **+1.5** [+0.2, +2.8] |\n| a\\|b | -1 | 3 |\n| c |\n\n"
+        "![The map](figures/map.png)\n\n![Away](../secret.png)\n\n![Far](https://example.org/x.png)\n\n"
+        "## Command\n\n```\npython <x>\n```\n\n    indented\n\n<img src=x onerror=alert(1)>\n",
+        encoding="utf-8",
+    )
+    sections = build_report([folder])
+    assert [section.title for section in sections][-2:] == ["Sweep", "Command"]
+    page = check_stands_alone(to_html("Report", sections))
+    sweep, rest = sections[-2].blocks, sections[-1].blocks
+    assert sweep[0] == Text("One strong word and a link (https://example.org/x).")
+    assert sweep[1] == Notes(("first", "second, goes on"))
+    assert isinstance(sweep[2], Table) and sweep[2].rows == (
+        (Cell("4"), Cell("+1.5 [+0.2, +2.8]", strong=True)),
+        (Cell("a|b"), Cell("-1")),
+        (Cell("c"), Cell("")),
+    )
+    assert isinstance(sweep[3], Picture) and sweep[3].alt == "The map"
+    assert [block.text for block in sweep[4:] if isinstance(block, Text)] == [
+        "[Picture that is not here: Away, ../secret.png]",
+        "[Picture that is not here: Far, https://example.org/x.png]",
+    ]
+    assert rest == (Code("python <x>"), Code("indented"), Text("<img src=x onerror=alert(1)>"))
+    assert [values["alt"] for tag, values in page.tags if tag == "img"] == ["The map"]
+
+
+def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Path, Page], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "language_scaling.json").write_text("{}")
+    (tmp_path / "results.json").write_text('{"runs": []}')
+    for source, message in (
+        (tmp_path / "absent", "holds no results"),
+        (tmp_path / "empty", "holds no results"),
+        (tmp_path / "language_scaling.json", "not what run_language_scaling.py writes"),
+        (tmp_path / "results.json", "not what the runner writes"),
+    ):
+        with pytest.raises(InputError, match=message):
+            build_report([source])
+    before = report[0].read_bytes()
+    with pytest.raises(InputError, match="--overwrite"):
+        write_report("Other", [], report[0].parent)
+    assert report[0].read_bytes() == before
+    with pytest.raises(InputError, match="is a file"):
+        write_report("Other", [], tmp_path / "results.json")
+
+
+def test_differences_are_marked_only_where_they_may_be() -> None:
+    assert difference(Interval(0.012, 0.004, 0.02), marked=True) == Cell("+1.2 [+0.4, +2.0] *", strong=True)
+    assert difference(Interval(0.012, 0.004, 0.02)) == Cell("+1.2 [+0.4, +2.0]")
+    assert difference(Interval(-0.0001, -0.02, 0.02), marked=True) == Cell("+0.0 [-2.0, +2.0]")
+    assert difference(Interval(0.0, -0.0012, 0.001), digits=2).text == "+0.00 [-0.12, +0.10]"
+
+
+def test_figures_are_the_same_each_time_and_leave_matplotlib_alone(command: Path) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    one, two = (to_html("Report", build_report([command])) for _ in range(2))
+    assert one == two and dict(mpl.rcParams) == before

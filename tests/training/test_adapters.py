@@ -1,0 +1,304 @@
+"""LoRA on the backbone, fusion and head trained whole: small on disk, and the same logits when loaded again.
+
+What users met elsewhere (huggingface/peft #310, #577): a head of one's own stays frozen, or is not saved.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import AutoPeftModelForSequenceClassification, LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
+
+from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
+from modeling_dlfa.cli import main
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.publishing.publish import dry_run
+from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
+
+from ..backbones import BACKBONES, batch, build, labels
+
+PARTS = {DlfaModel: ["fusion", "pooler"], DlfaForTokenClassification: ["fusion", "classifier"]}
+PARTS[DlfaForSequenceClassification] = ["fusion", "pooler", "classifier"]
+
+
+@torch.no_grad()
+def answers(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    return model.eval()(**inputs).logits
+
+
+@torch.no_grad()
+def hidden_states(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return model.eval().base_model.backbone(**inputs, output_hidden_states=True).hidden_states
+
+
+def train(model: Any, inputs: dict[str, torch.Tensor], targets: dict[str, torch.Tensor]) -> None:
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    model.train()
+    for _ in range(3):
+        model(**inputs, **targets).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("model_class", [DlfaForSequenceClassification, DlfaForTokenClassification])
+def test_trains_saves_and_loads(model_class: type, name: str, tmp_path: Path) -> None:
+    build(model_class, name).save_pretrained(tmp_path / "base")
+    base = model_class.from_pretrained(tmp_path / "base")
+    inputs = batch(name)
+    plain = answers(base, inputs)
+    before = {key: value.clone() for key, value in base.state_dict().items()}
+    model = get_peft_model(base, lora_config(base, r=2))
+    assert torch.equal(answers(model, inputs), plain)
+    train(model, inputs, labels(model_class, inputs))
+    expected = answers(model, inputs)
+    assert not torch.allclose(expected, plain, atol=1e-3)
+    model.save_pretrained(tmp_path / "adapter")
+    saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    whole = sum(value.numel() for value in before.values())
+    assert sum(value.numel() for value in saved.values()) == parameter_counts(model)[0] < whole / 2
+    for part in PARTS[model_class]:
+        keys = [key for key in saved if f".{part}." in key and ".lora_" not in key]
+        own = [key for key in before if f".{part}." in f".{key}" and ".backbone." not in key]
+        assert len(keys) == len(own) > 0
+        assert all(not torch.equal(saved[f"base_model.model.{key}"], before[key]) for key in own), part
+    assert all(".backbone." in key for key in saved if ".lora_" in key)
+    again = PeftModel.from_pretrained(model_class.from_pretrained(tmp_path / "base"), tmp_path / "adapter")
+    assert torch.equal(answers(again, inputs), expected)
+    merged = again.merge_and_unload()
+    assert type(merged) is model_class and merged.state_dict().keys() == before.keys()
+    torch.testing.assert_close(answers(merged, inputs), expected, rtol=1e-4, atol=1e-4)
+    merged.save_pretrained(tmp_path / "merged")
+    assert torch.equal(answers(model_class.from_pretrained(tmp_path / "merged"), inputs), answers(merged, inputs))
+
+
+def test_an_adapter_finds_its_base_by_the_auto_class(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    build(DlfaForSequenceClassification, "bert").save_pretrained(tmp_path / "base")
+    base = AutoModelForSequenceClassification.from_pretrained(tmp_path / "base")
+    model = get_peft_model(base, lora_config(base))
+    inputs = batch("bert")
+    train(model, inputs, labels(DlfaForSequenceClassification, inputs))
+    model.save_pretrained(tmp_path / "adapter")
+    again = AutoPeftModelForSequenceClassification.from_pretrained(tmp_path / "adapter")
+    assert torch.equal(answers(again, inputs), answers(model, inputs))
+    assert [str(warning.message) for warning in recwarn if "peft" in str(warning.filename)] == []
+
+
+def test_a_plain_configuration_with_modules_to_save(tmp_path: Path) -> None:
+    build(DlfaForSequenceClassification, "bert").save_pretrained(tmp_path / "base")
+    base = DlfaForSequenceClassification.from_pretrained(tmp_path / "base")
+    options: dict[str, Any] = {"target_modules": ["query", "value"], "modules_to_save": ["fusion", "pooler"]}
+    model = get_peft_model(base, LoraConfig(task_type="SEQ_CLS", **options))
+    helper = DlfaForSequenceClassification.from_pretrained(tmp_path / "base")
+    same = get_peft_model(helper, lora_config(helper))
+    trained = [{name for name, p in m.named_parameters() if p.requires_grad} for m in (model, same)]
+    assert trained[0] == trained[1] and any("classifier" in name for name in trained[0])
+    inputs = batch("bert")
+    train(model, inputs, labels(DlfaForSequenceClassification, inputs))
+    model.save_pretrained(tmp_path / "adapter")
+    fresh = DlfaForSequenceClassification.from_pretrained(tmp_path / "base")
+    assert torch.equal(answers(PeftModel.from_pretrained(fresh, tmp_path / "adapter"), inputs), answers(model, inputs))
+
+
+def test_an_adapter_of_a_wrapped_encoder(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Fusion and head are drawn anew at each wrapping; the adapter brings its own."""
+    inputs = batch("bert", lengths=(9, 5))
+    inputs = {key: value.clamp(max=40) for key, value in inputs.items()}
+    wrapped = [DlfaForSequenceClassification.from_backbone(tiny_encoder, fusion_layers=1, num_labels=3) for _ in "12"]
+    model = get_peft_model(wrapped[0], lora_config(wrapped[0]))
+    train(model, inputs, {"labels": torch.tensor([0, 2])})
+    model.save_pretrained(tmp_path / "adapter")
+    assert not torch.allclose(answers(wrapped[1], inputs), answers(model, inputs), atol=1e-3)
+    again = PeftModel.from_pretrained(wrapped[1], tmp_path / "adapter")
+    assert torch.equal(answers(again, inputs), answers(model, inputs))
+
+
+@pytest.mark.parametrize("fusion", ["last", "mean", "concat", "scalar_mix"])
+def test_every_fusion(fusion: str, tmp_path: Path) -> None:
+    model = build(DlfaForSequenceClassification, "bert", fusion=fusion)
+    assert new_modules(model) == (["fusion"] if fusion in ("concat", "scalar_mix") else []) + ["pooler", "classifier"]
+    inputs = batch("bert")
+    adapted = get_peft_model(model, lora_config(model))
+    train(adapted, inputs, labels(DlfaForSequenceClassification, inputs))
+    adapted.save_pretrained(tmp_path)
+    again = PeftModel.from_pretrained(build(DlfaForSequenceClassification, "bert", fusion=fusion), tmp_path)
+    assert torch.equal(answers(again, inputs), answers(adapted, inputs))
+
+
+def test_wrong_modules_are_one_error() -> None:
+    model = build(DlfaModel, "bert")
+    with pytest.raises(InputError, match="has no modules Wqkv"):
+        lora_config(model, target_modules=["Wqkv"])
+    model.config.backbone_config.model_type = "flaubert"
+    with pytest.raises(InputError, match="Name target_modules"):
+        lora_config(model)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
+    model = freeze_backbone(build(DlfaForSequenceClassification, name))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    inputs = batch(name)
+    train(model, inputs, labels(DlfaForSequenceClassification, inputs))
+    changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {key for key in before if ".backbone." not in key}
+    assert parameter_counts(model)[0] == sum(before[key].numel() for key in changed)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("name", BACKBONES)
+def test_layers_up_to_one_stay_as_they_are(name: str, layer: int) -> None:
+    model = freeze_backbone(build(DlfaForTokenClassification, name), up_to=layer)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    inputs = batch(name)
+    states = hidden_states(model, inputs)
+    train(model, inputs, labels(DlfaForTokenClassification, inputs))
+    same = [torch.equal(*pair) for pair in zip(states, hidden_states(model, inputs), strict=True)]
+    # DeBERTa's relative embeddings, and their norm, belong to all blocks.
+    kept = 1 if name == "deberta-v2" else layer + 1
+    assert same == [True] * kept + [False] * (len(same) - kept)
+    changed = sum(value.numel() for key, value in model.state_dict().items() if not torch.equal(value, before[key]))
+    assert changed <= parameter_counts(model)[0] < parameter_counts(model)[1]
+    with pytest.raises(InputError, match="one has to be trained"):
+        freeze_backbone(model, up_to=model.config.num_hidden_layers)
+
+
+def test_a_trainer_of_ones_own_resumes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    inputs = batch("bert", lengths=(6,) * 16)
+    rows = [{key: value[i] for key, value in inputs.items()} | {"labels": i % 3} for i in range(16)]
+
+    def run(steps: int, folder: str, resume: bool) -> dict[str, torch.Tensor]:
+        base = build(DlfaForSequenceClassification, "bert")
+        torch.manual_seed(3)
+        model = get_peft_model(base, lora_config(base))
+        options: dict[str, Any] = {"save_steps": 4, "report_to": "none", "use_cpu": True, "learning_rate": 1e-2}
+        options |= {"per_device_train_batch_size": 4, "lr_scheduler_type": "constant", "save_strategy": "steps"}
+        trainer = Trainer(
+            model, TrainingArguments(str(tmp_path / folder), max_steps=steps, **options), train_dataset=rows
+        )
+        trainer.train(resume_from_checkpoint=resume)
+        return {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+    whole = run(8, "whole", False)
+    run(4, "parts", False)
+    parts = run(8, "parts", True)
+    assert whole.keys() == parts.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(value, parts[name], rtol=0, atol=0, msg=name)
+    assert "label_names" not in capfd.readouterr().err
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("method", ["lora", "frozen"])
+def test_the_runner(
+    method: str, xnli_arguments: list[str], tiny_encoder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    arguments = [*xnli_arguments, "--peft", method, "--learning_rate", "2e-2", "--baseline"]
+    arguments += ["--lora_r", "2"] if method == "lora" else []
+    main("xnli", arguments)
+    told = capfd.readouterr().out
+    results = read(output / "results.json")
+    assert results["recipe"]["peft"] == method and results["recipe"].get("lora_r") == (2 if method == "lora" else None)
+    encoder = load_file(tiny_encoder / "model.safetensors")
+    for record in results["runs"]:
+        trained, total = record["trainable_parameters"], record["parameters"]
+        assert 0 < trained < total and f"{trained:,} of {total:,} parameters are trained" in told
+        weights = load_file(output / record["model"] / "model.safetensors")
+        kept = {
+            key: torch.equal(value, weights[f"dlfa.backbone.{key}"])
+            for key, value in encoder.items()
+            if f"dlfa.backbone.{key}" in weights
+        }
+        adapted = {key for key, same in kept.items() if not same}
+        assert all((".query." in key or ".value." in key) and "weight" in key for key in adapted)
+        assert bool(adapted) == (method == "lora")
+        adapter = output / "adapters" / record["name"]
+        assert (adapter / "adapter_model.safetensors").is_file() == (method == "lora")
+    dry_run(output, "org/name", tmp_path / "dry")
+    published = next(record for record in results["runs"] if not record["baseline"])["model"]
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "dry" / name).read_bytes() == (output / published / name).read_bytes()
+    assert not list((tmp_path / "dry").rglob("adapter*"))
+    assert f"peft {method}" in (tmp_path / "dry" / "README.md").read_text(encoding="utf-8")
+    # The saved model is the one whose predictions were written, and evaluates to the same.
+    first = results["runs"][0]
+    again = [*xnli_arguments[: xnli_arguments.index("--fusion")], "--use_cpu", "True", "--do_train", "False"]
+    again += ["--model_name_or_path", str(output / first["model"]), "--output_dir", str(tmp_path / "again")]
+    main("xnli", again)
+    assert read(tmp_path / "again" / "results.json")["runs"][0]["test"] == first["test"]
+
+
+def test_the_runner_leaves_the_embeddings_as_they_are(
+    xnli_arguments: list[str], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    main("xnli", [*xnli_arguments, "--freeze_up_to", "0", "--learning_rate", "1e-2"])
+    results = read(tmp_path / "out" / "results.json")
+    assert results["recipe"]["freeze_up_to"] == 0
+    weights = load_file(tmp_path / "out" / results["runs"][0]["model"] / "model.safetensors")
+    shared = {
+        key: value for key, value in load_file(tiny_encoder / "model.safetensors").items() if "pooler" not in key
+    }
+    same = {key for key, value in shared.items() if torch.equal(value, weights[f"dlfa.backbone.{key}"])}
+    assert {key for key in shared if key.startswith("embeddings.")} <= same < shared.keys()
+
+
+@pytest.mark.parametrize("method", ["lora", "frozen"])
+def test_the_runner_resumes(
+    method: str, xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modeling_dlfa.training.trainer import CrossLingualTrainer
+
+    arguments = [*xnli_arguments, "--peft", method, "--learning_rate", "2e-2", "--save_strategy", "steps"]
+    arguments += ["--save_steps", "4", "--eval_strategy", "steps", "--eval_steps", "4"]
+    main("xnli", [*arguments, "--output_dir", str(tmp_path / "whole")])
+    steps, original = [], CrossLingualTrainer.training_step
+
+    def stop(self: CrossLingualTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        steps.append(1)
+        if len(steps) == 10:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        patch.setattr(CrossLingualTrainer, "training_step", stop)
+        main("xnli", [*arguments, "--output_dir", str(tmp_path / "broken")])
+    resume = [*arguments, "--output_dir", str(tmp_path / "broken"), "--resume_from_checkpoint", "last"]
+    with pytest.raises(SystemExit):
+        main(
+            "xnli",
+            [argument if argument != method else "frozen" if method == "lora" else "lora" for argument in resume],
+        )
+    main("xnli", resume)
+    whole, broken = (
+        load_file(tmp_path / name / "models" / "aif-layer1-seed42" / "model.safetensors")
+        for name in ("whole", "broken")
+    )
+    assert whole.keys() == broken.keys() and all(torch.equal(whole[key], broken[key]) for key in whole)
+
+
+ERRORS = {
+    "no such method": (["--peft", "prefix"], "--peft prefix does not exist; choose from lora, frozen"),
+    "LoRA's options alone": (["--lora_r", "4"], "--lora_r is for --peft lora"),
+    "modules that are not there": (["--peft", "lora", "--lora_target_modules", "Wqkv"], "has no modules Wqkv"),
+    "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to each say"),
+    "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last to stay frozen"),
+    "no training": (["--peft", "lora", "--do_train", "False"], "--peft trains a part of the model"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_wrong_arguments(case: str, xnli_arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    extra, expected = ERRORS[case]
+    with pytest.raises(SystemExit):
+        main("xnli", [*xnli_arguments, *extra])
+    assert expected in capfd.readouterr().err

@@ -1,0 +1,283 @@
+"""Command lines: what is said of a wrong one, and that it is said before torch is imported."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import TrainingArguments
+
+from modeling_dlfa import configuration_dlfa
+from modeling_dlfa.cli import main
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.inference.onnx_graph import QUANTIZATIONS
+from modeling_dlfa.tasks import UDPOS, XNLI
+from modeling_dlfa.training.argument_checks import check_installed
+from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.training.command_line import arguments_of_file, parse_options, trainer_options
+from modeling_dlfa.training.options import CHOICES, READ_BY
+
+from ..conftest import ROOT
+
+Python = Callable[..., Any]
+MODEL = ["--model_name_or_path", "org/model"]
+RUN_SCRIPT = """
+import runpy, sys
+sys.path.insert(0, "examples")
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    print([name for name in ("torch", "accelerate", "datasets") if name in sys.modules], file=sys.stderr)
+"""
+SCRIPTS = (
+    "run_xnli run_ner run_layer_sweep run_language_scaling run_layer_analysis export_onnx compare_backends merge_runs "
+    "predict publish report show_fusion split_pawsx results_card study_card"
+).split()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_and_a_wrong_option_import_nothing_slow(script: str, run_python: Python) -> None:
+    """On two cores importing torch and the Trainer takes longer than everything that these commands do here."""
+    shown = run_python("-c", RUN_SCRIPT, f"examples/{script}.py", "--help")
+    assert shown.stderr.splitlines()[-1] == "[]" and "usage: " in shown.stdout
+    refused = run_python("-c", RUN_SCRIPT, f"examples/{script}.py", "--bogus_option", "1", check=False)
+    assert refused.returncode == 2 and refused.stderr.splitlines()[-1] == "[]"
+    assert refused.stderr.startswith("error: ") and "See --help." in refused.stderr.splitlines()[0]
+    assert len(refused.stderr.splitlines()) == 2, "an error under its usage is hard to find"
+
+
+def test_a_contradiction_among_our_options_is_found_before_torch_is_imported(run_python: Python) -> None:
+    arguments = [*MODEL, "--fusion", "scalar_mix", "--fusion_layers", "3"]
+    refused = run_python("-c", RUN_SCRIPT, "examples/run_xnli.py", *arguments, check=False)
+    assert refused.returncode == 2 and refused.stderr.splitlines()[-1] == "[]"
+    assert refused.stderr.startswith("error: --fusion_layers has no effect with --fusion scalar_mix")
+
+
+def test_help_shows_our_options_first_and_names_the_trainers(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main("xnli", ["--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    places = [text.index(f"  --{name}") for name in ("model_name_or_path", "fusion", "train_file", "seeds")]
+    assert places == sorted(places) and places[-1] < text.index("gradient_accumulation_steps")
+    assert "--learning_rate 2e-05" in text and "--max-length" not in text
+
+
+def test_the_trainers_options_are_read_from_its_source() -> None:
+    assert trainer_options() == [entry.name for entry in fields(TrainingArguments) if not entry.name.startswith("_")]
+
+
+def test_choices_and_effects_are_those_of_the_configuration() -> None:
+    for name, choices in CHOICES.items():
+        constant = {"fusion": "FUSIONS", "gate": "GATES", "pooling": "POOLINGS"}.get(name, f"{name.upper()}S")
+        assert getattr(configuration_dlfa, constant) == choices
+    assert all(set(readers) < set(CHOICES["fusion"]) for readers in READ_BY.values())
+    assert READ_BY == {name: configuration_dlfa.READ_BY[name] for name in READ_BY}
+    assert set(configuration_dlfa.READ_BY) - set(READ_BY) == {
+        "fusion_activation",
+        "output_fusion_weights",
+    }  # Not options of the runner.
+    assert QUANTIZATIONS == ("int8", "int8_blocks"), "examples/export_onnx.py names them without importing torch"
+
+
+UNKNOWN = {
+    "an abbreviation": (
+        ["--hub_tok", "hf_abcdefghijklmnopqrst"],
+        "there is no option --hub_tok. Did you mean --hub_token?",
+    ),
+    "ours, abbreviated": (["--fusion_lay", "3"], "there is no option --fusion_lay. Did you mean --fusion_layers?"),
+    "a mistake": (["--learning_rat=3"], "there is no option --learning_rat. Did you mean --learning_rate?"),
+    "a stray word": (["--max_steps", "3", "4"], "unexpected argument 4"),
+    "no number": (["--seeds", "one"], "argument --seeds"),
+    "no choice": (["--gate", "both"], "invalid choice: 'both'"),
+    "no rate": (["--learning_rate", "fast"], "argument --learning_rate"),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_options_that_do_not_exist(case: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    extra, expected = UNKNOWN[case]
+    with pytest.raises(SystemExit) as stop:
+        parse_arguments(XNLI, [*MODEL, "--output_dir", str(tmp_path), *extra])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2 and line.startswith("error: ") and expected in line and line.endswith("See --help.")
+    assert "hf_" not in line
+
+
+@pytest.mark.parametrize(
+    "script", ["merge_runs", "publish", "report", "show_fusion", "export_onnx", "compare_backends", "split_pawsx"]
+)
+def test_no_script_takes_abbreviations(
+    script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    module = importlib.import_module(script)
+    full = {"publish": "--token", "show_fusion": "--revision", "split_pawsx": "--validation_rows"}
+    option = full.get(script, "--output_dir" if script in ("merge_runs", "report") else "--test_file")
+    option = "--token" if script == "export_onnx" else option
+    given = ["a", "b", *(["--output_dir", "c"] if script in ("merge_runs", "report") else [])]
+    given += ["--task", "xnli", "--test_file", "x"] if script == "compare_backends" else []
+    with pytest.raises(SystemExit) as stop:
+        module.main([*given, option[:-1], "secret"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and f"Did you mean {option}?" in error and "secret" not in error
+
+
+def test_flags_with_dashes_and_negations_are_taken(tmp_path: Path) -> None:
+    argv = [*MODEL, "--output-dir", str(tmp_path), "--learning-rate", "3e-5", "--no_save_models", "--seeds", "1", "2"]
+    arguments = parse_arguments(XNLI, [*argv, "--max_steps", "-1", "--fusion_layers", "-2", "--no_do_predict"])
+    assert arguments.training.learning_rate == 3e-5 and not arguments.run.save_models
+    assert arguments.seeds == [1, 2] and arguments.model.fusion_layers == [-2] and not arguments.training.do_predict
+
+
+WITHOUT_EFFECT = {
+    "layers of the last": (["--fusion", "last", "--fusion_layers", "3"], "--fusion_layers has no effect"),
+    "layers of all": (["--fusion", "scalar_mix", "--fusion_layers", "3"], "--fusion_layers has no effect"),
+    "gate of a mean": (["--fusion", "mean", "--gate", "excite"], "--gate has no effect with --fusion mean"),
+    "ratio of a mean": (["--fusion", "concat", "--reduction_ratio", "2"], "--reduction_ratio has no effect"),
+    "seed beside seeds": (["--seed", "1", "--seeds", "2"], "--seed has no effect beside --seeds"),
+    "LoRA's rank": (["--lora_r", "2"], "--lora_r is for --peft lora"),
+    "revision of files": (["--test_file", "x.tsv", "--dataset_revision", "v1"], "--dataset_revision has no effect"),
+    "repository": (["--hub_model_id", "org/x"], "--hub_model_id has no effect without --push_to_hub"),
+    "name of a run": (["--run_name", "mine"], "--run_name has no effect"),
+    "no checkpoints": (
+        ["--keep_checkpoints", "--save_strategy", "no", "--load_best_model_at_end", "False"],
+        "--keep_checkpoints has no effect",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_EFFECT)
+def test_an_option_that_cannot_act_is_refused(case: str, tmp_path: Path) -> None:
+    extra, expected = WITHOUT_EFFECT[case]
+    with pytest.raises(InputError) as error:
+        parse_arguments(XNLI, [*MODEL, "--output_dir", str(tmp_path), *extra])
+    assert expected in str(error.value)
+
+
+def test_options_are_refused_where_the_model_or_the_task_gives_them_no_effect(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--model_revision has no effect"):
+        parse_options(XNLI, ["--model_name_or_path", str(tmp_path), "--model_revision", "v1"])
+    with pytest.raises(InputError, match="--pooling has no effect"):
+        parse_options(UDPOS, [*MODEL, "--pooling", "mean"])
+
+
+NONSENSE = {
+    "unknown metric": (["--metric_for_best_model", "bleu"], "bleu is not computed"),
+    "no such report": (["--report_to", "paper"], "--report_to paper does not exist; choose from"),
+    "batch of none": (["--per_device_train_batch_size", "0"], "--per_device_train_batch_size 0"),
+    "evaluation batch of none": (["--per_device_eval_batch_size", "-1"], "--per_device_eval_batch_size -1"),
+    "no accumulation": (["--gradient_accumulation_steps", "0"], "--gradient_accumulation_steps 0"),
+    "rate not a number": (["--learning_rate", "nan"], "--learning_rate nan"),
+    "rate without end": (["--learning_rate", "inf"], "--learning_rate inf"),
+    "rate below zero": (["--learning_rate=-1e-5"], "--learning_rate -1e-05"),
+    "decay not a number": (["--weight_decay", "nan"], "--weight_decay nan"),
+    "epochs not a number": (["--num_train_epochs", "nan"], "--num_train_epochs nan"),
+    "no epochs": (["--num_train_epochs", "0"], "--num_train_epochs 0"),
+    "seed below zero": (["--seed", "-1"], "--seed -1"),
+    "seed too large": (["--seed", str(2**32)], f"--seed {2**32}"),
+    "one of the seeds": (["--seeds", "1", "-2"], "--seeds -2"),
+    "seed of the data": (["--data_seed", "-3"], "--data_seed -3"),
+    "length": (["--max_length", "0"], "--max_length 0"),
+    "rows": (["--max_train_samples", "0"], "--max_train_samples 0"),
+    "dropout": (["--fusion_dropout", "nan"], "--fusion_dropout nan"),
+    "shards": (["--num_shards", "0"], "--num_shards 0"),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_values_that_make_no_sense(case: str, tmp_path: Path) -> None:
+    extra, expected = NONSENSE[case]
+    with pytest.raises(InputError) as error:
+        parse_arguments(XNLI, [*MODEL, "--output_dir", str(tmp_path), *extra])
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_metrics_beside_the_tasks_and_the_loss_may_choose_the_checkpoint(tmp_path: Path) -> None:
+    for metric in ("f1", "accuracy", "eval_accuracy", "loss", "eval_loss"):
+        parse_arguments(UDPOS, [*MODEL, "--output_dir", str(tmp_path), "--metric_for_best_model", metric])
+
+
+PACKAGES = {
+    "tensorboard": (["--report_to", "tensorboard"], ("tensorboard", "tensorboardX"), "--report_to tensorboard"),
+    "wandb": (["--report_to", "wandb"], ("wandb",), "--report_to wandb"),
+    "deepspeed": (["--deepspeed", "{}"], ("deepspeed",), "--deepspeed needs DeepSpeed"),
+    "optimiser": (["--optim", "adamw_8bit"], ("bitsandbytes",), "bitsandbytes"),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES)
+def test_packages_that_the_trainer_would_miss_later(case: str, run_python: Python, tmp_path: Path) -> None:
+    extra, absent, expected = PACKAGES[case]
+    if case == "deepspeed":
+        (tmp_path / "ds.json").write_text('{"train_batch_size": "auto"}')
+        extra = ["--deepspeed", str(tmp_path / "ds.json")]
+    code = (
+        "import sys\nfor name in sys.argv[1].split(): sys.modules[name] = None\n"
+        "from modeling_dlfa.command.parser import main\nmain('xnli', sys.argv[2:])"
+    )
+    out = ["--output_dir", str(tmp_path / "out")]
+    ended = run_python("-c", code, " ".join(absent), *MODEL, *out, *extra, check=False)
+    line = ended.stderr.splitlines()[-1]
+    assert (
+        ended.returncode == 2 and line.startswith("error: ") and expected in line and "Traceback" not in ended.stderr
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_base_install_is_told_of_the_extra(run_python: Python) -> None:
+    code = (
+        "import sys\nsys.modules['seqeval'] = sys.modules['datasets'] = None\n"
+        "from modeling_dlfa.command.parser import main\nmain('xnli', ['--model_name_or_path', 'x'])"
+    )
+    ended = run_python("-c", code, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "error: Training needs datasets, seqeval, not installed: pip install 'modeling-dlfa[train]'.\n"
+    )
+
+
+def test_installed_packages_pass() -> None:
+    check_installed(("json", "torch"), "train", "Training")
+
+
+def test_files_of_arguments_that_cannot_be_read(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("test_file: Prüfung.tsv".encode("latin-1"))
+    with pytest.raises(InputError, match="is not UTF-8"):
+        arguments_of_file(latin)
+    folder = tmp_path / "folder.yaml"
+    folder.mkdir()
+    with pytest.raises(InputError, match="Cannot read"):
+        arguments_of_file(folder)
+    norway = tmp_path / "norway.yaml"
+    norway.write_text("languages: [no, de]")
+    with pytest.raises(InputError, match="YAML reads the word no .* quotes"):
+        arguments_of_file(norway)
+    norway.write_text("languages: ['no', de]\nbaseline: yes")
+    assert arguments_of_file(norway) == ["--languages", "no", "de", "--baseline", "True"]
+
+
+def test_an_option_in_a_file_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "arguments.json"
+    path.write_text(json.dumps({"model_name_or_path": "x", "fusion_layer": 3}))
+    with pytest.raises(SystemExit):
+        parse_options(XNLI, [str(path)])
+    assert "there is no option --fusion_layer. Did you mean --fusion_layers?" in capsys.readouterr().err
+
+
+def test_errors_are_printed_by_one_process_of_a_machine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(SystemExit):
+        main("xnli", ["--bogus"])
+    assert capsys.readouterr().err == ""
+    assert "torch" in sys.modules
