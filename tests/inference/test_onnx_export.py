@@ -16,12 +16,11 @@ from modeling_dlfa import (
     DlfaForSequenceClassification,
     DlfaForTokenClassification,
     DlfaModel,
-    export,
-    onnx_graph,
-    onnx_runtime,
 )
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.inference import onnx_export as export
+from modeling_dlfa.inference import onnx_graph, onnx_runtime
 from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.onnx_check import TOLERANCE
 from modeling_dlfa.inference.onnx_export import export_onnx, load_checkpoint
