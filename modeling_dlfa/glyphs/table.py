@@ -28,7 +28,7 @@ FORMAT = 1
 BITS = ("special", "byte", "no_glyph", "starts_word", "continues_word")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GlyphTable:
     """What the tokens of a vocabulary look like.
 
@@ -43,7 +43,7 @@ class GlyphTable:
 
     values: torch.Tensor
     record: dict[str, Any]
-    sheet: Image | None = field(default=None, compare=False, repr=False)
+    sheet: Image | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:
