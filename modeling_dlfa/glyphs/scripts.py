@@ -49,8 +49,8 @@ def context_before(text: str, *, continues_word: bool) -> str:
 
     A mark without a letter before it gets a dotted circle from the shaper; a no-break space carries it without one
     (The Unicode Standard, section 2.11). Where a mark stands wrongly inside a piece, the circle stays, as every
-    browser draws it; XLM-R has some 300 such pieces, most of them Burmese in the Zawgyi encoding. A letter of a joining
-    script that continues a word takes its joined form after a zero-width joiner.
+    browser draws it; XLM-R has some 300 such pieces, most of them Burmese in the Zawgyi encoding. A letter of a
+    joining script that continues a word takes its joined form after a zero-width joiner.
 
     Args:
         text: The piece.
