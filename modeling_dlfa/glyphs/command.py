@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,11 @@ from pathlib import Path
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from ..command.ending import one_line
+from ..command.parser import CommandParser
+from ..command.redaction import hide_secrets
 from ..errors import InputError
-from ..files.folders import check_new_folder
+from ..files.folders import check_new_folder, named_folder
 from .build import SIZE, build_glyph_table
 from .features import ENCODERS
 from .table import PROGRAM
@@ -31,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser().parse_args(argv)
-    try:
-        check_new_folder(arguments.output_dir)
+    with one_line():
+        folder = named_folder(arguments.output_dir, "--output_dir")
+        check_new_folder(folder)
         table = build_glyph_table(
             load_tokenizer(arguments.tokenizer),
             font_dir=arguments.font_dir,
@@ -40,13 +43,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             size=arguments.size,
             seed=arguments.seed,
             compare=arguments.compare,
-            command=f"{PROGRAM} {shlex.join(argv)}",
+            command=hide_secrets(f"{PROGRAM} {shlex.join(argv)}"),
             progress=lambda message: print(message, flush=True),
         )
-        table.save(arguments.output_dir)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        table.save(folder)
     for script, counts in table.record["coverage"].items():
         print(
             f"{script:>5} {counts['tokens']:>8,} tokens, {counts['drawn']:>8,} drawn, {counts['missing']:>6,} missing"
@@ -84,14 +84,13 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog=PROGRAM,
         description="Write what each token of a vocabulary looks like: a row of numbers, made of its rendered image.",
-        allow_abbrev=False,
     )
     parser.add_argument("tokenizer", help="a folder or name on the Hub, or a vocab.txt")
-    parser.add_argument("--output_dir", type=Path, required=True, help="a new folder")
+    parser.add_argument("--output_dir", required=True, help="a new folder")
     parser.add_argument("--font_dir", type=Path, help="fonts of your own, asked before the installed packages'")
     parser.add_argument("--encoder", choices=tuple(ENCODERS), default="pca", help="default: %(default)s")
     parser.add_argument("--size", type=int, default=SIZE, help="numbers a token, without bits (default: %(default)s)")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import InputError
-from ..files.folders import check_new_folder, draft_folder
+from ..files.folders import new_folder
 from ..files.writing import write_json
 from .pieces import vocabulary_hash
 
@@ -72,17 +72,13 @@ class GlyphTable:
         Raises:
             InputError: It holds something.
         """
-        target = Path(folder)
-        check_new_folder(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with draft_folder(target.parent) as draft:
+        with new_folder(Path(folder), "--output_dir") as draft:
             # `save_file` would close the file to other users.
             content = save({KEY: self.values.contiguous()}, metadata={"format": "pt"})
             (draft / TABLE_FILE).write_bytes(content)
             write_json(draft / RECORD_FILE, self.record)
             if self.sheet is not None:
                 self.sheet.save(draft / SHEET_FILE, optimize=True)
-            os.replace(draft, target)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> GlyphTable:
