@@ -7,12 +7,9 @@ import difflib
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from .redaction import hide_secrets
-
-if TYPE_CHECKING:
-    pass
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -221,7 +221,7 @@ def test_packages_that_the_trainer_would_miss_later(case: str, run_python: Pytho
         extra = ["--deepspeed", str(tmp_path / "ds.json")]
     code = (
         "import sys\nfor name in sys.argv[1].split(): sys.modules[name] = None\n"
-        "from modeling_dlfa.command.parser import main\nmain('xnli', sys.argv[2:])"
+        "from modeling_dlfa.cli import main\nmain('xnli', sys.argv[2:])"
     )
     out = ["--output_dir", str(tmp_path / "out")]
     ended = run_python("-c", code, " ".join(absent), *MODEL, *out, *extra, check=False)
@@ -235,7 +235,7 @@ def test_packages_that_the_trainer_would_miss_later(case: str, run_python: Pytho
 def test_a_base_install_is_told_of_the_extra(run_python: Python) -> None:
     code = (
         "import sys\nsys.modules['seqeval'] = sys.modules['datasets'] = None\n"
-        "from modeling_dlfa.command.parser import main\nmain('xnli', ['--model_name_or_path', 'x'])"
+        "from modeling_dlfa.cli import main\nmain('xnli', ['--model_name_or_path', 'x'])"
     )
     ended = run_python("-c", code, check=False)
     assert ended.returncode == 2
