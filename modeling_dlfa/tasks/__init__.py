@@ -215,13 +215,15 @@ UDPOS = Task(
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in (XNLI, PAWSX, PANX, UDPOS)}
+_ALSO = {"ner": PANX, "pos": UDPOS}
+TASK_NAMES = ("xnli", "pawsx", *_ALSO)  # As one types them; PAN-X and UD-POS go by their own names as well.
 
 
 def get_task(name: str) -> Task:
     """Look up a task by its name.
 
     Args:
-        name: A key of `TASKS`.
+        name: A key of `TASKS`, or one of `TASK_NAMES`.
 
     Returns:
         The task.
@@ -230,9 +232,9 @@ def get_task(name: str) -> Task:
         InputError: If there is no such task; the message lists those that exist.
     """
     try:
-        return TASKS[name]
+        return {**TASKS, **_ALSO}[name]
     except KeyError:
-        raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASKS)}.") from None
+        raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASK_NAMES)}.") from None
 
 
 def recorded_task(results: Mapping[str, Any]) -> Task:
