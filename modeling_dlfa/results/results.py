@@ -138,10 +138,9 @@ class Results(Mapping[str, Any]):
         Raises:
             InputError: There are no test scores, or no such form.
         """
-        forms = {"text": text_table, "markdown": markdown_table}
-        if form not in forms:
-            raise InputError(f"There is no form '{form}'. Choose from {quoted(forms)}.")
-        return forms[form](self)
+        if form not in ("text", "markdown"):
+            raise InputError(f"There is no form '{form}'. Choose 'text' or 'markdown'.")
+        return text_table(self) if form == "text" else markdown_table(self)
 
     def to_pandas(self) -> DataFrame:
         """Returns the scores as a pandas DataFrame: a row for each system, a column for each language and average.

@@ -190,7 +190,7 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
     if run.num_shards > 1 or not run.save_models:
         raise InputError(
             "--push_to_hub publishes the best of all runs: a shard does not know it, and --save_models False does not "
-            "keep it. Remove one of the two, or merge the shards and use examples/publish.py."
+            "keep it. Remove one of the two, or merge the shards (dlfa merge) and publish the whole (dlfa publish)."
         )
     if not training.do_train or not training.do_predict:
         raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")

@@ -20,11 +20,10 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
     given = parser.parse_args(argv)
 
-    from ..studies.language_scaling.sections import READER
+    from ..studies.language_scaling.reader import READER
     from ..studies.report.report import build_report, check_free, write_report
 
     check_free(given.output_dir, overwrite=given.overwrite)
-    page = write_report(
-        given.title, build_report(given.sources, [READER]), given.output_dir, overwrite=given.overwrite
-    )
+    sections = build_report(given.sources, [READER])
+    page = write_report(given.title, sections, given.output_dir, overwrite=given.overwrite)
     print(f"Report: {page}")

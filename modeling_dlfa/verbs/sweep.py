@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..command.ending import one_line
 from ..command.parser import CommandParser
 from ..tasks import TASK_NAMES, get_task
+from ..training.command_line import Help, options_parser, parse_options
 from .train import how_to_go_on
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ def main(argv: Sequence[str]) -> None:
     task = get_task(argv[0]) if named else None
     parser = CommandParser(
         prog="dlfa sweep",
+        formatter_class=Help,
+        parents=[options_parser(task, add_help=False)] if {"-h", "--help"} & set(argv) else [],
         usage="dlfa sweep TASK [ARGUMENTS.yaml] [--one_pass] [OPTION ...]\n"
         "       dlfa sweep --results_dir DIR [--compare_with ONE_PASS]",
-        description=__doc__,
-        epilog=f"TASK is one of {', '.join(TASK_NAMES)}.",
+        description=f"{__doc__}\nTASK is one of {', '.join(TASK_NAMES)}.",
     )
     parser.add_argument("--results_dir", help="Analyse the sweep in this output directory.")
     parser.add_argument("--one_pass", action="store_true", help="With TASK: all layers of a seed in one training.")
@@ -60,8 +62,6 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _train(task: Task, options: Sequence[str], *, one_pass: bool) -> None:
-    from ..training.command_line import parse_options
-
     parsed = parse_options(task, options, prog="dlfa sweep TASK")
     completed: list[Arguments] = []
     with one_line(lambda: how_to_go_on(*completed)):

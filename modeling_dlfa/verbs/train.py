@@ -6,40 +6,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..command.ending import one_line
-from ..command.parser import CommandParser
 from ..tasks import TASK_NAMES, get_task
+from ..training.command_line import options_parser, parse_options
 
 if TYPE_CHECKING:
     from ..tasks import Task
     from ..training.arguments import Arguments
 
-_TASK = f"one of {', '.join(TASK_NAMES)}"
-
 
 def main(argv: Sequence[str]) -> None:
     """Trains and tests the task that the first word names."""
-    task, rest = split_task(argv, "train", "Fine-tunes on English and tests in every language.")
-    train(task, rest, prog=f"dlfa train {argv[0]}")
-
-
-def split_task(argv: Sequence[str], verb: str, description: str) -> tuple[Task, Sequence[str]]:
-    """Returns the task that a verb's first word names, and what follows it.
-
-    Raises:
-        InputError: There is no such task.
-        SystemExit: Help, or the task is missing.
-    """
-    if argv and not argv[0].startswith("-"):
-        return get_task(argv[0]), argv[1:]
-    parser = CommandParser(
-        prog=f"dlfa {verb}",
-        usage=f"dlfa {verb} TASK [ARGUMENTS.yaml] [OPTION ...]",
-        description=description,
-        epilog=f"`dlfa {verb} xnli --help` lists the options of a task, with its recipe.",
-    )
-    parser.add_argument("task", metavar="TASK", help=_TASK)
-    parser.parse_args(list(argv[:1]))
-    raise AssertionError("without a task the parser ends the command")
+    if not argv or argv[0].startswith("-"):
+        parser = options_parser(None, prog="dlfa train")
+        if argv[:1] in (["-h"], ["--help"]):
+            parser.parse_known_args(argv[:1])
+        parser.error(f"name a task: {', '.join(TASK_NAMES)}")
+    train(argv[0], argv[1:], prog=f"dlfa train {argv[0]}")
 
 
 def train(task: Task | str, argv: Sequence[str] | None = None, *, prog: str | None = None) -> None:
@@ -50,8 +32,6 @@ def train(task: Task | str, argv: Sequence[str] | None = None, *, prog: str | No
         argv: Options; the process's own if None.
         prog: What the help calls the command; the script's name if None.
     """
-    from ..training.command_line import parse_options
-
     task = get_task(task) if isinstance(task, str) else task
     options = parse_options(task, argv, prog=prog)
     completed: list[Arguments] = []

@@ -102,7 +102,7 @@ def read_sweep(output: OutputDirectory) -> dict[str, Any]:
     """
     results = read_json(output.results)
     if "shard" in results:
-        raise InputError(f"{output.path} is a shard. Merge all of them by examples/merge_runs.py first.")
+        raise InputError(f"{output.path} is a shard. Merge all of them with `dlfa merge` first.")
     if "summary" not in results:
         raise InputError(f"{output.path} has no test scores. Sweep with --do_predict True.")
     systems = _systems(results)

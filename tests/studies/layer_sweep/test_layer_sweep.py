@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-
 from examples.run_layer_sweep import main
+
 from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from examples.run_layer_sweep import main
 from safetensors.torch import load_file
 
-from examples.run_layer_sweep import main
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.cli import main as run
 from modeling_dlfa.studies.layer_sweep import one_pass_runs
