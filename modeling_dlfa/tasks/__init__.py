@@ -88,7 +88,7 @@ class Task:
         label_column: Column of the label; of a token task a label for each word.
         labels: Label names, two or more; the position of a name is its class id.
         languages: Codes of the languages with test data, which also stand in the names of files.
-        metric: Name of the metric in `metrics.METRICS`.
+        metric: Name of the metric in `scoring.metrics.METRICS`.
         aligned_rows: Whether row i is the same example, translated, in every language of the published data.
         hub: Where the data lies on the Hub; None: only files, or the data set that the user names.
         max_length: Longest input of the published recipe, in tokens.
@@ -100,7 +100,22 @@ class Task:
         unlabelled: Tags that mean "not annotated": words that have one are left out.
 
     Raises:
-        InputError: If the definition contradicts itself (see `task_checks.check_task`).
+        InputError: If the definition contradicts itself (see `checks.check_task`).
+
+    Example:
+        >>> from modeling_dlfa import Task
+        >>> reviews = Task(
+        ...     name="reviews",
+        ...     title="Reviews",
+        ...     kind="sequence",
+        ...     text_columns=("text",),
+        ...     label_column="opinion",
+        ...     labels=("bad", "good"),
+        ...     languages=("en", "de"),
+        ...     metric="accuracy",
+        ... )
+        >>> reviews.learning_rate
+        2e-05
     """
 
     name: str

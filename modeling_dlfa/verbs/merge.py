@@ -18,10 +18,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--license", help="Licence that the models' cards state, as the Hub names it.")
     given = parser.parse_args(argv)
 
-    from ..results.tables import text_table
     from ..training.merging import merge_runs
 
     results = merge_runs(given.shards, given.output_dir, license=given.license)
     if "summary" in results:
-        print(text_table(results))
+        print(results.table())
     print(f"Results: {given.output_dir}/results.json")

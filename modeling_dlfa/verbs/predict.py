@@ -118,7 +118,7 @@ def predict(given: argparse.Namespace) -> None:
         open_output(given.output_file) as file,
         tqdm(total=total, unit=" examples", file=sys.stderr, disable=given.quiet) as progress,
     ):
-        count = write_predictions(predictor(examples), head, kind, file, progress.update)
+        count = write_predictions(predictor.stream(examples), head, kind, file, progress.update)
         if not count:
             raise InputError(f"{source.name}: nothing to predict, {skipped} broken examples. Give at least one.")
     if skipped:

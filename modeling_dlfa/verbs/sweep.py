@@ -27,10 +27,13 @@ def main(argv: Sequence[str]) -> None:
     """Sweeps a task, or analyses a finished sweep."""
     named = bool(argv) and not argv[0].startswith("-")
     task = get_task(argv[0]) if named else None
+    asked = {"-h", "--help"} & set(argv)
+    shown = [options_parser(task, add_help=False)] if asked else []
     parser = CommandParser(
         prog="dlfa sweep",
         formatter_class=Help,
-        parents=[options_parser(task, add_help=False)] if {"-h", "--help"} & set(argv) else [],
+        parents=shown,
+        epilog="".join(parser.epilog or "" for parser in shown),
         usage="dlfa sweep TASK [ARGUMENTS.yaml] [--one_pass] [OPTION ...]\n"
         "       dlfa sweep --results_dir DIR [--compare_with ONE_PASS]",
         description=f"{__doc__}\nTASK is one of {', '.join(TASK_NAMES)}.",

@@ -48,7 +48,8 @@ def test_scores_and_differences_are_those_of_the_backends(xnli: Path) -> None:
         examples = [Example(number, number, row[:2]) for number, row in enumerate(rows)]
         for name, backend in backends.items():
             labels = [
-                checkpoint.labels[entry.scores.argmax()] for entry in Predictor(checkpoint, backend, 8)(examples)
+                checkpoint.labels[entry.scores.argmax()]
+                for entry in Predictor(checkpoint, backend, 8).stream(examples)
             ]
             right[name][language] = np.mean([label == row[2] for label, row in zip(labels, rows, strict=True)])
     for name, scores in right.items():

@@ -145,16 +145,16 @@ def test_order_does_not_depend_on_batch_or_buffer_and_memory_is_bounded(sequence
             taken.append(number)
             yield Example(number + 1, number, text)
 
-    whole = list(Predictor(checkpoint, watched, batch_size=8)(examples()))
+    whole = list(Predictor(checkpoint, watched, batch_size=8).stream(examples()))
     lengths = [len(checkpoint.tokenizer(*text)["input_ids"]) for text in texts]
     assert [shape[0] for shape in seen] == [len(group) for group in group_by_length(lengths, 8)]
     assert [shape[1] for shape in seen] == sorted((shape[1] for shape in seen), reverse=True)
     seen.clear()
     alike = [Example(number, number, texts[0]) for number in range(40)]
-    assert len(list(Predictor(checkpoint, watched, batch_size=8)(alike))) == 40
+    assert len(list(Predictor(checkpoint, watched, batch_size=8).stream(alike))) == 40
     assert [shape[0] for shape in seen] == [8] * 5
     taken.clear()
-    stream = Predictor(checkpoint, compute, batch_size=3, buffer_size=10)(examples())
+    stream = Predictor(checkpoint, compute, batch_size=3, buffer_size=10).stream(examples())
     first = next(stream)
     assert len(taken) == 10
     for one, other in zip([first, *stream], whole, strict=True):
