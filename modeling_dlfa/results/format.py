@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files.writing import write_json
+from ..files.writing import read_json, write_json
 
 FORMAT = 1  # Counts up where a field changes its meaning or goes.
 FILE = "results.json"
@@ -28,10 +27,7 @@ def read_results(path: str | Path) -> tuple[dict[str, Any], Path]:
         InputError: There is none, it is not ours, or a later version of the package wrote it.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {file} ({error}). Give the output directory of a finished command.") from error
+    content = read_json(file)
     if not isinstance(content, dict) or not _FIELDS <= content.keys():
         raise InputError(f"{file} is not what `dlfa train` writes. Give the output directory of a finished command.")
     version = content.get("schema_version", FORMAT)  # The earliest files have none.

@@ -173,7 +173,7 @@ def load_results(path: str | Path) -> Results:
 
     Example:
         >>> from modeling_dlfa import load_results
-        >>> print(load_results("runs/xnli").table())  # doctest: +ELLIPSIS
-                           last  ...
+        >>> print(load_results("runs/xnli").table("markdown"))  # doctest: +ELLIPSIS
+        |  | en | ...
     """
     return Results.read(path)

@@ -75,7 +75,7 @@ class CrossLingualTrainingArguments(TrainingArguments):
     learning_rate: float = field(default=None, metadata={"help": "Peak learning rate."})  # type: ignore[assignment]
     per_device_train_batch_size: int = field(default=None, metadata={"help": "Training batch size of a device."})  # type: ignore[assignment]
     metric_for_best_model: str | None = field(default=None, metadata={"help": "By which checkpoints are chosen."})
-    report_to: str | list[str] | None = field(default="none", metadata={"help": "Where to log, such as wandb."})
+    report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to log, such as wandb."})
 
     def __post_init__(self) -> None:
         recipe = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "metric_for_best_model")
@@ -130,6 +130,8 @@ class Arguments:
     """Whether each of the fusion layers is a system of its own, all lower layers if none is given."""
     one_pass: bool = False
     """Whether the systems of a seed are trained at once on one backbone."""
+    given: frozenset[str] = frozenset()
+    """Names of the options that a command line gave, with underscores."""
     command: str | None = None
     """What the results name as the command that made them; the process's own if None."""
 
@@ -177,8 +179,8 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
         raise
     except (ValueError, ImportError, OSError) as error:  # TrainingArguments checks combinations and packages itself.
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
-    arguments = Arguments(options.model, options.data, options.run, training, command=command)
+    arguments = Arguments(options.model, options.data, options.run, training, given=options.given, command=command)
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):
         training.resume_from_checkpoint = "last"
-    check_arguments(task, arguments, options.given)
+    check_arguments(task, arguments)
     return arguments

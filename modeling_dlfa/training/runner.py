@@ -23,6 +23,7 @@ from ..results.results import Results
 from ..results.tables import text_table, write_report
 from ..tasks import Task
 from .adapters import check_adaptable
+from .argument_checks import check_options
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .checks import check_arguments
 from .disk_space import check_disk
@@ -53,6 +54,8 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
     Raises:
         InputError: Wrong input, before any training starts; or another command writes into the output directory.
     """
+    # Made by hand, they have been through no command line.
+    check_options(task, arguments)
     check_arguments(task, arguments)
     PartialState()
     check_launch(arguments.model.peft)

@@ -169,7 +169,7 @@ def test_bf16_without_instructions_is_said_to_be_slow(
 ) -> None:
     arguments = [str(topics), str(texts), "--dtype", "bfloat16", "--device", "cpu"]
     for slow in (True, False):
-        monkeypatch.setattr(predict, "bf16_is_slow", lambda slow=slow: slow)
+        monkeypatch.setattr("modeling_dlfa.verbs.predict.bf16_is_slow", lambda slow=slow: slow)
         dlfa(["predict", *arguments])
         assert ("warning: --dtype bfloat16: this processor has no bf16" in capfd.readouterr().err) == slow
     assert sys.modules["modeling_dlfa.processor"].bf16_is_slow() in (True, False)

@@ -273,7 +273,7 @@ def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Pa
         (tmp_path / "absent", "holds no results"),
         (tmp_path / "empty", "holds no results"),
         (tmp_path / "language_scaling.json", "not what `dlfa scaling` writes"),
-        (tmp_path / "results.json", "not what the runner writes"),
+        (tmp_path / "results.json", "not what `dlfa train` writes"),
     ):
         with pytest.raises(InputError, match=message):
             build_report([source], [READER])
