@@ -64,7 +64,7 @@ def test_any_two_systems_are_compared_from_their_predictions(whole: Path) -> Non
 def test_what_cannot_be_compared(whole: Path, tmp_path: Path) -> None:
     results = load_results(whole)
     one, other = results.systems[1:]
-    with pytest.raises(InputError, match="There is no system 'aif'. Choose from 'last', "):
+    with pytest.raises(InputError, match="no system 'aif' in these results. Choose from 'last', 'aif-layer1', "):
         results.compare("aif", "last")
     with pytest.raises(InputError, match="compared with itself"):
         results.compare(one, one)
