@@ -279,3 +279,38 @@ def test_other_checkpoints_and_options(
     (bert / "config.json").write_text(json.dumps(code), encoding="utf-8")
     (bert / "own.py").write_text("raise SystemExit('foreign code ran')\n", encoding="utf-8")
     assert "only with --trust_remote_code" in fails(capfd, bert, tmp_path / "in.txt")
+
+
+def test_from_python_answers_are_those_of_the_command(sequence: Path, token: Path, tmp_path: Path) -> None:
+    texts = [("A cat sleeps.", "An animal sleeps."), ("It rains.", "It is dry " * 90)]
+    (tmp_path / "in.tsv").write_text("".join("\t".join(pair) + "\n" for pair in texts), encoding="utf-8")
+    run(sequence, tmp_path / "in.tsv", "--output_file", tmp_path / "out.jsonl")
+    predictor = Predictor(sequence, device="cpu")
+    answers = predictor(texts)
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [{"line": line, **answer} for line, answer in enumerate(answers, 1)] == [json.loads(line) for line in lines]
+    assert predictor.shortened == 1 and predictor(iter(texts)) == answers and predictor([]) == []
+    words = [["Ada", "Lovelace"], ["Paris"] * 300]
+    (tmp_path / "in.txt").write_text("".join(" ".join(sentence) + "\n" for sentence in words), encoding="utf-8")
+    run(token, tmp_path / "in.txt", "--input_format", "lines", "--output_file", tmp_path / "words.jsonl")
+    found = Predictor(token, device="cpu")(words)
+    lines = (tmp_path / "words.jsonl").read_text(encoding="utf-8").splitlines()
+    assert found == [json.loads(line)["words"] for line in lines] and [len(answer) for answer in found] == [2, 300]
+
+
+def test_wrong_inputs_from_python(sequence: Path, token: Path) -> None:
+    texts, words = Predictor(sequence, device="cpu"), Predictor(token, device="cpu")
+    for predictor, inputs, expected in (
+        (texts, "a text", "One string was given, which would be read letter by letter"),
+        (texts, [("a", "b"), ("a", "b", "c")], "input 1 has 3 texts"),
+        (texts, [3], "input 0 is 3. Give a text, or a pair of texts"),
+        (texts, [("a", " ")], "input 0: a text is blank"),
+        (texts, [("a", "\ud800")], "half a surrogate pair"),
+        (words, ["Ada Lovelace"], "input 0 is 'Ada Lovelace'. Give a list of words"),
+        (words, [[]], "input 0 has no words"),
+    ):
+        with pytest.raises(InputError) as error:
+            predictor(inputs)
+        assert expected in str(error.value)
+    with pytest.raises(InputError, match="absent: there is no such folder"):
+        Predictor(sequence / "absent")
