@@ -13,6 +13,7 @@ from . import registration
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .checkpoints.weights import verify_weights
     from .configuration_dlfa import DlfaConfig
     from .modeling_dlfa import (
         DlfaForSequenceClassification,
@@ -28,7 +29,10 @@ __all__ = [
     "DlfaModel",
     "DlfaPreTrainedModel",
     "__version__",
+    "verify_weights",
 ]
+
+_HOMES = {"DlfaConfig": "configuration_dlfa", "verify_weights": "checkpoints.weights"}
 
 registration.install()
 
@@ -36,7 +40,7 @@ registration.install()
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "configuration_dlfa" if name == "DlfaConfig" else "modeling_dlfa"
+    home = _HOMES.get(name, "modeling_dlfa")
     return getattr(import_module(f".{home}", __name__), name)
 
 
