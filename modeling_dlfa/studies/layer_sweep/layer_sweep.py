@@ -25,7 +25,7 @@ from .markdown import write_sweep_report
 from .one_pass_runs import check_one_pass, execute_together
 
 THRESHOLD = 0.05
-FUSIONS = ("aif", "mean", "concat")
+FUSIONS = ("aif", "mean", "concat", "layer")
 _RECORDED = (
     "task",
     "title",
@@ -61,7 +61,7 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     """
     fusion = arguments.model.fusion or "aif"
     if fusion not in FUSIONS:
-        raise InputError(f"--fusion {fusion} fuses no single layer; choose from {', '.join(FUSIONS)}.")
+        raise InputError(f"--fusion {fusion} reads no single lower layer; choose from {', '.join(FUSIONS)}.")
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
