@@ -155,7 +155,7 @@ def collect_results(
     tested = [split.language for split in data.test]
     records = [output.finished(run.name) for run in own_share(planned, arguments)]
     results: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": 2,
         "task": task.name,
         "title": task.title,
         "kind": task.kind,

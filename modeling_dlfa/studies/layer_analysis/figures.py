@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...files.writing import draft_file
-from ...statistics.bootstrap import Interval
+from ...statistics.intervals import Interval
 from ...statistics.formatting import number
 from .depth import Crossing
 

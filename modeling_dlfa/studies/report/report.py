@@ -27,8 +27,8 @@ _OWN_MARKDOWN = {"results.json": "results.md", SCALING_FILE: "language_scaling.m
 def build_report(sources: Sequence[str | Path]) -> list[Section]:
     """Read results and lay them out.
 
-    A source is an output directory or a file: `results.json` of the runner (with `predictions/` beside it the
-    intervals of differences are corrected for their number), `language_scaling.json`, or the Markdown of any other
+    A source is an output directory or a file: `results.json` of the runner (with `predictions/` beside it
+    the intervals of older versions are computed anew), `language_scaling.json`, or the Markdown of any other
     study, with its pictures. In a directory all three are looked for.
 
     Args:
@@ -88,7 +88,7 @@ def _read_run(file: Path, source: Path) -> RunResults:
         raise InputError(f"{file} holds no scores of test languages. Predict them (--do_predict True).")
     targets = set(results["languages"]) - {results["source_language"]}
     complete = targets and (folder / "predictions").is_dir()
-    return RunResults(str(source), results, load_scored_runs(folder) if complete else None)
+    return RunResults(str(source), load_scored_runs(folder).results if complete else results)
 
 
 def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:
