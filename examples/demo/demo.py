@@ -205,8 +205,10 @@ def verdict(results: Mapping[str, Any]) -> str:
     if stands_out(found):
         better = "better" if found["mean"] > 0 else "worse"
         conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference['seeds'])}"
-    else:
+    elif found["low"] <= 0 <= found["high"]:
         conclusion = "the interval includes 0, so no difference between DLFA and its baseline shows here"
+    else:
+        conclusion = "DLFA and its baseline are not told apart after correction for the number of systems"
     return f"{name} minus {difference['baseline']}, average of the target languages: {numbers}; {conclusion}."
 
 

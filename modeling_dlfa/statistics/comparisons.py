@@ -88,7 +88,7 @@ def _table(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Languages and averages, and for each of (C, M) contrasts over systems and each of them mean, ends and p-value."""
+    """Languages and averages; for each of (C, M) contrasts over systems and each of them mean, ends and p-value."""
     if not 0 < confidence < 1:
         raise InputError(f"Got confidence={confidence}; it is a probability, such as 0.95.")
     scores, draws = resampled_scores(counts, metric=metric, aligned=aligned, n_resamples=n_resamples, seed=seed)

@@ -160,7 +160,7 @@ def p_values(
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(mean == 0, 0.0, np.abs(mean) / np.hypot(first, second))
     beyond = _tail(statistic.ravel(), np.arctan2(first, second).ravel(), freedoms)
-    return np.minimum(2 * beyond.reshape(np.shape(mean)), 1)
+    return np.where(mean == 0, 1.0, np.minimum(2 * beyond.reshape(np.shape(mean)), 1))
 
 
 def _solved(ratio: NDArray[np.float64], freedoms: tuple[float, float], beyond: float) -> NDArray[np.float64]:

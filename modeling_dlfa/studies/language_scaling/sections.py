@@ -55,7 +55,8 @@ def _interval(value: Mapping[str, Any], *, corrected: bool = False) -> Interval:
     return Interval(value["mean"], ends["low"], ends["high"])
 
 
-def _corrected(value: Mapping[str, Any], digits: int = 1) -> Cell:
+def corrected_difference(value: Mapping[str, Any], digits: int = 1) -> Cell:
+    """Lay out a difference with its corrected interval, marked where that excludes 0."""
     interval = _interval(value, corrected=True)
     return difference(interval, strong=interval.excludes_zero, digits=digits)
 
@@ -76,7 +77,7 @@ def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
         (
             Cell(system),
             Cell(_layers(entry["systems"][system])),
-            *(_corrected(gains[system][key]) for key in keys),
+            *(corrected_difference(gains[system][key]) for key in keys),
         )
         for system in gains
     ]
@@ -158,7 +159,7 @@ def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
             Cell(titles[trend["order"]]),
             Cell(_STATISTICS[trend["statistic"]]),
             Cell(f"per {trend['unit']}"),
-            _corrected(trend, digits=2),
+            corrected_difference(trend, digits=2),
             difference(_interval(trend), digits=2),
         )
         for trend in entry["trends"]

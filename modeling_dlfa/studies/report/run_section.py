@@ -39,25 +39,26 @@ class RunResults:
 
 def overview(runs: Sequence[RunResults]) -> Section | None:
     """One line for each fused system of all results, corrected for their number; None without any difference."""
-    lines = [(run, system) for run in runs for system in run.compared if "intervals" in run.results["summary"]]
+    lines = [
+        (run, system)
+        for run in runs
+        for system in run.compared
+        if run.results["summary"]["systems"][system]["macro_target"] and "intervals" in run.results["summary"]
+    ]
     if not lines:
         return None
-    entries = []
-    for run, system in lines:
-        summary = run.results["summary"]
-        key = "macro_target" if summary["systems"][system]["macro_target"] else "macro_all"
-        entries.append((key, dict(summary["differences"][system][key])))
-    adjust_p_values([[entry for _, entry in entries]])
+    entries = [dict(run.results["summary"]["differences"][system]["macro_target"]) for run, system in lines]
+    adjust_p_values([entries])
     rows = []
-    for (run, system), (key, entry) in zip(lines, entries, strict=True):
+    for (run, system), entry in zip(lines, entries, strict=True):
         systems, compared = run.results["summary"]["systems"], run.results["summary"]["differences"][system]
         cells = [
             _title(run.results),
             system,
             str(run.results["model_name_or_path"]),
             f"{len(compared['seeds'])}",
-            percent(systems[compared["baseline"]][key]["mean"]),
-            percent(systems[system][key]["mean"]),
+            percent(systems[compared["baseline"]]["macro_target"]["mean"]),
+            percent(systems[system]["macro_target"]["mean"]),
         ]
         rows.append((*map(Cell, cells), _difference(entry), Cell(run.source)))
     header = ("task", "system", "encoder", "seeds", "baseline", "system's score", "difference", "results")
