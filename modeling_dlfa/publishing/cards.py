@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..configuration_dlfa import DlfaConfig
 from ..languages import get_language
 from ..pretrained_dlfa import file_sha256
+from ..results.figures import FIGURE_CAPTION
 from ..results.tables import figure_file, markdown_table
 from ..tasks import Task, recorded_task
 
@@ -92,6 +93,7 @@ def make_card(
         "table": markdown_table(results, run).rstrip(),
         "metric": results["metric"].capitalize(),
         "figure": figure or figure_file(results),
+        "caption": FIGURE_CAPTION,
         "training": _training(results, record),
         "files": _files(Path(folder)),
         "limits": _limits(results, record, task),
