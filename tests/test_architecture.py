@@ -19,7 +19,7 @@ ORDER = (
     {"checkpoints"},
     {"data"},
     {"statistics"},
-    {"results"},
+    {"results", "glyphs"},
     {"publishing", "inference"},
     {"training"},
     {"studies.folder"},
