@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
@@ -60,8 +61,8 @@ VERBS = (
     Verb("gate", "Show which tokens of a text take how much from the lower layer.", "gate:main"),
 )
 _EPILOG = (
-    "TASK is xnli, pawsx, ner (PAN-X) or pos (UD-POS).\n`dlfa VERB --help` lists the options of a verb. From Python: "
-    "modeling_dlfa.train,\nload_results and Predictor."
+    "TASK is xnli, pawsx, ner (PAN-X) or pos (UD-POS). `dlfa VERB --help` lists the options of a verb,\n"
+    "`dlfa --version` the version. From Python: modeling_dlfa.train, load_results and Predictor."
 )
 
 
@@ -82,8 +83,11 @@ def run(argv: Sequence[str] | None = None) -> None:
         description="Zero-shot cross-lingual transfer with fused layers: fine-tune on English, use elsewhere.\n\n"
         f"verbs:\n{listed}",
         epilog=_EPILOG,
+        add_help=False,
     )
-    parser.add_argument("--version", action="version", version=f"dlfa {__version__}")
+    # Not listed, to leave the screen to the verbs.
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"dlfa {__version__}", help=argparse.SUPPRESS)
     given = list(sys.argv[1:] if argv is None else argv)
     known = {verb.name: verb for verb in VERBS}
     if not given or given[0].startswith("-"):

@@ -12,8 +12,9 @@ from typing import Any
 from ..checkpoints.tokenizers import save_tokenizer
 from ..errors import InputError
 from ..files.folders import check_new_folder, draft_folder, named_folder, new_folder
-from ..files.writing import read_json, write_text
+from ..files.writing import write_text
 from ..results.directory import OutputDirectory
+from ..results.format import read_results
 from ..results.tables import figure_file
 from .cards import make_card
 from .checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer
@@ -55,7 +56,7 @@ class Publication:
                 models that were trained in one pass.
         """
         output = OutputDirectory(run_dir)
-        results = read_json(output.results)
+        results, _ = read_results(output.results)
         if results.get("recipe", {}).get("one_pass"):
             raise InputError(
                 f"{output.path} was trained by --one_pass: the backbone is that of all candidates. Train the selected "

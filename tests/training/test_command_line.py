@@ -117,6 +117,7 @@ ABBREVIATED = {
     "publish": (["a", "b"], "--token"),
     "report": (["a", "b", "--output_dir", "c"], "--title"),
     "gate": (["a", "b"], "--revision"),
+    "glyphs": (["a", "--output_dir", "b"], "--encoder"),
     "export": (["a", "b"], "--token"),
     "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),
     "predict": (["a", "b"], "--token"),
