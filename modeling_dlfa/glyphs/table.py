@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 TABLE_FILE, RECORD_FILE, SHEET_FILE = "glyphs.safetensors", "glyphs.json", "contact_sheet.png"
 KEY = "glyphs"
-PROGRAM = "python -m modeling_dlfa.glyphs"
 FORMAT = 1
 # Extra columns, 0 or 1, behind the features.
 BITS = ("special", "byte", "no_glyph", "starts_word", "continues_word")
@@ -92,7 +91,9 @@ class GlyphTable:
             record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
             values = load_file(path / TABLE_FILE)[KEY]
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(f"{path} does not hold a table of glyphs ({error}). Make one with {PROGRAM}.") from error
+            raise InputError(
+                f"{path} does not hold a table of glyphs ({error}). Make one with dlfa glyphs."
+            ) from error
         if record.get("format") != FORMAT:
             raise InputError(f"{path} holds glyphs of format {record.get('format')}, not {FORMAT}. Make them anew.")
         columns = record["columns"]

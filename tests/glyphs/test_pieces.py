@@ -9,8 +9,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import PreTrainedTokenizerFast
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.glyphs.command import load_tokenizer
 from modeling_dlfa.glyphs.pieces import BYTE, SPECIAL, TEXT, Piece, read_pieces, vocabulary_hash
+from modeling_dlfa.glyphs.vocabulary import load_tokenizer
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from modeling_dlfa.cli import run
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.glyphs import GlyphTable, build_glyph_table, features
-from modeling_dlfa.glyphs.command import main
 from modeling_dlfa.glyphs.features import convolutional_autoencoder, principal_components, standardise
 from modeling_dlfa.glyphs.pieces import read_pieces
 
@@ -310,11 +310,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     vocabulary = tmp_path / "vocab.txt"
     vocabulary.write_text("\n".join([*SPECIALS, *TOKENS]) + "\n", encoding="utf-8")
     output = tmp_path / "glyphs"
-    main([str(vocabulary), "--output_dir", str(output), "--size", "8"])
+    run(["glyphs", str(vocabulary), "--output_dir", str(output), "--size", "8"])
     assert "Tibt        1 tokens,        0 drawn,      1 missing" in capsys.readouterr().out
     made = GlyphTable.load(output)
     assert made.values.shape == (FIRST + len(TOKENS), 8 + 5)
-    assert made.record["command"] == (f"python -m modeling_dlfa.glyphs {vocabulary} --output_dir {output} --size 8")
+    assert made.record["command"] == (f"dlfa glyphs {vocabulary} --output_dir {output} --size 8")
     assert made.record["method"]["encoder"] == "pca" and "quality" not in made.record
 
 
@@ -332,7 +332,7 @@ def test_wrong_input_ends_with_status_2_and_writes_nothing(
 ) -> None:
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIALS, *TOKENS]) + "\n", encoding="utf-8")
     with pytest.raises(SystemExit) as exit_:
-        main([str(tmp_path), "--output_dir", str(tmp_path / "glyphs"), *options])
+        run(["glyphs", str(tmp_path), "--output_dir", str(tmp_path / "glyphs"), *options])
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "glyphs").exists()
@@ -341,7 +341,7 @@ def test_wrong_input_ends_with_status_2_and_writes_nothing(
 def test_the_command_refuses_a_folder_with_something_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(SystemExit) as exit_:
-        main(["no-such-tokenizer", "--output_dir", str(tmp_path)])
+        run(["glyphs", "no-such-tokenizer", "--output_dir", str(tmp_path)])
     assert exit_.value.code == 2
     assert "exists and is not empty" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -11,8 +11,9 @@ from accelerate import PartialState
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import read_json, write_json
+from ...files.writing import write_json
 from ...results.directory import OutputDirectory
+from ...results.format import read_results
 from ...scoring.metrics import AVERAGES
 from ...statistics.comparisons import THRESHOLD
 from ...statistics.summary import summarise_runs
@@ -24,7 +25,7 @@ from .choice import best_layer, regret, select_layer
 from .markdown import write_sweep_report
 from .one_pass_runs import check_one_pass, execute_together
 
-FUSIONS = ("aif", "mean", "concat")
+FUSIONS = ("aif", "mean", "concat", "layer")
 _RECORDED = (
     "task",
     "title",
@@ -60,7 +61,7 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     """
     fusion = arguments.model.fusion or "aif"
     if fusion not in FUSIONS:
-        raise InputError(f"--fusion {fusion} fuses no single layer; choose from {', '.join(FUSIONS)}.")
+        raise InputError(f"--fusion {fusion} reads no single lower layer; choose from {', '.join(FUSIONS)}.")
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
@@ -100,9 +101,9 @@ def read_sweep(output: OutputDirectory) -> dict[str, Any]:
     Raises:
         InputError: It is none, or not whole; the message says what it lacks.
     """
-    results = read_json(output.results)
+    results, _ = read_results(output.path)
     if "shard" in results:
-        raise InputError(f"{output.path} is a shard. Merge all of them by examples/merge_runs.py first.")
+        raise InputError(f"{output.path} is a shard. Merge all of them with `dlfa merge` first.")
     if "summary" not in results:
         raise InputError(f"{output.path} has no test scores. Sweep with --do_predict True.")
     systems = _systems(results)
