@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, quoted
 from ..scoring.metrics import AVERAGES, get_metric
-from ..statistics.bootstrap import Interval
+from ..statistics.intervals import Interval
 from ..statistics.comparisons import compare_to_baseline
 from .format import read_results, write_results
 from .scores import load_scored_runs
