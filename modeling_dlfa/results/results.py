@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import InputError, quoted
 from ..scoring.metrics import AVERAGES, get_metric
-from ..statistics.intervals import Interval
 from ..statistics.comparisons import compare_to_baseline
+from ..statistics.intervals import Interval
 from .format import read_results, write_results
 from .scores import load_scored_runs
 from .tables import markdown_table, text_table
