@@ -24,12 +24,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
 
+    from modeling_dlfa.files.folders import named_file
     from modeling_dlfa.files.writing import write_text
     from modeling_dlfa.inference.gate_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
 
     hub = {"revision": given.revision} if given.revision else {}
     with one_line():
-        check_free([path for path in (given.png, given.text_file) if path], given.overwrite)
+        files = {"--png": given.png, "--text_file": given.text_file}
+        named = [named_file(name, option) for option, name in files.items() if name is not None]
+        check_free(named, given.overwrite)
         view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
         if given.text_file:
             write_text(Path(given.text_file), fusion_text(view))

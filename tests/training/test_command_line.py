@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import sys
@@ -38,7 +39,7 @@ finally:
 """
 SCRIPTS = (
     "run_xnli run_ner run_layer_sweep run_language_scaling run_layer_analysis export_onnx compare_backends merge_runs "
-    "predict publish report show_fusion split_pawsx results_card study_card"
+    "predict publish report show_fusion split_pawsx results_card study_card benchmark"
 ).split()
 
 
@@ -128,6 +129,20 @@ def test_no_script_takes_abbreviations(
         module.main([*given, option[:-1], "secret"])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and f"Did you mean {option}?" in error and "secret" not in error
+
+
+def test_no_parser_of_the_repository_takes_abbreviations() -> None:
+    """Those of no script that a test starts, too; `CommandParser` itself is tested above."""
+    lenient = []
+    for path in [*(ROOT / "modeling_dlfa").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
+            if name in ("ArgumentParser", "HfArgumentParser"):
+                assert isinstance(call, ast.Call)
+                given = {entry.arg: getattr(entry.value, "value", None) for entry in call.keywords}
+                if given.get("allow_abbrev") is not False:
+                    lenient.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    assert not lenient
 
 
 def test_flags_with_dashes_and_negations_are_taken(tmp_path: Path) -> None:
