@@ -1,7 +1,7 @@
 """Brings the reports of studies into a card of `model_cards/studies/`: what stands between two marks is written anew.
 
 `python examples/study_card.py runs/layers runs/sweep model_cards/studies/NAME.md` takes output directories of
-`run_layer_sweep.py`, `run_layer_analysis.py` and `run_language_scaling.py`. What one makes of them is written around
+`dlfa sweep`, `dlfa layers` and `dlfa scaling`. What one makes of them is written around
 the marks.
 """
 

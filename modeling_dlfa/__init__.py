@@ -14,30 +14,58 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .configuration_dlfa import DlfaConfig
+    from .inference.predictor import Predictor
     from .modeling_dlfa import (
         DlfaForSequenceClassification,
         DlfaForTokenClassification,
         DlfaModel,
         DlfaPreTrainedModel,
     )
+    from .results.results import Results, load_results
+    from .tasks import Task
+    from .training.adapters import freeze_backbone, lora_config
+    from .training.arguments import CrossLingualTrainingArguments
+    from .training.train import train
 
 __all__ = [
+    "CrossLingualTrainingArguments",
     "DlfaConfig",
     "DlfaForSequenceClassification",
     "DlfaForTokenClassification",
     "DlfaModel",
     "DlfaPreTrainedModel",
+    "Predictor",
+    "Results",
+    "Task",
     "__version__",
+    "freeze_backbone",
+    "load_results",
+    "lora_config",
+    "train",
 ]
+_HOMES = {
+    "CrossLingualTrainingArguments": "training.arguments",
+    "DlfaConfig": "configuration_dlfa",
+    "DlfaForSequenceClassification": "modeling_dlfa",
+    "DlfaForTokenClassification": "modeling_dlfa",
+    "DlfaModel": "modeling_dlfa",
+    "DlfaPreTrainedModel": "modeling_dlfa",
+    "Predictor": "inference.predictor",
+    "Results": "results.results",
+    "Task": "tasks",
+    "freeze_backbone": "training.adapters",
+    "load_results": "results.results",
+    "lora_config": "training.adapters",
+    "train": "training.train",
+}
 
 registration.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "configuration_dlfa" if name == "DlfaConfig" else "modeling_dlfa"
-    return getattr(import_module(f".{home}", __name__), name)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -1,58 +1,127 @@
-"""Entry points of commands."""
+"""The `dlfa` command, and the entry point of scripts that train one task, such as `examples/run_xnli.py`."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .command.ending import one_line
+from .command.messages import shown_messages
+from .command.parser import CommandParser
+from .version import __version__
 
 if TYPE_CHECKING:
     from .tasks import Task
-    from .training.arguments import Arguments
 
 
-def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
-    """Entry point of the example scripts: what goes wrong ends with one message, wrong input with exit status 2.
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command.
 
-    The package's own options are read and checked before anything slow is imported.
+    Attributes:
+        usage: Its name, and what always follows it.
+        help: What it is for, in one line.
+        target: `module:function` within `verbs`, imported when the verb is called; it takes the arguments behind it.
+    """
+
+    usage: str
+    help: str
+    target: str
+
+    @property
+    def name(self) -> str:
+        """What one types."""
+        return self.usage.partition(" ")[0]
+
+    def load(self) -> Callable[[Sequence[str]], None]:
+        """Imports and returns the function."""
+        module, _, function = self.target.partition(":")
+        loaded: Callable[[Sequence[str]], None] = getattr(import_module(f".verbs.{module}", __package__), function)
+        return loaded
+
+
+VERBS = (
+    Verb("train TASK", "Fine-tune on English and test in every language.", "train:main"),
+    Verb("predict", "Label texts or words with a fine-tuned checkpoint.", "predict:main"),
+    Verb("sweep TASK", "Find the layer to fuse: train with each, compare in every language.", "sweep:main"),
+    Verb("layers", "Show what each layer of an encoder knows, without fine-tuning.", "layers:main"),
+    Verb("scaling", "Show how transfer changes with the number of target languages.", "scaling:main"),
+    Verb("report", "Put runs and studies together on one HTML page.", "report:main"),
+    Verb("merge", "Merge the shards of one command into one directory.", "merge:main"),
+    Verb("publish", "Push the selected model of a run to the Hub, with its card.", "publish:main"),
+    Verb("export", "Export a checkpoint to ONNX.", "export:main"),
+    Verb("compare", "Compare a checkpoint with its ONNX graphs on labelled files.", "compare:main"),
+    Verb("glyphs", "Tabulate what each token of a vocabulary looks like.", "glyphs:main"),
+    Verb("gate", "Show which tokens of a text take how much from the lower layer.", "gate:main"),
+)
+_EPILOG = (
+    "TASK is xnli, pawsx, ner (PAN-X) or pos (UD-POS).\n`dlfa VERB --help` lists the options of a verb. From Python: "
+    "modeling_dlfa.train,\nload_results and Predictor."
+)
+
+
+def run(argv: Sequence[str] | None = None) -> None:
+    """Runs the `dlfa` command; what goes wrong ends with one message, wrong input with exit status 2.
 
     Args:
-        task: A task of one's own, or a key of `tasks.TASKS`.
-        argv: Arguments without the program's name; the process's own if None.
+        argv: A verb and its arguments; the process's own if None.
 
     Raises:
         SystemExit: See `command.ending.one_line`.
     """
-    completed: list[Arguments] = []
+    width = max(len(verb.usage) for verb in VERBS)
+    listed = "\n".join(f"  {verb.usage:<{width}}  {verb.help}" for verb in VERBS)
+    parser = CommandParser(
+        prog="dlfa",
+        usage="dlfa VERB [OPTION ...]",
+        description="Zero-shot cross-lingual transfer with fused layers: fine-tune on English, use elsewhere.\n\n"
+        f"verbs:\n{listed}",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action="version", version=f"dlfa {__version__}")
+    given = list(sys.argv[1:] if argv is None else argv)
+    known = {verb.name: verb for verb in VERBS}
+    if not given or given[0].startswith("-"):
+        parser.parse_args(given)
+        parser.error(f"name a verb: {', '.join(known)}")
+    if given[0] not in known:
+        parser.error(parser.unknown(given[0], known, what="verb"))
+    with _command():
+        known[given[0]].load()(given[1:])
+
+
+def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
+    """Trains and tests one task, as a script's whole work; ends as `run` does.
+
+    Args:
+        task: A task of one's own, or a name of `tasks.TASKS`.
+        argv: Arguments without the script's name; the process's own if None.
+
+    Raises:
+        SystemExit: See `command.ending.one_line`.
+    """
+    with _command():
+        from .verbs.train import train
+
+        train(task, argv)
+
+
+@contextlib.contextmanager
+def _command() -> Iterator[None]:
+    """What surrounds a command: its messages are shown, its end is in one line, and no process is left behind."""
     try:
-        with one_line(lambda: how_to_go_on(*completed)):
-            from .tasks import get_task
-            from .training.command_line import parse_options
-
-            task = get_task(task) if isinstance(task, str) else task
-            options = parse_options(task, argv)
-
-            from .training.arguments import complete_arguments
-            from .training.runner import run_task
-
-            completed.append(complete_arguments(task, options))
-            run_task(task, completed[0])
+        with one_line(), shown_messages():
+            yield
+    except BrokenPipeError:
+        # Whoever reads has enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     finally:
-        end_started_processes()
-
-
-def how_to_go_on(arguments: Arguments | None = None) -> str:
-    """Returns what to do after a command that did not come to its end, given how far it came."""
-    from .results.directory import OutputDirectory
-
-    if arguments is not None and OutputDirectory(str(arguments.training.output_dir)).has_results():
-        return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
-    return "Nothing was finished: start the same command again."
-
-
-def end_started_processes() -> None:
-    """Ends the group of processes at the end of a command, if it came so far as to have one."""
-    if processes := sys.modules.get(f"{__package__}.training.processes"):
-        processes.end_processes()
+        # Without it no command came so far as to have a group of processes.
+        if processes := sys.modules.get(f"{__package__}.training.processes"):
+            processes.end_processes()

@@ -105,6 +105,10 @@ class Environment:
                 (target / entry.name).symlink_to(entry)
         if package:
             (target / "modeling_dlfa").symlink_to(ROOT / "modeling_dlfa")
+            # As pip writes it of `[project.scripts]`.
+            command = folder / "bin" / "dlfa"
+            command.write_text(f"#!{self.python}\nfrom modeling_dlfa.cli import run\n\nrun()\n", encoding="utf-8")
+            command.chmod(0o755)
         (target / "loopback_guard.py").write_text(GUARD)
         (target / "loopback_guard.pth").write_text("import loopback_guard\n")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.utils.other import get_free_port
-from run_layer_sweep import main as sweep
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, BertConfig
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.cli import main
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.modeling_dlfa import DlfaPreTrainedModel
 
 from .backbones import BACKBONES, batch, build, labels
@@ -115,9 +115,9 @@ def test_two_machines_train_like_one(arguments: list[str], tmp_path: Path) -> No
 
 @pytest.mark.parametrize("task", ["xnli"], indirect=True)
 def test_one_pass_in_two_processes_is_that_of_one(arguments: list[str], tmp_path: Path) -> None:
-    arguments = ["--task", "xnli", "--one_pass", *arguments]
-    sweep([*arguments, *ONE, "--output_dir", str(tmp_path / "one")])
-    launch([*arguments, *EACH_OF_TWO], tmp_path / "two", "examples/run_layer_sweep.py")
+    arguments = ["sweep", "xnli", "--one_pass", *arguments]
+    dlfa([*arguments, *ONE, "--output_dir", str(tmp_path / "one")])
+    launch([*arguments, *EACH_OF_TWO], tmp_path / "two", "modeling_dlfa", launcher=("--module",))
     one, two = (read(tmp_path / name / "results.json") for name in ("one", "two"))
     assert two["hardware"]["processes"] == 2 and [run["name"] for run in two["runs"]] == [RUN, "last-seed42"]
     for expected, found in zip(one["runs"], two["runs"], strict=True):

@@ -134,7 +134,7 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     assert any(label in printed for label in XNLI.labels)
     package_environment.run(only("Predict", "python", "pipeline"), home=tmp_path)
-    shown = shell(package_environment, only("Look at the fusion", "bash", "show_fusion"), tmp_path, hub)
+    shown = shell(package_environment, only("Look at the fusion", "bash", "dlfa gate"), tmp_path, hub)
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
 
 
@@ -144,7 +144,7 @@ def test_predict_faster(hub: HubServer, tiny_data: Path, package_environment: En
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
     for language in WORDS:
         shutil.copyfile(tiny_data / f"test-{language}.tsv", tmp_path / f"test-{language}.tsv")
-    printed = shell(package_environment, only("Predict faster on a CPU", "bash", "export_onnx"), tmp_path, hub)
+    printed = shell(package_environment, only("Predict faster on a CPU", "bash", "dlfa export"), tmp_path, hub)
     assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
     assert "| onnx_quantized minus torch |" in printed and "| average, targets |" in printed
     for name in ("labels.onnx.tsv", "labels.int8.tsv"):
@@ -162,7 +162,7 @@ def test_look_into_the_layers(
         tree = "1\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\t{}\t_\tVERB\t_\t_\t1\tdep\t_\t_\n\n"
         sentences = "".join(tree.format(words[a % 7], words[7 + b]) for a, b in rows)
         (tmp_path / f"{name}.conllu").write_text(sentences, encoding="utf-8")
-    printed = shell(package_environment, only("Look into the layers", "bash", "run_layer"), tmp_path, hub)
+    printed = shell(package_environment, only("Look into the layers", "bash", "dlfa layers"), tmp_path, hub)
     assert "parts of speech, transferred" in printed
     files = {path.name for path in (tmp_path / "runs/layers").rglob("*")}
     assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
@@ -197,7 +197,7 @@ def write_paraphrases(path: Path, language: str, rows: int) -> None:
 def test_train_from_files_of_ones_own(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
-    commands = re.findall(r"^python.*?(?=^python|\Z)", only("Train", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"^dlfa.*?(?=^dlfa|\Z)", only("Train", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
     homes = [tmp_path / name for name in ("xnli", "pawsx", "ner", "pos")]
     for home in homes:
         copy_deeper(tiny_encoder, home)
@@ -252,7 +252,7 @@ def test_shards_of_several_machines(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
     prepare_xnli(tmp_path, tiny_encoder, tiny_data)
-    printed = shell(package_environment, only("Many devices", "bash", "merge_runs"), tmp_path, hub)
+    printed = shell(package_environment, only("Many devices", "bash", "dlfa merge"), tmp_path, hub)
     assert printed.rstrip().endswith("runs/xnli/results.json")
     results = json.loads((tmp_path / "runs/xnli/results.json").read_text(encoding="utf-8"))
     assert [run["seed"] for run in results["runs"]] == [1, 1, 2, 2] and len(results["shards"]) == 2
@@ -262,7 +262,7 @@ def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: En
     shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
     for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
         write_conllu(tmp_path / f"{name}.conllu", language, 24)
-    printed = shell(package_environment, only("Which layer", "bash", "run_layer_sweep"), tmp_path, hub)
+    printed = shell(package_environment, only("Which layer", "bash", "dlfa sweep"), tmp_path, hub)
     assert "Sweep: runs/sweep/layer_sweep.md" in printed
     sweep = json.loads((tmp_path / "runs/sweep/layer_sweep.json").read_text(encoding="utf-8"))
     assert list(sweep["layers"]) == ["0", "1", "2"]
@@ -283,7 +283,7 @@ def test_train_a_part(
 
 def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
-    command = only("Scaling with languages, and a report", "bash", "report.py")
+    command = only("Scaling with languages, and a report", "bash", "dlfa report")
     printed = shell(package_environment, command, tmp_path, hub)
     assert "Study: " in printed and "Report: " in printed
     study = json.loads((tmp_path / "runs/scaling/language_scaling.json").read_text(encoding="utf-8"))
@@ -301,7 +301,7 @@ def test_publish_and_load(
     tmp_path: Path,
 ) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
-    printed = shell(package_environment, only("Publish", "bash", "publish.py"), tmp_path, hub)
+    printed = shell(package_environment, only("Publish", "bash", "dlfa publish"), tmp_path, hub)
     assert "Nothing was pushed" in printed and f"{hub.url}/org/name/commit/" in printed
     preview = {path.relative_to(tmp_path / "preview") for path in (tmp_path / "preview").rglob("*") if path.is_file()}
     assert {name.as_posix() for name in preview} | {".gitattributes"} == set(no_repository.list_repo_files("org/name"))

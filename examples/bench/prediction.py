@@ -1,4 +1,4 @@
-"""Predicting a file as `examples/predict.py` does, against the pipeline of transformers, in a loop and in batches."""
+"""Predicting a file as `dlfa predict` does, against the pipeline of transformers, in a loop and in batches."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ class FileOfPairs:
         return lambda: classify(list(self._inputs), batch_size=BATCH_SIZE)
 
     def predict(self, backend: Backend) -> Callable[[], object]:
-        """Returns what `predict.py` does, from the file's lines to the labels' lines."""
+        """Returns what `dlfa predict` does, from the file's lines to the labels' lines."""
 
         def run() -> None:
             lines = InputSource(str(self._path), twice=False).lines()
             examples = read_examples(lines, InputFormat("sequence", "tsv"), str(self._path))
             predictor = Predictor(self.checkpoint, backend, BATCH_SIZE)
             head = self.checkpoint.head
-            write_predictions(predictor(examples), head, "tsv", io.StringIO(), lambda count: None)
+            write_predictions(predictor.stream(examples), head, "tsv", io.StringIO(), lambda count: None)
 
         return run
 

@@ -7,8 +7,6 @@ It sets up multilingual-e5-small (`encoder.py`, once), fine-tunes it on the corp
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -85,9 +83,7 @@ def train(extra: Sequence[str] = ()) -> None:
         if arguments.model.model_name_or_path == str(encoder.FOLDER):
             encoder.set_up(encoder.FOLDER)
         _tell_plan(arguments)
-        # What the runner prints names the draft, and its table comes again below.
-        with contextlib.redirect_stdout(io.StringIO()):
-            results = run_task(XNLI, arguments, together=_keep_fused_alone)
+        results = run_task(XNLI, arguments, together=_keep_fused_alone)
         _put_in_place(draft)
     write_cards(results, OutputDirectory(OUTPUT), arguments.run.license)
 
@@ -190,7 +186,7 @@ def show() -> None:
         print(f"  {get_language(code).name}: {premise} / {hypothesis}  {label} ({judged})")
     print(
         f"\nHere: {OUTPUT}/results.md (the table with its notes), {OUTPUT}/figures/, {checkpoint}/README.md (card).\n"
-        f"Next: python examples/show_fusion.py {checkpoint} 'TEXT' 'TEXT' shows what a token takes from which layer.\n"
+        f"Next: dlfa gate {checkpoint} 'TEXT' 'TEXT' shows what a token takes from which layer.\n"
         "README.md has the rest: section Train for your own data and encoders, section Predict for your own sentences."
     )
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 HIDDEN = "***"
@@ -49,9 +50,15 @@ def without_secrets(record: Any, known: Collection[str | None] = ()) -> Any:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """Returns the command as one would type it, secrets left out: results are published."""
-    shown, hidden = [], False
-    for argument in argv:
+    """Returns the command as one would type it, secrets left out: results are published.
+
+    Args:
+        argv: The program and its arguments; the `dlfa` command, wherever it is installed, goes by its name.
+    """
+    program = Path(argv[0])
+    is_dlfa = program.stem == "dlfa" or program.parts[-2:] == ("modeling_dlfa", "__main__.py")
+    shown, hidden = ["dlfa"] if is_dlfa else ["python"], False
+    for argument in argv[1:] if is_dlfa else argv:
         name, equals, _ = argument.partition("=")
         secret = name.startswith("--") and bool(_SECRET_NAME.search(name[2:].replace("-", "_")))
         if hidden and not argument.startswith("--"):
@@ -59,4 +66,4 @@ def command_line(argv: Sequence[str]) -> str:
         else:
             shown.append(f"{name}={HIDDEN}" if secret and equals else hide_secrets(argument))
         hidden = secret and not equals
-    return shlex.join(["python", *shown])
+    return shlex.join(shown)

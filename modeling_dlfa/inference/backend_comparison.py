@@ -84,7 +84,7 @@ def _predict(checkpoint: Checkpoint, backend: Backend, task: Task, split: Split,
     ids = np.array([task.labels.index(name) for name in checkpoint.labels])
     rows = split.texts[0] if task.kind == "token" else zip(*split.texts, strict=True)
     examples = (Example(number + 1, number, list(texts)) for number, texts in enumerate(rows))
-    predictions = Predictor(checkpoint, backend, batch_size)(examples)
+    predictions = Predictor(checkpoint, backend, batch_size).stream(examples)
     return [ids[prediction.scores.argmax(axis=-1)] for prediction in predictions]
 
 

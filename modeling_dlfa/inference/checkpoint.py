@@ -1,4 +1,4 @@
-"""A checkpoint as `predict.py` sees it: what is known before any work, and what computes its logits."""
+"""A checkpoint as `dlfa predict` sees it: what is known before any work, and what computes its logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the formats of `predict.py` have in common: lines, places, what was found, what no tokenizer takes."""
+"""What the formats of `dlfa predict` have in common: lines, places, what was found, what no tokenizer takes."""
 
 from __future__ import annotations
 

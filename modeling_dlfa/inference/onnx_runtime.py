@@ -56,7 +56,7 @@ def find_graph(name: str, file: str, **hub_arguments: Any) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise InputError(
-            f"There is no {file} in {name}: {reason}. Make it with examples/export_onnx.py, or name another file with "
+            f"There is no {file} in {name}: {reason}. Make it with `dlfa export`, or name another file with "
             "--onnx_file."
         ) from error
     return Path(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from transformers import DataCollatorWithPadding
 from ..data.windows import WordEncoder
 from ..errors import InputError
 from .checkpoint import Backend, Checkpoint
+from .lines import check_texts
 from .reading import Example
 from .source import ReadAhead
 
@@ -33,32 +35,98 @@ class Prediction:
     scores: NDArray[np.float64]
 
 
-@dataclass
 class Predictor:
-    """Predicts examples in batches of similar length.
+    """Predicts texts, pairs of texts or words in batches of similar length.
+
+    Args:
+        checkpoint: Folder or Hub id of a fine-tuned classifier of texts or words, or what `Checkpoint.of` read.
+        backend: Computes its logits; PyTorch on `device` if None.
+        batch_size: Inputs of a batch; a long sentence of words is several inputs.
+        buffer_size: Examples that are read, sorted by length and answered together; memory holds no more.
+        device: For PyTorch; the accelerator if there is one, else the CPU, if None.
+        kwargs: As for `Checkpoint.of`: `max_length`, `trust_remote_code`, `revision`, `token`, `cache_dir`.
 
     Attributes:
         checkpoint: What is asked.
-        backend: Computes its logits.
-        batch_size: Inputs of a batch; a long sentence of words is several inputs.
-        buffer_size: Examples that are read, sorted by length and answered together; memory holds no more.
         shortened: How many texts were longer than the checkpoint reads, and were cut; words never are.
+
+    Raises:
+        InputError: The checkpoint cannot be read, or is not a classifier.
+
+    Example:
+        >>> from modeling_dlfa import Predictor
+        >>> predictor = Predictor("runs/xnli/models/aif-layer1-seed1")
+        >>> answers = predictor([("The cat sleeps.", "The dog runs."), ("Die Katze schläft.", "Der Hund rennt.")])
+        >>> sorted(answers[1])
+        ['label', 'score', 'scores']
+        >>> sorted(answers[1]["scores"])
+        ['contradiction', 'entailment', 'neutral']
     """
 
-    checkpoint: Checkpoint
-    backend: Backend
-    batch_size: int = 32
-    buffer_size: int = 4096
-    shortened: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.buffer_size < 1:
+    def __init__(
+        self,
+        checkpoint: Checkpoint | str | os.PathLike,
+        backend: Backend | None = None,
+        batch_size: int = 32,
+        buffer_size: int = 4096,
+        *,
+        device: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if batch_size < 1 or buffer_size < 1:
             raise InputError("--batch_size and --buffer_size are at least 1.")
+        self.checkpoint = (
+            checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.of(str(checkpoint), **kwargs)
+        )
+        self.backend = backend if backend is not None else self.checkpoint.load(device or best_device())
+        self.batch_size, self.buffer_size, self.shortened = batch_size, buffer_size, 0
         self._collate = DataCollatorWithPadding(self.checkpoint.tokenizer)
         is_token = self.checkpoint.kind == "token"
         self._encoder = WordEncoder(self.checkpoint.tokenizer, self.checkpoint.max_length) if is_token else None
 
-    def __call__(self, examples: Iterable[Example]) -> Iterator[Prediction]:
+    def __call__(self, inputs: Iterable[str | Sequence[str]]) -> list[Any]:
+        """Answers examples.
+
+        Args:
+            inputs: Texts, or pairs of texts as `("a text", "another")`; for a checkpoint that labels words, lists of
+                words.
+
+        Returns:
+            For each what `dlfa predict` writes as JSON: `label`, `score` and `scores` by label (`labels` and `scores`
+            where several can be given, `score` or `scores` of a regression); of words a list of such, each with its
+            `word`.
+
+        Raises:
+            InputError: An input is not of that kind; nothing is computed then.
+        """
+        if isinstance(inputs, str):
+            raise InputError("One string was given, which would be read letter by letter. Give a list of texts.")
+        examples = [self._example(number, given) for number, given in enumerate(inputs)]
+        return [self._answer(prediction) for prediction in self.stream(examples)]
+
+    def _example(self, number: int, given: Any) -> Example:
+        where, own = f"input {number}", self.checkpoint.text_columns
+        is_token = self._encoder is not None
+        if not isinstance(given, (str, list, tuple)) or (is_token and isinstance(given, str)):
+            wanted = "a list of words" if is_token else "a text, or a pair of texts"
+            raise InputError(f"{where} is {given!r}. Give {wanted}.")
+        texts = [given] if isinstance(given, str) else list(given)
+        if not is_token and (len(texts) not in (1, 2) or (own and len(texts) != len(own))):
+            read = f"reads {' and '.join(map(repr, own))}" if own else "reads one text or two"
+            raise InputError(f"{where} has {len(texts)} texts, but the checkpoint {read}. Give as many.")
+        if not texts:
+            raise InputError(f"{where} has no words. Leave it out, or give the words that it lacks.")
+        check_texts(texts, where, blank=is_token)
+        return Example(number + 1, number, texts)
+
+    def _answer(self, prediction: Prediction) -> Any:
+        head = self.checkpoint.head
+        if prediction.scores.ndim == 1:
+            return head.record(prediction.scores)
+        words = zip(prediction.example.texts, prediction.scores, strict=True)
+        return [{"word": word, **head.record(scores)} for word, scores in words]
+
+    def stream(self, examples: Iterable[Example]) -> Iterator[Prediction]:
         """Gives a prediction for each example, in their order, a buffer at a time.
 
         Args:

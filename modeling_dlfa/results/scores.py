@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..statistics.bootstrap import resampled_scores
 from ..statistics.summary import check_runs
 from ..tasks import recorded_task
 from .directory import OutputDirectory
+from .format import read_results
 from .predictions import read_predictions
 
 Counts = Mapping[str, Mapping[int, Mapping[str, "NDArray[np.int64]"]]]
@@ -168,25 +168,3 @@ def scored_runs(
     if not scored.targets:
         raise InputError(f"Only {results['source_language']} was tested, the language of the labels; test others.")
     return scored
-
-
-def read_results(path: str | Path) -> tuple[dict[str, Any], Path]:
-    """Read `results.json`.
-
-    Args:
-        path: An output directory of the runner, or the file.
-
-    Returns:
-        What it holds, and the folder that it lies in.
-
-    Raises:
-        InputError: There is none, or it is none of the runner's.
-    """
-    file = Path(path) / "results.json" if Path(path).is_dir() else Path(path)
-    try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {file} ({error}). Give the output directory of a finished command.") from error
-    if not isinstance(results, dict) or not {"runs", "metric", "languages", "source_language"} <= results.keys():
-        raise InputError(f"{file} is not what the runner writes. Give the output directory of a finished command.")
-    return results, file.parent

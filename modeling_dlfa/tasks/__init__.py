@@ -88,7 +88,7 @@ class Task:
         label_column: Column of the label; of a token task a label for each word.
         labels: Label names, two or more; the position of a name is its class id.
         languages: Codes of the languages with test data, which also stand in the names of files.
-        metric: Name of the metric in `metrics.METRICS`.
+        metric: Name of the metric in `scoring.metrics.METRICS`.
         aligned_rows: Whether row i is the same example, translated, in every language of the published data.
         hub: Where the data lies on the Hub; None: only files, or the data set that the user names.
         max_length: Longest input of the published recipe, in tokens.
@@ -100,7 +100,22 @@ class Task:
         unlabelled: Tags that mean "not annotated": words that have one are left out.
 
     Raises:
-        InputError: If the definition contradicts itself (see `task_checks.check_task`).
+        InputError: If the definition contradicts itself (see `checks.check_task`).
+
+    Example:
+        >>> from modeling_dlfa import Task
+        >>> reviews = Task(
+        ...     name="reviews",
+        ...     title="Reviews",
+        ...     kind="sequence",
+        ...     text_columns=("text",),
+        ...     label_column="opinion",
+        ...     labels=("bad", "good"),
+        ...     languages=("en", "de"),
+        ...     metric="accuracy",
+        ... )
+        >>> reviews.learning_rate
+        2e-05
     """
 
     name: str
@@ -215,13 +230,15 @@ UDPOS = Task(
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in (XNLI, PAWSX, PANX, UDPOS)}
+_ALSO = {"ner": PANX, "pos": UDPOS}
+TASK_NAMES = ("xnli", "pawsx", *_ALSO)  # As one types them; PAN-X and UD-POS go by their own names as well.
 
 
 def get_task(name: str) -> Task:
     """Look up a task by its name.
 
     Args:
-        name: A key of `TASKS`.
+        name: A key of `TASKS`, or one of `TASK_NAMES`.
 
     Returns:
         The task.
@@ -230,9 +247,9 @@ def get_task(name: str) -> Task:
         InputError: If there is no such task; the message lists those that exist.
     """
     try:
-        return TASKS[name]
+        return {**TASKS, **_ALSO}[name]
     except KeyError:
-        raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASKS)}.") from None
+        raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASK_NAMES)}.") from None
 
 
 def recorded_task(results: Mapping[str, Any]) -> Task:

@@ -60,7 +60,9 @@ def lora_config(
         InputError: PEFT is not installed, or the backbone's modules are not known or not there.
 
     Example:
+        >>> from modeling_dlfa import DlfaForSequenceClassification, lora_config
         >>> from peft import get_peft_model
+        >>> model = DlfaForSequenceClassification.from_backbone("ENCODER", fusion_layers=1, num_labels=3)
         >>> model = get_peft_model(model, lora_config(model))
     """
     try:
@@ -114,6 +116,13 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
 
     Raises:
         InputError: There is no such layer.
+
+    Example:
+        >>> from modeling_dlfa import DlfaForSequenceClassification, freeze_backbone
+        >>> model = DlfaForSequenceClassification.from_backbone("ENCODER", fusion_layers=1, num_labels=3)
+        >>> model = freeze_backbone(model)
+        >>> sorted({name.partition(".")[0] for name, weight in model.named_parameters() if weight.requires_grad})
+        ['classifier', 'dlfa']
     """
     backbone: Any = model.base_model.backbone
     trained: set[int] = set()

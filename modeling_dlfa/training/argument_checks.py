@@ -13,6 +13,7 @@ from .options import LORA_OPTIONS, PEFT_METHODS, READ_BY, DataArguments, ModelAr
 
 if TYPE_CHECKING:
     from ..tasks import Task
+    from .arguments import Arguments
     from .command_line import Options
 
 # What `pip install 'modeling-dlfa[train]'` brings and training imports.
@@ -32,12 +33,12 @@ _NUMBERS: dict[str, tuple[float, float]] = {
 }
 
 
-def check_options(task: Task, options: Options) -> None:
+def check_options(task: Task, options: Options | Arguments) -> None:
     """Checks the runner's own options.
 
     Args:
         task: What is to be learnt.
-        options: As given.
+        options: As given, alone or with the Trainer's.
 
     Raises:
         InputError: Training needs a package that is not installed, or an option makes no sense, contradicts another

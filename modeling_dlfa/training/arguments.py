@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from transformers import TrainingArguments
 
 from ..errors import InputError
-from ..tasks import Task
+from ..tasks import Task, get_task
 from .checks import check_arguments
-from .command_line import DataclassParser, Options, parse_options
+from .command_line import DataclassParser, Options, parse_options, recipe_of
 from .options import DataArguments, ModelArguments, RunArguments
 
 # transformers v5 renamed it.
@@ -32,7 +33,10 @@ class CrossLingualTrainingArguments(TrainingArguments):
     """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation an epoch.
 
     Batches hold examples of similar length (`train_sampling_strategy`, on v4 `group_by_length`). The number of epochs,
-    the learning rate and the batch size come from the task.
+    the learning rate, the batch size and the metric come from the task: see `for_task`.
+
+    Raises:
+        InputError: What a task's recipe gives is left out.
     """
 
     do_train: bool = field(default=True, metadata={"help": "Whether to train; False only evaluates a checkpoint."})
@@ -66,6 +70,42 @@ class CrossLingualTrainingArguments(TrainingArguments):
             default="group_by_length", metadata={"help": "group_by_length, random, sequential or batch_rebalance."}
         )
 
+    # Another default than the task's would train something else without a word.
+    num_train_epochs: float = field(default=None, metadata={"help": "Passes over the training data."})  # type: ignore[assignment]
+    learning_rate: float = field(default=None, metadata={"help": "Peak learning rate."})  # type: ignore[assignment]
+    per_device_train_batch_size: int = field(default=None, metadata={"help": "Training batch size of a device."})  # type: ignore[assignment]
+    metric_for_best_model: str | None = field(default=None, metadata={"help": "By which checkpoints are chosen."})
+    report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to log, such as wandb."})
+
+    def __post_init__(self) -> None:
+        recipe = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "metric_for_best_model")
+        missing = [name for name in recipe if getattr(self, name) is None]
+        if missing:
+            raise InputError(
+                f"{type(self).__name__} lacks {', '.join(missing)}, which the recipe of a task gives. Use "
+                f"{type(self).__name__}.for_task(task, ...)."
+            )
+        super().__post_init__()
+
+    @classmethod
+    def for_task(cls, task: Task | str, **kwargs: Any) -> CrossLingualTrainingArguments:
+        """Returns the training arguments of a task's recipe.
+
+        Args:
+            task: The task, or its name.
+            kwargs: Any arguments of `TrainingArguments`; they count more than the recipe.
+
+        Raises:
+            InputError: There is no such task.
+
+        Example:
+            >>> from modeling_dlfa import CrossLingualTrainingArguments
+            >>> arguments = CrossLingualTrainingArguments.for_task("ner", output_dir="runs/ner", learning_rate=3e-5)
+            >>> arguments.num_train_epochs, arguments.learning_rate
+            (10, 3e-05)
+        """
+        return cls(**{**recipe_of(get_task(task) if isinstance(task, str) else task), **kwargs})
+
     @property
     def precision(self) -> str:
         """What is computed in: no (float32 alone), bf16, fp16 or fp8; the arguments count more than the launcher."""
@@ -90,6 +130,10 @@ class Arguments:
     """Whether each of the fusion layers is a system of its own, all lower layers if none is given."""
     one_pass: bool = False
     """Whether the systems of a seed are trained at once on one backbone."""
+    given: frozenset[str] = frozenset()
+    """Names of the options that a command line gave, with underscores."""
+    command: str | None = None
+    """What the results name as the command that made them; the process's own if None."""
 
     @property
     def seeds(self) -> list[int]:
@@ -114,32 +158,29 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     return complete_arguments(task, parse_options(task, argv))
 
 
-def complete_arguments(task: Task, options: Options) -> Arguments:
+def complete_arguments(task: Task, options: Options, *, command: str | None = None) -> Arguments:
     """Reads the Trainer's share of the command line and checks the whole.
 
     Args:
         task: Gives the recipe.
         options: The runner's own.
+        command: See `Arguments`.
 
     Raises:
         InputError: Values that make no sense or contradict each other, or a package that they need is not installed.
         SystemExit: Status 2, for an argument that does not exist or does not parse.
     """
-    parser = DataclassParser([CrossLingualTrainingArguments], add_help=False)
-    parser.set_defaults(
-        num_train_epochs=task.num_train_epochs,
-        learning_rate=task.learning_rate,
-        per_device_train_batch_size=task.batch_size,
-        metric_for_best_model=task.metric,
-        output_dir=f"runs/{task.name}",
-        report_to="none",
-    )
+    exit_on_error = options.exit_on_error
+    parser = DataclassParser([CrossLingualTrainingArguments], add_help=False, exit_on_error=exit_on_error)
+    parser.set_defaults(**recipe_of(task))
     try:
         (training,) = parser.parse(options.rest)
+    except InputError:
+        raise
     except (ValueError, ImportError, OSError) as error:  # TrainingArguments checks combinations and packages itself.
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
-    arguments = Arguments(options.model, options.data, options.run, training)
+    arguments = Arguments(options.model, options.data, options.run, training, given=options.given, command=command)
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):
         training.resume_from_checkpoint = "last"
-    check_arguments(task, arguments, options.given)
+    check_arguments(task, arguments)
     return arguments

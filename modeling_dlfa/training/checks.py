@@ -51,13 +51,12 @@ NUMBERS: dict[str, tuple[float, float]] = {
 _INTEGRATIONS = {"azure_ml": "azureml", "comet_ml": "comet", "flyte": "flytekit"}
 
 
-def check_arguments(task: Task, arguments: Arguments, given: Collection[str] = ()) -> None:
+def check_arguments(task: Task, arguments: Arguments) -> None:
     """Checks that the Trainer's arguments make sense, go together and have the packages that they need.
 
     Args:
         task: What is to be learnt.
         arguments: All of a command.
-        given: Names of those that were given.
 
     Raises:
         InputError: They do not, or would spoil the results, or cannot act.
@@ -71,7 +70,7 @@ def check_arguments(task: Task, arguments: Arguments, given: Collection[str] = (
     _check_packages(training)
     if training.push_to_hub:
         _check_publishing(arguments.run, training)
-    _check_effect(training, given)
+    _check_effect(training, arguments.given)
     _check_sources(arguments.data, training)
 
 
@@ -190,7 +189,7 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
     if run.num_shards > 1 or not run.save_models:
         raise InputError(
             "--push_to_hub publishes the best of all runs: a shard does not know it, and --save_models False does not "
-            "keep it. Remove one of the two, or merge the shards and use examples/publish.py."
+            "keep it. Remove one of the two, or merge the shards (dlfa merge) and publish the whole (dlfa publish)."
         )
     if not training.do_train or not training.do_predict:
         raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")

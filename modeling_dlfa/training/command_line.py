@@ -8,7 +8,7 @@ import importlib.util
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from .options import DataArguments, ModelArguments, RunArguments
 TRAINER_PAGE = "https://huggingface.co/docs/transformers/main_classes/trainer"
 
 
-class _Help(argparse.RawDescriptionHelpFormatter):
+class Help(argparse.RawDescriptionHelpFormatter):
     """Shows an option by its first name: `--seeds`, not `--max-length` as well as `--max_length`."""
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
@@ -45,7 +45,7 @@ class DataclassParser(CommandParser, HfArgumentParser):
     """
 
     def __init__(self, dataclass_types: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", _Help)
+        kwargs.setdefault("formatter_class", Help)
         super().__init__(dataclass_types=dataclass_types, **kwargs)
 
     def parse(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
@@ -60,6 +60,17 @@ class DataclassParser(CommandParser, HfArgumentParser):
         return self.parse_args_into_dataclasses(given, return_remaining_strings=True, look_for_args_file=False)
 
 
+def recipe_of(task: Task) -> dict[str, Any]:
+    """Returns the arguments of `TrainingArguments` that a task gives: its recipe, and where its results go."""
+    return {
+        "output_dir": f"runs/{task.name}",
+        "learning_rate": task.learning_rate,
+        "num_train_epochs": task.num_train_epochs,
+        "per_device_train_batch_size": task.batch_size,
+        "metric_for_best_model": task.metric,
+    }
+
+
 @dataclass(frozen=True)
 class Options:
     """The runner's own options, and what is the Trainer's.
@@ -70,6 +81,7 @@ class Options:
         run: What is compared.
         rest: Arguments for the Trainer, as typed.
         given: Names of all options that were given, with underscores.
+        exit_on_error: Whether a mistake among the Trainer's ends the process; else it is an `InputError`.
     """
 
     model: ModelArguments
@@ -77,40 +89,58 @@ class Options:
     run: RunArguments
     rest: list[str]
     given: frozenset[str]
+    exit_on_error: bool = True
 
 
-def parse_options(task: Task, argv: Sequence[str] | None = None) -> Options:
+def parse_options(
+    task: Task, argv: Sequence[str] | None = None, *, prog: str | None = None, exit_on_error: bool = True
+) -> Options:
     """Reads the runner's own options; a first argument that ends in .yaml, .yml or .json is a file of arguments.
 
     Args:
         task: Gives the recipe, which `--help` names.
         argv: Arguments without the program's name; the process's own if None.
+        prog: What the help calls the command; the script's name if None.
+        exit_on_error: Whether an argument that does not exist or does not parse ends the process.
 
     Returns:
         The options; the command line counts more than the file.
 
     Raises:
         InputError: A file that cannot be read, or values that contradict each other.
-        SystemExit: Status 2, for an argument that does not exist or does not parse.
+        SystemExit: Status 2, for an argument that does not exist or does not parse, unless `exit_on_error` is False.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0].endswith((".yaml", ".yml", ".json")):
         given = arguments_of_file(Path(given[0])) + given[1:]
     trainers = trainer_options()
-    parser = DataclassParser(
-        [ModelArguments, DataArguments, RunArguments],
-        usage="%(prog)s [ARGUMENTS.yaml] --model_name_or_path MODEL [OPTION ...]",
-        description=f"{task.title}: train on English, test in every language, with layers fused and without.",
-        epilog=_trainer_help(task, trainers),
-    )
+    parser = options_parser(task, prog=prog, exit_on_error=exit_on_error)
     model, data, run, rest = parser.parse_known(given)
     if trainers:
         for flag in _flags(rest):
             if not {_name(flag), _name(flag).removeprefix("no_")} & {*trainers}:
                 parser.error(parser.unknown(flag, (f"--{name}" for name in trainers)))
-    options = Options(model, data, run, rest, frozenset(map(_name, _flags(given))))
+    options = Options(model, data, run, rest, frozenset(map(_name, _flags(given))), exit_on_error)
     check_options(task, options)
     return options
+
+
+def options_parser(task: Task | None, **kwargs: Any) -> DataclassParser:
+    """Returns the parser of the runner's own options, whose help names the Trainer's below them.
+
+    Args:
+        task: Gives the recipe, which the help names; any task if None.
+        kwargs: As for `DataclassParser`.
+    """
+    described = "Fine-tune on English" if task is None else f"{task.title}: fine-tune on {task.source_language}"
+    usage = "%(prog)s TASK [ARGUMENTS.yaml]" if task is None else "%(prog)s [ARGUMENTS.yaml]"
+    return DataclassParser(
+        [ModelArguments, DataArguments, RunArguments],
+        usage=f"{usage} --model_name_or_path MODEL [OPTION ...]",
+        description=f"{described}, test in every language, with layers fused and without.",
+        epilog=_trainer_help(task, trainer_options()),
+        **kwargs,
+    )
 
 
 def _flags(words: Sequence[str]) -> list[str]:
@@ -143,19 +173,15 @@ def trainer_options() -> list[str]:
     return [node.id for node in targets if isinstance(node, ast.Name) and not node.id.startswith("_")]
 
 
-def _trainer_help(task: Task, names: Sequence[str]) -> str:
-    recipe = {
-        "output_dir": f"runs/{task.name}",
-        "learning_rate": task.learning_rate,
-        "num_train_epochs": task.num_train_epochs,
-        "per_device_train_batch_size": task.batch_size,
-        "metric_for_best_model": task.metric,
-    }
-    defaults = "".join(f"  --{name} {value}\n" for name, value in recipe.items())
+def _trainer_help(task: Task | None, names: Sequence[str]) -> str:
+    defaults = "The published recipe of a task is the default; `dlfa train xnli --help` names XNLI's.\n"
+    if task is not None:
+        recipe = "".join(f"  --{name} {value}\n" for name, value in recipe_of(task).items())
+        defaults = f"If left out, these are those of the published recipe:\n{recipe}"
     listed = textwrap.fill(" ".join(names), 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return (
         f"training: all TrainingArguments of transformers work as well ({TRAINER_PAGE}).\n"
-        f"If left out, these are those of the published recipe:\n{defaults}\nAll of them:\n{listed}"
+        f"{defaults}\nAll of them:\n{listed}"
     )
 
 
@@ -177,21 +203,24 @@ def arguments_of_file(path: Path) -> list[str]:
         raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold a mapping from argument names to values.")
+    languages = values.get("languages")
+    for language in languages if isinstance(languages, list) else [languages]:
+        if isinstance(language, bool):
+            raise InputError(
+                f"{path}: among the languages is {str(language).lower()}, as which YAML reads "
+                "the word no (and yes, on, off). Put quotes around it if you mean the code: 'no'."
+            )
+    return arguments_of(values)
+
+
+def arguments_of(values: Mapping[str, Any]) -> list[str]:
+    """Turns a mapping from names to values into command-line arguments; None is as left out."""
     arguments: list[str] = []
     for name, value in values.items():
         if value is None:
             continue
         if isinstance(value, dict):
             value = json.dumps(value)
-        listed = value if isinstance(value, list) else [value]
-        if name == "languages" and any(isinstance(item, bool) for item in listed):
-            raise InputError(
-                f"{path}: among the languages is {str(next(filter(_is_bool, listed))).lower()}, as which YAML reads "
-                "the word no (and yes, on, off). Put quotes around it if you mean the code: 'no'."
-            )
+        listed = value if isinstance(value, (list, tuple)) else [value]
         arguments += [f"--{name}", *map(str, listed)]
     return arguments
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)

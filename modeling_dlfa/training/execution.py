@@ -14,6 +14,7 @@ from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase, Trainer
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import IntervalStrategy, PredictionOutput
+from transformers.utils import logging
 
 from ..files.writing import write_json
 from ..publishing.callbacks import NamedProgressCallback
@@ -29,6 +30,8 @@ from .record import score_run
 from .systems import Run, load_model
 from .task_data import TaskData
 from .trainer import CrossLingualTrainer
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,11 @@ def execute(command: Command, run: Run) -> None:
 
 
 def tell_trained_part(name: str, model: Any) -> None:
-    """Prints how much of a model is trained, where that is not all of it."""
+    """Tells how much of a model is trained, where that is not all of it."""
     trained, parameters = parameter_counts(model)
     if trained < parameters and PartialState().is_main_process:
         share = 100 * trained / parameters
-        print(f"{name}: {trained:,} of {parameters:,} parameters are trained ({share:.2f} %).", flush=True)
+        logger.info(f"{name}: {trained:,} of {parameters:,} parameters are trained ({share:.2f} %).")
 
 
 def make_trainer(

@@ -18,6 +18,8 @@ from ..files.folders import check_new_folder, check_space, named_folder, new_fol
 from ..files.writing import read_json, write_json
 from ..publishing.publish import write_cards
 from ..results.directory import OutputDirectory, differences
+from ..results.format import read_results
+from ..results.results import Results
 from ..results.tables import write_report
 from ..statistics.summary import summarise_runs
 from .record import run_counts
@@ -49,7 +51,7 @@ class Shard:
             InputError: It is not of a finished command with `--num_shards`.
         """
         output = OutputDirectory(path)
-        results = read_json(output.results)
+        results, _ = read_results(output.path)
         if "shard" not in results:
             raise InputError(f"{path} is no shard. Merge the output directories of commands with --num_shards.")
         return cls(output, results, read_json(output.arguments))
@@ -72,7 +74,7 @@ class Shard:
 
 def merge_runs(
     shard_dirs: Sequence[str | os.PathLike], output_dir: str | os.PathLike, *, license: str | None = None
-) -> dict[str, Any]:
+) -> Results:
     """Merges shards into a new output directory: runs, predictions and models copied, everything else computed anew.
 
     The scores, averages and intervals are those of the command without `--num_shards`, to the last digit.
@@ -83,7 +85,7 @@ def merge_runs(
         license: Licence that the models' cards state, as the Hub names it.
 
     Returns:
-        What its `results.json` holds.
+        The results of the whole command.
 
     Raises:
         InputError: A directory is no shard, the shards are of different commands, have a run twice or lack one, or
@@ -103,7 +105,7 @@ def merge_runs(
         results = _fill(draft, shards)
         if "summary" in results:
             write_cards(results, draft, license, named=OutputDirectory(target))
-    return results
+    return Results(results, target)
 
 
 def _copied(shard: Shard) -> Iterator[Path]:
@@ -167,7 +169,7 @@ def _fill(output: OutputDirectory, shards: Sequence[Shard]) -> dict[str, Any]:
             results, run_counts(results, output), metric=results["metric"], aligned=aligned
         )
         write_report(results, output.path)
-    write_json(output.results, results)
+    Results(results).write(output.results)
     return results
 
 

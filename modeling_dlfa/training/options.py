@@ -168,7 +168,7 @@ class RunArguments:
         default=1, metadata={"help": "Split the command's runs into this many commands, such as one a machine."}
     )
     shard_index: int = field(
-        default=0, metadata={"help": "Which of them this one is, from 0; examples/merge_runs.py merges them."}
+        default=0, metadata={"help": "Which of them this one is, from 0; `dlfa merge` merges them."}
     )
     license: str | None = field(
         default=None, metadata={"help": "Licence that the model card states, as the Hub names it."}

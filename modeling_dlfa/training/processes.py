@@ -42,8 +42,8 @@ def check_launch(peft: str | None) -> None:
     fsdp = os.environ.get("ACCELERATE_USE_FSDP") == "true"
     if fsdp and PartialState().distributed_type == DistributedType.MULTI_CPU:
         raise InputError(
-            "Accelerate has no FSDP on the CPU and would train the whole model in every process. Launch with "
-            "examples/configs/cpu.yaml, or on GPUs."
+            "Accelerate has no FSDP on the CPU and would train the whole model in every process. Launch without it "
+            "(accelerate launch --cpu), or on GPUs."
         )
     zero3 = (
         os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
@@ -52,7 +52,7 @@ def check_launch(peft: str | None) -> None:
     if peft == "lora" and (fsdp or zero3):
         raise InputError(
             "--peft lora merges the adapter into the weights, which FSDP and ZeRO 3 split over the processes. Launch "
-            "with examples/configs/ddp.yaml."
+            "without them (accelerate launch --multi_gpu)."
         )
 
 

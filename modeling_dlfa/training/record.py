@@ -16,6 +16,7 @@ from ..command.redaction import command_line, without_secrets
 from ..data.description import statistics_record
 from ..data.loading import languages_without_file, rows_are_aligned
 from ..results.directory import OutputDirectory
+from ..results.format import FORMAT
 from ..results.predictions import Predictions, read_predictions
 from ..scoring.metrics import METRICS, get_metric
 from ..statistics.summary import summarise_runs
@@ -155,7 +156,7 @@ def collect_results(
     tested = [split.language for split in data.test]
     records = [output.finished(run.name) for run in own_share(planned, arguments)]
     results: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": FORMAT,
         "task": task.name,
         "title": task.title,
         "kind": task.kind,
@@ -166,7 +167,7 @@ def collect_results(
         "source_language": task.source_language,
         "languages": tested,
         "languages_without_file": languages_without_file(arguments.data.languages, task, tested) if tested else [],
-        "command": command_line(sys.argv),
+        "command": arguments.command or command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},

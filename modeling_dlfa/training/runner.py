@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,19 +10,22 @@ from typing import Any
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from ..data.description import statistics_text
 from ..data.loading import languages_without_file, resolve_languages
 from ..errors import InputError
-from ..files.writing import write_json
 from ..processor import bf16_is_slow, bf16_warning
 from ..publishing.hub import HubRepository
 from ..publishing.publish import publish, write_cards
 from ..results.directory import OutputDirectory
+from ..results.results import Results
 from ..results.tables import text_table, write_report
 from ..tasks import Task
 from .adapters import check_adaptable
+from .argument_checks import check_options
 from .arguments import Arguments, CrossLingualTrainingArguments
+from .checks import check_arguments
 from .disk_space import check_disk
 from .execution import Command, execute
 from .processes import check_launch, check_shared, held, on_main_process
@@ -31,11 +33,15 @@ from .record import collect_results, start_record
 from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
 
+logger = logging.get_logger(__name__)
+
 Together = Callable[[Command, Sequence[Run]], None]
 
 
-def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> dict[str, Any]:
+def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> Results:
     """Trains and tests all runs of a command and writes its results.
+
+    What it has to say goes to the package's loggers.
 
     Args:
         task: What to learn.
@@ -43,11 +49,14 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         together: Executes all runs of a seed at once and finishes each of them; one after another if None.
 
     Returns:
-        What `results.json` holds.
+        The results; `results.json` holds them.
 
     Raises:
         InputError: Wrong input, before any training starts; or another command writes into the output directory.
     """
+    # Made by hand, they have been through no command line.
+    check_options(task, arguments)
+    check_arguments(task, arguments)
     PartialState()
     check_launch(arguments.model.peft)
     output = OutputDirectory(str(arguments.training.output_dir))
@@ -55,7 +64,7 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
         return _run(task, arguments, output, together)
 
 
-def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: Together | None) -> dict[str, Any]:
+def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: Together | None) -> Results:
     started = time.time()
     state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
@@ -78,7 +87,7 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
         datasets.disable_progress_bars()
     data = load_task_data(task, arguments, languages, tokenizer, max_length)
     if state.is_main_process:
-        print(statistics_text(data.statistics, task), flush=True)
+        logger.info(statistics_text(data.statistics, task))
     started_with = start_record(task, arguments, planned, data, max_length)
     if not anew:
         output.check_same(started_with)
@@ -87,9 +96,9 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     if state.is_main_process and repository is not None:
         repository = repository.prepare()
     if state.is_main_process:
-        print(told, flush=True)
+        logger.info(told)
         if anew and (others := output.start(started_with)):
-            print(f"Left as they are, not written by an earlier command: {', '.join(others)}.", flush=True)
+            logger.info(f"Left as they are, not written by an earlier command: {', '.join(others)}.")
     state.wait_for_everyone()
     check_shared(output.arguments)
     _execute_all(Command(task, arguments, data, tokenizer, output), runs, together)
@@ -98,21 +107,21 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
         results = collect_results(task, arguments, planned, data, output, max_length, time.time() - started)
         _report(results, arguments, output, repository)
     [results] = broadcast_object_list([results])
-    return results
+    return Results(results, output.path)
 
 
 def _report(
     results: Mapping[str, Any], arguments: Arguments, output: OutputDirectory, repository: HubRepository | None
 ) -> None:
     """Writes everything that is made of the results, and publishes the selected model if wished."""
-    write_json(output.results, results)
+    Results(results).write(output.results)
     if "summary" in results:
         write_report(results, output.path)
         write_cards(results, output, arguments.run.license)
-        print(text_table(results))
-    print(f"Results: {output.results}", flush=True)
+        logger.info(text_table(results))
+    logger.info(f"Results: {output.results}")
     if repository is not None:
-        print(f"Published: {publish(output.path, repository, license=arguments.run.license)}", flush=True)
+        logger.info(f"Published: {publish(output.path, repository, license=arguments.run.license)}")
 
 
 def _execute_all(command: Command, runs: Sequence[Run], together: Together | None) -> None:
@@ -122,7 +131,7 @@ def _execute_all(command: Command, runs: Sequence[Run], together: Together | Non
     for index, job in enumerate(jobs, start=1):
         if any(command.output.finished(run.name) is None for run in job):
             if state.is_main_process:
-                print(f"[{index}/{len(jobs)}] {' '.join(run.name for run in job)}", flush=True)
+                logger.info(f"[{index}/{len(jobs)}] {' '.join(run.name for run in job)}")
             if together is None:
                 execute(command, job[0])
             else:
@@ -143,7 +152,7 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     languages = resolve_languages(wished, task, arguments.data.test_file if arguments.training.do_predict else None)
     missing = languages_without_file(wished, task, languages)
     if tell and missing:
-        print(f"Not tested, for want of a file: {' '.join(missing)}.", flush=True)
+        logger.info(f"Not tested, for want of a file: {' '.join(missing)}.")
     return languages
 
 
@@ -152,7 +161,7 @@ def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
     options["The launcher's mixed precision bf16"] = training.precision == "bf16"
     asked = [option for option, given in options.items() if given]
     if asked and training.device.type == "cpu" and bf16_is_slow():
-        print(f"warning: {bf16_warning(asked[0])}", file=sys.stderr, flush=True)
+        logger.warning(bf16_warning(asked[0]))
 
 
 def _max_length(task: Task, arguments: Arguments, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -6,10 +6,10 @@ import json
 import sys
 from pathlib import Path
 
-import compare_backends as script
 import numpy as np
 import pytest
 
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.backend_comparison import compare_backends
 from modeling_dlfa.inference.checkpoint import Checkpoint
@@ -48,7 +48,8 @@ def test_scores_and_differences_are_those_of_the_backends(xnli: Path) -> None:
         examples = [Example(number, number, row[:2]) for number, row in enumerate(rows)]
         for name, backend in backends.items():
             labels = [
-                checkpoint.labels[entry.scores.argmax()] for entry in Predictor(checkpoint, backend, 8)(examples)
+                checkpoint.labels[entry.scores.argmax()]
+                for entry in Predictor(checkpoint, backend, 8).stream(examples)
             ]
             right[name][language] = np.mean([label == row[2] for label, row in zip(labels, rows, strict=True)])
     for name, scores in right.items():
@@ -76,8 +77,8 @@ def test_words(tmp_path: Path) -> None:
 def test_the_command(xnli: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(xnli / "model"), str(xnli / "onnx"), "--test_file", str(xnli / "test-{language}.tsv")]
     output = ["--languages", "en", "de", "--max_samples", "20", "--output_file", str(xnli / "cost.json")]
-    monkeypatch.setattr(sys, "argv", ["compare_backends.py", *arguments, "--task", "xnli", *output])
-    script.main()
+    monkeypatch.setattr(sys, "argv", ["dlfa", "compare", *arguments, "--task", "xnli", *output])
+    dlfa()
     printed = capsys.readouterr().out.splitlines()
     found = json.loads((xnli / "cost.json").read_text(encoding="utf-8"))
     assert printed[0].startswith("| | torch | onnx | onnx_quantized | onnx minus torch |")
@@ -89,7 +90,7 @@ def test_the_command(xnli: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     ]
     assert f"{100 * found['scores']['torch']['de']['mean']:.2f}" in printed[3] and found["n"] == {"en": 20, "de": 20}
     with pytest.raises(SystemExit):
-        script.main([*arguments, "--task", "pawsx"])
+        dlfa(["compare", *arguments, "--task", "pawsx"])
     assert "error: " in capsys.readouterr().err
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,11 @@ import pytest
 import torch
 
 from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.gate_view import FusionView, drawable, fusion_text, load_fusion, plot_fusion, view_fusion
 from modeling_dlfa.tasks import XNLI
 
-from ..examples import load_example
 from ..tiny_checkpoints import ENTITIES, corpus_pairs, save_checkpoint
 
 SIZES = {"one": 1, "several": [0, 2]}
@@ -102,19 +101,12 @@ def test_a_long_text_is_cut_and_says_so(folders: dict[str, Path]) -> None:
     assert len(view.tokens) == 160 and view.cut and "is cut" in fusion_text(view)
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    return load_example("show_fusion")
-
-
-def test_the_script(
-    script: ModuleType, folders: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     png, text = str(tmp_path / "a" / "gate.png"), str(tmp_path / "gate.txt")
     pair = corpus_pairs("zh")[0]
-    script.main([str(folders["several"]), *pair, "--png", png, "--text_file", text])
+    dlfa(["gate", str(folders["several"]), *pair, "--png", png, "--text_file", text])
     assert "tokens have numbers in" in capfd.readouterr().err
-    script.main([str(folders["several"]), *pair])
+    dlfa(["gate", str(folders["several"]), *pair])
     assert capfd.readouterr().out == Path(text).read_text(encoding="utf-8")
     errors: list[tuple[list[Any], str]] = [
         ([folders["one"], "a", "--png", png], "exists"),
@@ -126,7 +118,7 @@ def test_the_script(
     ]
     for arguments, expected in errors:
         with pytest.raises(SystemExit) as stop:
-            script.main([str(argument) for argument in arguments])
+            dlfa(["gate", *map(str, arguments)])
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
         assert stop.value.code == 2 and len(lines) == 1 and expected in lines[0]
 

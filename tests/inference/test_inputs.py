@@ -1,4 +1,4 @@
-"""What `examples/predict.py` is given: headers, CSV, Parquet, what does not fit the checkpoint, a pipe that waits."""
+"""What `dlfa predict` is given: headers, CSV, Parquet, what does not fit the checkpoint, a pipe that waits."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_read_ahead_waits_for_one_and_gives_what_is_there() -> None:
 def test_a_live_pipe_is_answered_while_it_is_open(tmp_path: Path) -> None:
     """Each answer must come before the next line is written: the writer waits for it."""
     model = save_checkpoint(tmp_path / "model", "sequence", ("yes", "no"))
-    command = [sys.executable, "examples/predict.py", str(model), "-", "--skip_bad_lines", "--quiet"]
+    command = [sys.executable, "-m", "modeling_dlfa", "predict", str(model), "-", "--skip_bad_lines", "--quiet"]
     options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(
         [*command, "--device", "cpu"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options
@@ -229,7 +229,7 @@ def test_a_live_pipe_is_answered_while_it_is_open(tmp_path: Path) -> None:
 def test_a_reader_that_leaves_ends_the_command(tmp_path: Path) -> None:
     """As `head` does; the thread that reads the pipe does not keep the command, nor break its end."""
     model = save_checkpoint(tmp_path / "model", "sequence", ("yes", "no"))
-    command = [sys.executable, "examples/predict.py", str(model), "-", "--skip_bad_lines", "--quiet"]
+    command = [sys.executable, "-m", "modeling_dlfa", "predict", str(model), "-", "--skip_bad_lines", "--quiet"]
     options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(
         [*command, "--device", "cpu"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options

@@ -1,4 +1,4 @@
-"""ONNX export: the graph's outputs are PyTorch's, whatever the batch, and predict.py answers alike with both."""
+"""ONNX export: the graph's outputs are PyTorch's, whatever the batch, and `dlfa predict` answers alike with both."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from modeling_dlfa import (
     DlfaModel,
 )
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference import onnx_export as export
 from modeling_dlfa.inference import onnx_graph, onnx_runtime
@@ -29,7 +30,6 @@ from modeling_dlfa.inference.onnx_runtime import OnnxGraph, OnnxLogits, require_
 from modeling_dlfa.tasks import XNLI
 
 from ..backbones import batch, build
-from ..examples import load_example
 from ..hub import HubServer
 from ..online import ROOT
 from ..tiny_checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
@@ -166,14 +166,13 @@ def test_int8_is_close_and_smaller(sequence: tuple[Path, Path], tmp_path: Path) 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model_quantized.onnx"])
 def test_texts_alike_in_both_backends(sequence: tuple[Path, Path], file: str, tmp_path: Path) -> None:
-    predict = load_example("predict")
     checkpoint, folder = sequence
     pairs = [pair for code in XNLI.languages for pair in corpus_pairs(code)[:4]]
     (tmp_path / "in.tsv").write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
     found = {}
     for backend, arguments in (("torch", [checkpoint]), ("onnx", [folder, "--onnx_file", file])):
         arguments = [*map(str, arguments), "--backend", backend, "--output_file", str(tmp_path / backend), "--quiet"]
-        predict.main([arguments[0], str(tmp_path / "in.tsv"), *arguments[1:], "--batch_size", "7"])
+        dlfa(["predict", arguments[0], str(tmp_path / "in.tsv"), *arguments[1:], "--batch_size", "7"])
         found[backend] = [line.split("\t") for line in (tmp_path / backend).read_text("utf-8").splitlines()]
     check_rows(found, 2, file)
 
@@ -181,14 +180,13 @@ def test_texts_alike_in_both_backends(sequence: tuple[Path, Path], file: str, tm
 @pytest.mark.parametrize("file", ["model.onnx", "model_quantized.onnx"])
 def test_words_alike_in_both_backends(token: tuple[Path, Path], file: str, tmp_path: Path) -> None:
     """Also those of sentences that are longer than the encoder reads."""
-    predict = load_example("predict")
     checkpoint, folder = token
     lines = [" ".join(pair) for code in ("en", "hi", "zh", "ar") for pair in corpus_pairs(code)[:3]]
     (tmp_path / "in.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     found = {}
     for backend, name, more in (("torch", checkpoint, []), ("onnx", folder, ["--onnx_file", file])):
         arguments = [str(name), str(tmp_path / "in.txt"), "--input_format", "lines", "--backend", backend, *more]
-        predict.main([*arguments, "--output_file", str(tmp_path / backend), "--quiet"])
+        dlfa(["predict", *arguments, "--output_file", str(tmp_path / backend), "--quiet"])
         found[backend] = [line.split("\t") for line in (tmp_path / backend).read_text("utf-8").splitlines()]
     check_rows(found, 3, file)
 
@@ -248,7 +246,7 @@ def test_what_is_wrong_is_one_error_and_leaves_nothing(
     with pytest.raises(InputError, match="plain 'bert' checkpoint"):
         export_onnx(str(tmp_path / "plain"), tmp_path / "new")
     with pytest.raises(SystemExit) as stop:
-        load_example("export_onnx").main([str(tmp_path / "absent"), str(tmp_path / "new")])
+        dlfa(["export", str(tmp_path / "absent"), str(tmp_path / "new")])
     (message,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert stop.value.code == 2 and f"{tmp_path / 'absent'}: there is no such folder" in message
     # What an exporter with a fault would write: the graph of another model.
@@ -268,7 +266,7 @@ def test_graphs_that_do_not_fit(
 ) -> None:
     checkpoint, folder = sequence
     loaded = Checkpoint.of(str(folder))
-    with pytest.raises(InputError, match="There is no model.onnx in .*export_onnx.py"):
+    with pytest.raises(InputError, match="There is no model.onnx in .*dlfa export"):
         Checkpoint.of(str(checkpoint)).load_onnx()
     (tmp_path / "broken.onnx").write_bytes((folder / "model.onnx").read_bytes()[:2000])
     with pytest.raises(InputError, match="ONNX Runtime cannot read"):
@@ -286,7 +284,7 @@ def test_graphs_that_do_not_fit(
         (["--backend", "onnx", "--onnx_file", "other.onnx"], "There is no other.onnx in"),
     ):
         with pytest.raises(SystemExit) as stop:
-            load_example("predict").main([str(folder), str(tmp_path / "in.txt"), *arguments])
+            dlfa(["predict", str(folder), str(tmp_path / "in.txt"), *arguments])
         captured = capsys.readouterr()
         assert stop.value.code == 2 and captured.err.startswith("error: ") and expected in captured.err
         assert captured.out == ""

@@ -213,8 +213,8 @@ def test_a_broken_run_is_named_before_the_hub_is_asked(finished: Path, tmp_path:
 def test_the_command_line(finished: Path, tmp_path: Path) -> None:
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        script = [sys.executable, str(ROOT / "examples" / "publish.py"), *arguments]
-        return subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
+        called = [sys.executable, "-m", "modeling_dlfa", "publish", *arguments]
+        return subprocess.run(called, env=environment, capture_output=True, text=True, timeout=300)
 
     process = command(str(finished), "org/name", "--dry_run", str(tmp_path / "dry"), "--license", "mit")
     assert process.returncode == 0 and str(tmp_path / "dry") in process.stdout, process.stderr

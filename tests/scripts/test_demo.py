@@ -87,7 +87,7 @@ def test_it_says_what_it_does_how_long_and_what_came_out(told: tuple[Path, str, 
     for _, premise, hypothesis, expected in demo.QUESTIONS:
         [line] = [line for line in out.splitlines() if premise in line and hypothesis in line]
         assert line.endswith(("(right)", f"(wrong: {expected})"))
-    assert f"show_fusion.py {output}/models/aif-layer1-seed1" in out
+    assert f"dlfa gate {output}/models/aif-layer1-seed1" in out
 
 
 def test_it_leaves_one_checkpoint_in_half_precision_and_its_card(told: tuple[Path, str, str]) -> None:

@@ -15,7 +15,8 @@ import pytest
 from transformers import TrainingArguments
 
 from modeling_dlfa import configuration_dlfa
-from modeling_dlfa.cli import main
+from modeling_dlfa.cli import VERBS, main
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.onnx_graph import QUANTIZATIONS
 from modeling_dlfa.tasks import UDPOS, XNLI
@@ -28,27 +29,28 @@ from ..conftest import ROOT
 
 Python = Callable[..., Any]
 MODEL = ["--model_name_or_path", "org/model"]
-RUN_SCRIPT = """
+RUN = """
 import runpy, sys
 sys.path.insert(0, "examples")
 sys.argv = sys.argv[1:]
 try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    if sys.argv[0] == "dlfa":
+        runpy.run_module("modeling_dlfa", run_name="__main__")
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
 finally:
     print([name for name in ("torch", "accelerate", "datasets") if name in sys.modules], file=sys.stderr)
 """
-SCRIPTS = (
-    "run_xnli run_ner run_layer_sweep run_language_scaling run_layer_analysis export_onnx compare_backends merge_runs "
-    "predict publish report show_fusion split_pawsx results_card study_card benchmark"
-).split()
+SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner split_pawsx results_card study_card benchmark".split()]
+COMMANDS = [f"dlfa {verb.usage.replace('TASK', 'ner')}" for verb in VERBS]
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_help_and_a_wrong_option_import_nothing_slow(script: str, run_python: Python) -> None:
+@pytest.mark.parametrize("command", [*SCRIPTS, *COMMANDS])
+def test_help_and_a_wrong_option_import_nothing_slow(command: str, run_python: Python) -> None:
     """On two cores importing torch and the Trainer takes longer than everything that these commands do here."""
-    shown = run_python("-c", RUN_SCRIPT, f"examples/{script}.py", "--help")
+    shown = run_python("-c", RUN, *command.split(), "--help")
     assert shown.stderr.splitlines()[-1] == "[]" and "usage: " in shown.stdout
-    refused = run_python("-c", RUN_SCRIPT, f"examples/{script}.py", "--bogus_option", "1", check=False)
+    refused = run_python("-c", RUN, *command.split(), "--bogus_option", "1", check=False)
     assert refused.returncode == 2 and refused.stderr.splitlines()[-1] == "[]"
     assert refused.stderr.startswith("error: ") and "See --help." in refused.stderr.splitlines()[0]
     assert len(refused.stderr.splitlines()) == 2, "an error under its usage is hard to find"
@@ -56,7 +58,7 @@ def test_help_and_a_wrong_option_import_nothing_slow(script: str, run_python: Py
 
 def test_a_contradiction_among_our_options_is_found_before_torch_is_imported(run_python: Python) -> None:
     arguments = [*MODEL, "--fusion", "scalar_mix", "--fusion_layers", "3"]
-    refused = run_python("-c", RUN_SCRIPT, "examples/run_xnli.py", *arguments, check=False)
+    refused = run_python("-c", RUN, "examples/run_xnli.py", *arguments, check=False)
     assert refused.returncode == 2 and refused.stderr.splitlines()[-1] == "[]"
     assert refused.stderr.startswith("error: --fusion_layers has no effect with --fusion scalar_mix")
 
@@ -85,7 +87,7 @@ def test_choices_and_effects_are_those_of_the_configuration() -> None:
         "fusion_activation",
         "output_fusion_weights",
     }  # Not options of the runner.
-    assert QUANTIZATIONS == ("int8", "int8_blocks"), "examples/export_onnx.py names them without importing torch"
+    assert QUANTIZATIONS == ("int8", "int8_blocks"), "dlfa export names them without importing torch"
 
 
 UNKNOWN = {
@@ -112,23 +114,37 @@ def test_options_that_do_not_exist(case: str, capsys: pytest.CaptureFixture[str]
     assert "hf_" not in line
 
 
-@pytest.mark.parametrize(
-    "script", ["merge_runs", "publish", "report", "show_fusion", "export_onnx", "compare_backends", "split_pawsx"]
-)
-def test_no_script_takes_abbreviations(
-    script: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    module = importlib.import_module(script)
-    full = {"publish": "--token", "show_fusion": "--revision", "split_pawsx": "--validation_rows"}
-    option = full.get(script, "--output_dir" if script in ("merge_runs", "report") else "--test_file")
-    option = "--token" if script == "export_onnx" else option
-    given = ["a", "b", *(["--output_dir", "c"] if script in ("merge_runs", "report") else [])]
-    given += ["--task", "xnli", "--test_file", "x"] if script == "compare_backends" else []
+ABBREVIATED = {
+    "merge": (["a", "b", "--output_dir", "c"], "--license"),
+    "publish": (["a", "b"], "--token"),
+    "report": (["a", "b", "--output_dir", "c"], "--title"),
+    "gate": (["a", "b"], "--revision"),
+    "export": (["a", "b"], "--token"),
+    "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),
+    "predict": (["a", "b"], "--token"),
+    "layers": (["--model_name_or_path", "a", "--aligned_file", "b", "--output_dir", "c"], "--languages"),
+    "scaling": (["a", "--output_dir", "c"], "--similarity"),
+    "sweep": (["--results_dir", "a"], "--compare_with"),
+    "train": (["xnli", *MODEL], "--hub_token"),
+}
+
+
+@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
+def test_no_verb_takes_abbreviations(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given, option = ABBREVIATED[verb]
     with pytest.raises(SystemExit) as stop:
-        module.main([*given, option[:-1], "secret"])
+        dlfa([verb, *given, option[:-1], "hf_abcdefghijklmnopqrst"])
     error = capsys.readouterr().err
-    assert stop.value.code == 2 and f"Did you mean {option}?" in error and "secret" not in error
+    assert stop.value.code == 2 and "hf_" not in error
+    assert f"Did you mean {option}?" in error or verb == "sweep", error
+
+
+def test_a_script_takes_no_abbreviations(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module("split_pawsx").main(["a", "b", "--validation_row", "secret"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "Did you mean --validation_rows?" in error and "secret" not in error
 
 
 def test_no_parser_of_the_repository_takes_abbreviations() -> None:

@@ -252,10 +252,10 @@ def test_another_shard_does_not_go_on_in_its_place(
     assert_refused([*resumed, "--shard_index", "1"], "shard.shard_index: 0 before, 1 now", capsys)
 
 
-def test_the_script(shards: list[Path], tmp_path: Path, run_python: Python) -> None:
+def test_the_command(shards: list[Path], tmp_path: Path, run_python: Python) -> None:
     merged = str(tmp_path / "merged")
-    printed = run_python("examples/merge_runs.py", *map(str, shards), "--output_dir", merged).stdout
+    printed = run_python("-m", "modeling_dlfa", "merge", *map(str, shards), "--output_dir", merged).stdout
     assert "minus last" in printed and printed.rstrip().endswith("results.json")
-    again = run_python("examples/merge_runs.py", *map(str, shards), "--output_dir", merged, check=False)
+    again = run_python("-m", "modeling_dlfa", "merge", *map(str, shards), "--output_dir", merged, check=False)
     assert again.returncode == 2 and again.stderr.startswith("error: ") and again.stderr.count("\n") == 1
     assert "Traceback" not in again.stderr and sys.executable not in again.stderr

@@ -16,13 +16,11 @@ from ...results.scores import ScoredRuns, load_scored_runs
 from ...version import __version__
 from ..folder import is_study, study_folder
 from ..report.markdown import to_markdown, write_pictures
-from ..report.report import SCALING_FILE
 from .evaluation_cost import CostOptions, measure_cost
 from .language_scaling import scale_languages
 from .orders import language_orders
+from .reader import RECORD, REPORT, STUDY
 from .sections import scaling_sections
-
-STUDY, REPORT = "language_scaling", "language_scaling.md"
 
 
 def run_language_scaling(
@@ -57,7 +55,7 @@ def run_language_scaling(
         InputError: Wrong input, before anything is computed, or a study that is there already.
     """
     output = study_folder(
-        output_dir, (SCALING_FILE, REPORT), "a study", lambda file: is_study(file, STUDY), overwrite=overwrite
+        output_dir, (RECORD, REPORT), "a study", lambda file: is_study(file, STUDY), overwrite=overwrite
     )
     if max_subsets < 1 or n_resamples < 2:
         raise InputError("The study needs --max_subsets of at least 1 and --n_resamples of at least 2.")
@@ -97,9 +95,9 @@ def _run(
     }
     sections = scaling_sections(study)
     write_pictures(sections, output / "figures", output / REPORT)
-    write_json(output / SCALING_FILE, study)
+    write_json(output / RECORD, study)
     write_text(output / REPORT, to_markdown("Scaling with target languages", sections))
-    return output / SCALING_FILE
+    return output / RECORD
 
 
 def _comparable(runs: ScoredRuns, loaded: Sequence[ScoredRuns]) -> int:

@@ -22,7 +22,8 @@ class LayerAnalysisArguments:
         default_factory=lambda: ["all"], metadata={"help": "Columns of the aligned file, such as en de ar, or all."}
     )
     pos_train_file: str | None = field(
-        default=None, metadata={"help": "Words with parts of speech in the source language, as run_pos.py reads them."}
+        default=None,
+        metadata={"help": "Words with parts of speech in the source language, as for `dlfa train pos`."},
     )
     pos_test_file: str | None = field(
         default=None, metadata={"help": "The same to test on; {language} in the name stands for the language code."}

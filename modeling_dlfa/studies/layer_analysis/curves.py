@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...languages import get_language
+from ...statistics.probes import Counts, LinearProbe, majority_accuracy
 from .arguments import SIMILARITIES
 from .depth import Curve, Kind
-from .probes import Counts, LinearProbe, majority_accuracy
 from .resampling import half_samples
 from .similarity import (
     centred_units,

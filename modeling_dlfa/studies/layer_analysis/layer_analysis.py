@@ -22,6 +22,7 @@ from ...data.splits import Split
 from ...files.folders import locked
 from ...files.writing import write_json, write_text
 from ...inference.predictor import best_device
+from ...statistics.probes import L2
 from ..folder import check_pictures, is_study
 from .arguments import SIMILARITIES, LayerAnalysisArguments
 from .curves import (
@@ -38,7 +39,6 @@ from .figures import FORMS, plot_agreement, plot_languages, plot_layers
 from .genealogy import Genealogy
 from .inputs import REPORT, RESULTS, STUDY, AnalysisData, check_arguments, read_data
 from .markdown import analysis_markdown
-from .probes import L2
 from .states import LayerStates
 
 PACKAGES = ("modeling_dlfa", "transformers", "torch", "numpy", "scipy", "scikit-learn")

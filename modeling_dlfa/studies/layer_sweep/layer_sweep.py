@@ -11,8 +11,9 @@ from accelerate import PartialState
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import read_json, write_json
+from ...files.writing import write_json
 from ...results.directory import OutputDirectory
+from ...results.format import read_results
 from ...scoring.metrics import get_metric
 from ...statistics.comparisons import Comparison, compare_to_baseline, holm
 from ...tasks import Task
@@ -100,9 +101,9 @@ def read_sweep(output: OutputDirectory) -> dict[str, Any]:
     Raises:
         InputError: It is none, or not whole; the message says what it lacks.
     """
-    results = read_json(output.results)
+    results, _ = read_results(output.path)
     if "shard" in results:
-        raise InputError(f"{output.path} is a shard. Merge all of them by examples/merge_runs.py first.")
+        raise InputError(f"{output.path} is a shard. Merge all of them with `dlfa merge` first.")
     if "summary" not in results:
         raise InputError(f"{output.path} has no test scores. Sweep with --do_predict True.")
     systems = _systems(results)

@@ -1,38 +1,50 @@
-"""One page from any set of results: the runner's, the scaling study's, and what other studies wrote as Markdown."""
+"""One page from any set of results: of training, of studies that give sections, and what others wrote as Markdown."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_text
-from ...results.scores import load_scored_runs, read_results
+from ...results.format import read_results
+from ...results.scores import load_scored_runs
 from ..folder import study_folder
-from ..language_scaling.sections import scaling_sections
 from .html import to_html
 from .markdown import read_markdown, to_markdown, write_pictures
 from .model import Section
 from .run_section import RunResults, overview, run_section
 
 MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
-SCALING_FILE = "language_scaling.json"
-# What the runner and the scaling study write of the very numbers that are read from their JSON.
-_OWN_MARKDOWN = {"results.json": "results.md", SCALING_FILE: "language_scaling.md"}
 
 
-def build_report(sources: Sequence[str | Path]) -> list[Section]:
+@dataclass(frozen=True)
+class StudyReader:
+    """How a study's record becomes sections; the report itself knows no study.
+
+    Attributes:
+        record: Name of the file with the study's numbers.
+        markdown: Name of what the study writes of the same numbers, which the sections replace.
+        sections: From the record, and a beginning for the pictures' names, to the sections.
+    """
+
+    record: str
+    markdown: str
+    sections: Callable[[Path, str], list[Section]]
+
+
+def build_report(sources: Sequence[str | Path], readers: Sequence[StudyReader] = ()) -> list[Section]:
     """Read results and lay them out.
 
-    A source is an output directory or a file: `results.json` of the runner (with `predictions/` beside it the
-    intervals of differences are corrected for their number), `language_scaling.json`, or the Markdown of any other
-    study, with its pictures. In a directory all three are looked for.
+    A source is an output directory or a file: `results.json` of training (with `predictions/` beside it the
+    intervals of differences are corrected for their number), the record of a study, or the Markdown of any other
+    study, with its pictures. In a directory all of them are looked for.
 
     Args:
         sources: Directories and files, in the order of the sections.
+        readers: Of the studies that give sections rather than Markdown.
 
     Raises:
         InputError: A source has none of it, or is broken.
@@ -41,10 +53,10 @@ def build_report(sources: Sequence[str | Path]) -> list[Section]:
     sections: list[Section] = []
     for number, source in enumerate(map(Path, sources), start=1):
         name, found = f"part{number}", len(sections)
-        files = _files(source)
-        for file in files:
-            if file.name == SCALING_FILE:
-                sections += scaling_sections(_read_scaling(file), f"{name}-scaling")
+        for file in _files(source, readers):
+            reader = next((reader for reader in readers if reader.record == file.name), None)
+            if reader is not None:
+                sections += reader.sections(file, name)
             elif file.suffix == ".md":
                 sections += read_markdown(file, f"{name}-{file.stem}")
             else:
@@ -56,30 +68,21 @@ def build_report(sources: Sequence[str | Path]) -> list[Section]:
     return [first, *sections] if first is not None else sections
 
 
-def _files(source: Path) -> list[Path]:
+def _files(source: Path, readers: Sequence[StudyReader]) -> list[Path]:
     """The files of a source that become sections."""
+    own_markdown = {"results.json": "results.md", **{reader.record: reader.markdown for reader in readers}}
     if source.is_dir():
-        read = [source / name for name in _OWN_MARKDOWN if (source / name).is_file()]
-        known = {_OWN_MARKDOWN[file.name] for file in read} | {"README.md"}
+        read = [source / name for name in own_markdown if (source / name).is_file()]
+        known = {own_markdown[file.name] for file in read} | {"README.md"}
         found = [*read, *sorted(file for file in source.glob("*.md") if file.name not in known)]
     else:
         found = [source] if source.is_file() and source.suffix in (".json", ".md") else []
     if not found:
         raise InputError(
-            f"{source} holds no results: no results.json, {SCALING_FILE} or Markdown. Give the output directory of a "
+            f"{source} holds no results: no {', '.join(own_markdown)} or Markdown. Give the output directory of a "
             "finished command."
         )
     return found
-
-
-def _read_scaling(file: Path) -> dict[str, Any]:
-    try:
-        study = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {file} ({error}). Write it again.") from error
-    if not isinstance(study, dict) or study.get("study") != "language_scaling":
-        raise InputError(f"{file} is not what run_language_scaling.py writes. Write it again.")
-    return study
 
 
 def _read_run(file: Path, source: Path) -> RunResults:

@@ -160,7 +160,7 @@ def test_predictions_on_disk_are_the_counts(tmp_path: Path) -> None:
 
 
 def test_the_script_tells_wrong_input_in_one_line(tmp_path: Path) -> None:
-    script = [sys.executable, "examples/run_language_scaling.py", str(tmp_path / "absent"), "--output_dir", "x"]
-    process = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode == 2 and process.stderr.startswith("error: Cannot read")
+    command = [sys.executable, "-m", "modeling_dlfa", "scaling", str(tmp_path / "absent"), "--output_dir", "x"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 2 and process.stderr.startswith("error: ") and "cannot be read" in process.stderr
     assert process.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""A whole layer analysis of a tiny encoder, before and after fine-tuning, and the script."""
+"""A whole layer analysis of a tiny encoder, before and after fine-tuning, and the command."""
 
 from __future__ import annotations
 
@@ -238,8 +238,8 @@ def test_a_language_without_a_family_and_too_few_tagged_sentences(
         run_layer_analysis(arguments(tmp_path / "out", pos_test_file=str(tmp_path / "few-{language}.tsv")))
 
 
-def test_the_script(aligned: Path, tiny_encoder: Path, tmp_path: Path, run_python: Callable[..., Any]) -> None:
-    command = ["examples/run_layer_analysis.py", "--model_name_or_path", str(tiny_encoder)]
+def test_the_command(aligned: Path, tiny_encoder: Path, tmp_path: Path, run_python: Callable[..., Any]) -> None:
+    command = ["-m", "modeling_dlfa", "layers", "--model_name_or_path", str(tiny_encoder)]
     command += ["--aligned_file", str(aligned), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]
     command += ["--languages", "en", "de", "--n_resamples", "20"]
     done = run_python(*command)

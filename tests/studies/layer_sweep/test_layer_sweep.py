@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from examples.run_layer_sweep import main
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
@@ -30,7 +30,7 @@ LANGUAGES = ["en", "de", "ar", "zh"]
 @pytest.fixture(scope="module")
 def arguments(tiny_encoder: Path, tiny_tags: Path) -> list[str]:
     return [
-        *("--task", "pos", "--model_name_or_path", str(tiny_encoder), "--use_cpu", "True", "--seeds", "1", "2"),
+        *("pos", "--model_name_or_path", str(tiny_encoder), "--use_cpu", "True", "--seeds", "1", "2"),
         *("--train_file", str(tiny_tags / "pos-train.tsv"), "--validation_file", str(tiny_tags / "pos-dev.tsv")),
         *("--test_file", str(tiny_tags / "pos-test-{language}.tsv"), "--languages", "en", "de", "ar"),
         *("--max_steps", "8", "--eval_strategy", "steps", "--eval_steps", "4", "--save_strategy", "steps"),
@@ -41,7 +41,7 @@ def arguments(tiny_encoder: Path, tiny_tags: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def swept(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("swept") / "out"
-    main([*arguments, "--output_dir", str(output)])
+    dlfa(["sweep", *arguments, "--output_dir", str(output)])
     return output
 
 
@@ -98,12 +98,14 @@ def test_an_interrupted_sweep_goes_on(
     swept: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"
-    main([*arguments, "--output_dir", str(output), "--fusion_layers", "2"])
+    dlfa(["sweep", *arguments, "--output_dir", str(output), "--fusion_layers", "2"])
     assert "[4/4] last-seed2" in capsys.readouterr().out
     before = (output / "runs" / "aif-layer2-seed1.json").stat().st_mtime_ns
     (output / "runs" / "aif-layer2-seed2.json").unlink()
     (output / "layer_sweep.json").unlink()
-    main([*arguments, "--output_dir", str(output), "--fusion_layers", "2", "--resume_from_checkpoint", "last"])
+    dlfa(
+        ["sweep", *arguments, "--output_dir", str(output), "--fusion_layers", "2", "--resume_from_checkpoint", "last"]
+    )
     printed = capsys.readouterr().out
     assert re.findall(r"^\[\d/4\] .*", printed, re.MULTILINE) == ["[3/4] aif-layer2-seed2"]
     assert (output / "runs" / "aif-layer2-seed1.json").stat().st_mtime_ns == before
@@ -117,14 +119,14 @@ def test_shards_merge_into_the_same_sweep(
 ) -> None:
     for index in range(3):
         shard = ["--num_shards", "3", "--shard_index", str(index), "--output_dir", str(tmp_path / str(index))]
-        main([*arguments, *shard])
-    assert capsys.readouterr().out.count("examples/merge_runs.py") == 3
+        dlfa(["sweep", *arguments, *shard])
+    assert capsys.readouterr().out.count("`dlfa merge`") == 3
     assert not (tmp_path / "0" / "layer_sweep.json").exists()
     with pytest.raises(SystemExit):
-        main(["--results_dir", str(tmp_path / "0")])
+        dlfa(["sweep", "--results_dir", str(tmp_path / "0")])
     assert "is a shard. Merge all of them" in capsys.readouterr().err
     merge_runs([tmp_path / str(index) for index in (2, 0, 1)], tmp_path / "merged")
-    main(["--results_dir", str(tmp_path / "merged")])
+    dlfa(["sweep", "--results_dir", str(tmp_path / "merged")])
     one, other = read(swept / "layer_sweep.json"), read(tmp_path / "merged" / "layer_sweep.json")
     for key in one.keys() - {"command", "created"}:
         assert json.dumps(one[key]) == json.dumps(other[key]), key
@@ -257,24 +259,24 @@ def test_wrong_arguments_end_with_one_message(
 ) -> None:
     extra, expected = ERRORS[case]
     with pytest.raises(SystemExit) as stop:
-        main([*arguments, *extra, "--output_dir", str(tmp_path / "out")])
+        dlfa(["sweep", *arguments, *extra, "--output_dir", str(tmp_path / "out")])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert stop.value.code == 2 and len(lines) == 1 and expected in lines[0], lines
     assert not (tmp_path / "out").exists()
 
 
 def test_a_directory_that_is_no_sweep(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main_arguments = ["--results_dir", str(tmp_path)]
+    command = ["sweep", "--results_dir", str(tmp_path)]
     with pytest.raises(SystemExit):
-        main(main_arguments)
+        dlfa(command)
     assert "cannot be read" in capsys.readouterr().err
     results = read(finished / "results.json")
     alone = [run for run in results["runs"] if not run["baseline"]]
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": alone}), encoding="utf-8")
     with pytest.raises(SystemExit):
-        main(main_arguments)
+        dlfa(command)
     assert "is no sweep: it needs fused systems and one baseline" in capsys.readouterr().err
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": results["runs"][:3]}), encoding="utf-8")
     with pytest.raises(SystemExit):
-        main(main_arguments)
+        dlfa(command)
     assert "is not whole: a system lacks a seed" in capsys.readouterr().err

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from examples.run_layer_sweep import main
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.cli import main as run
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.studies.layer_sweep import one_pass_runs
 from modeling_dlfa.studies.layer_sweep.choice import select_layer
 from modeling_dlfa.tasks import get_task
@@ -30,7 +30,7 @@ SYSTEMS = ["aif-layer0", "aif-layer1", "aif-layer2", "last"]
 @pytest.fixture(scope="module")
 def pos(tiny_encoder: Path, tiny_tags: Path) -> list[str]:
     return [
-        *("--task", "pos", "--model_name_or_path", str(tiny_encoder), "--use_cpu", "True"),
+        *("pos", "--model_name_or_path", str(tiny_encoder), "--use_cpu", "True"),
         *("--train_file", str(tiny_tags / "pos-train.tsv"), "--validation_file", str(tiny_tags / "pos-dev.tsv")),
         *("--test_file", str(tiny_tags / "pos-test-{language}.tsv"), "--languages", "en", "de", "ar"),
         *("--max_steps", "8", "--eval_strategy", "steps", "--eval_steps", "4", "--save_strategy", "steps"),
@@ -41,7 +41,7 @@ def pos(tiny_encoder: Path, tiny_tags: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def xnli(tiny_encoder: Path, tiny_data: Path) -> list[str]:
     return [
-        *("--task", "xnli", "--model_name_or_path", str(tiny_encoder), "--use_cpu", "True"),
+        *("xnli", "--model_name_or_path", str(tiny_encoder), "--use_cpu", "True"),
         *("--train_file", str(tiny_data / "train.tsv"), "--validation_file", str(tiny_data / "dev.tsv")),
         *("--test_file", str(tiny_data / "test-{language}.tsv"), "--languages", "en", "de", "ar"),
         *("--num_train_epochs", "2", "--learning_rate", "2e-2", "--per_device_train_batch_size", "8"),
@@ -51,14 +51,14 @@ def xnli(tiny_encoder: Path, tiny_data: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def full(pos: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("full") / "out"
-    main([*pos, "--seeds", "1", "2", "--save_models", "False", "--output_dir", str(output)])
+    dlfa(["sweep", *pos, "--seeds", "1", "2", "--save_models", "False", "--output_dir", str(output)])
     return output
 
 
 @pytest.fixture(scope="module")
 def swept(pos: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("swept") / "out"
-    main([*pos, "--one_pass", "--seeds", "1", "2", "--output_dir", str(output)])
+    dlfa(["sweep", *pos, "--one_pass", "--seeds", "1", "2", "--output_dir", str(output)])
     return output
 
 
@@ -116,7 +116,20 @@ def test_a_sweep_goes_on_with_the_seed_that_is_not_whole(
     shutil.copytree(swept, output)
     (output / "runs" / "aif-layer2-seed2.json").unlink()
     first = (output / "runs" / "aif-layer2-seed1.json").stat().st_mtime_ns
-    main([*pos, "--one_pass", "--seeds", "1", "2", "--output_dir", str(output), "--resume_from_checkpoint", "last"])
+    dlfa(
+        [
+            "sweep",
+            *pos,
+            "--one_pass",
+            "--seeds",
+            "1",
+            "2",
+            "--output_dir",
+            str(output),
+            "--resume_from_checkpoint",
+            "last",
+        ]
+    )
     printed = re.findall(r"^\[\d/\d\] .*", capsys.readouterr().out, re.MULTILINE)
     assert printed == [f"[2/2] {' '.join(f'{name}-seed2' for name in SYSTEMS)}"]
     assert (output / "runs" / "aif-layer2-seed1.json").stat().st_mtime_ns == first
@@ -127,7 +140,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_weights(
     xnli: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = [*xnli, "--one_pass", "--fusion_layers", "1", "--seeds", "3"]
-    main([*arguments, "--output_dir", str(tmp_path / "whole")])
+    dlfa(["sweep", *arguments, "--output_dir", str(tmp_path / "whole")])
 
     class Stopped(Exception):
         pass
@@ -140,9 +153,9 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_weights(
         saved = CrossLingualTrainer._save_checkpoint
         patch.setattr(CrossLingualTrainer, "_save_checkpoint", save_then_stop)
         with pytest.raises(Stopped):
-            main([*arguments, "--output_dir", str(tmp_path / "parts")])
+            dlfa(["sweep", *arguments, "--output_dir", str(tmp_path / "parts")])
     assert len(list((tmp_path / "parts" / "checkpoints" / "one_pass-seed3").glob("checkpoint-*"))) == 1
-    main([*arguments, "--output_dir", str(tmp_path / "parts"), "--resume_from_checkpoint", "last"])
+    dlfa(["sweep", *arguments, "--output_dir", str(tmp_path / "parts"), "--resume_from_checkpoint", "last"])
     assert read(tmp_path / "parts" / "results.json")["runs"][0]["train"]["resumed"]
     for name in ("aif-layer1-seed3", "last-seed3"):
         one, other = (
@@ -158,7 +171,7 @@ def test_a_full_sweep_is_not_continued_in_one_pass(
 ) -> None:
     again = ["--one_pass", "--resume_from_checkpoint", "last", "--save_models", "False", "--output_dir", str(full)]
     with pytest.raises(SystemExit):
-        main([*pos, "--seeds", "1", "2", *again])
+        dlfa(["sweep", *pos, "--seeds", "1", "2", *again])
     assert "recipe.one_pass: None before, True now" in capsys.readouterr().err
 
 
@@ -180,7 +193,7 @@ def test_with_a_frozen_backbone_each_candidate_is_what_it_is_alone(xnli: list[st
     arguments += ["--classifier_dropout", "0"]
     arguments += ["--load_best_model_at_end", "False", "--save_strategy", "no"]
     for extra, name in (([], "full"), (["--one_pass"], "one")):
-        main([*arguments, *extra, "--output_dir", str(tmp_path / name)])
+        dlfa(["sweep", *arguments, *extra, "--output_dir", str(tmp_path / name)])
     for name in ("aif-layer0-seed1", "aif-layer2-seed1"):
         one, other = (load_file(tmp_path / part / "models" / name / "model.safetensors") for part in ("full", "one"))
         for key, value in one.items():
@@ -188,7 +201,7 @@ def test_with_a_frozen_backbone_each_candidate_is_what_it_is_alone(xnli: list[st
 
 
 def test_the_command_compares_two_sweeps(full: Path, swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--results_dir", str(full), "--compare_with", str(swept)])
+    dlfa(["sweep", "--results_dir", str(full), "--compare_with", str(swept)])
     printed = capsys.readouterr().out
     agreement = read(swept / "one_pass_agreement.json")
     report = (swept / "one_pass_agreement.md").read_text(encoding="utf-8")
@@ -221,7 +234,7 @@ def test_sweeps_that_cannot_be_compared(
     names, expected = COMPARISONS[case]
     folders = [str({"full": full, "swept": swept}[name]) for name in names]
     with pytest.raises(SystemExit) as stop:
-        main(["--results_dir", folders[0], "--compare_with", folders[1]])
+        dlfa(["sweep", "--results_dir", folders[0], "--compare_with", folders[1]])
     assert stop.value.code == 2 and expected in capsys.readouterr().err
 
 
@@ -232,7 +245,7 @@ def test_sweeps_of_other_data_are_not_compared(
     results["data"]["train"]["sha256"] = "0" * 64
     (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
     with pytest.raises(SystemExit):
-        main(["--results_dir", str(tmp_path), "--compare_with", str(swept)])
+        dlfa(["sweep", "--results_dir", str(tmp_path), "--compare_with", str(swept)])
     assert "not of the same task, data, fusion and layers: data.train: ['0000" in capsys.readouterr().err
 
 
@@ -252,7 +265,7 @@ def test_what_one_pass_cannot_do_is_said_before_any_work(
 ) -> None:
     extra, expected = ERRORS[case]
     with pytest.raises(SystemExit) as stop:
-        main([*pos, "--one_pass", *extra, "--output_dir", str(tmp_path / "out")])
+        dlfa(["sweep", *pos, "--one_pass", *extra, "--output_dir", str(tmp_path / "out")])
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert stop.value.code == 2 and len(lines) == 1 and expected in lines[0], lines
     assert not (tmp_path / "out").exists()
@@ -263,7 +276,7 @@ def test_split_weights_are_refused(
 ) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(SystemExit):
-        main([*pos, "--one_pass", "--output_dir", str(tmp_path / "out")])
+        dlfa(["sweep", *pos, "--one_pass", "--output_dir", str(tmp_path / "out")])
     assert "--one_pass does not split weights over processes" in capsys.readouterr().err
 
 
@@ -271,12 +284,12 @@ def test_split_weights_are_refused(
     ("arguments", "expected"),
     [
         (["--results_dir", "x", "--one_pass"], "--one_pass is a way to train"),
-        (["--task", "pos", "--compare_with", "x"], "--compare_with compares two finished sweeps"),
+        (["pos", "--compare_with", "x"], "--compare_with compares two finished sweeps"),
     ],
 )
 def test_arguments_that_do_not_go_together(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(arguments)
+        dlfa(["sweep", *arguments])
     assert stop.value.code == 2 and expected in capsys.readouterr().err

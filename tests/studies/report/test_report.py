@@ -17,6 +17,7 @@ from modeling_dlfa.languages import LANGUAGES
 from modeling_dlfa.results.tables import language_label
 from modeling_dlfa.statistics.bootstrap import Interval
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
+from modeling_dlfa.studies.language_scaling.reader import READER
 from modeling_dlfa.studies.report.html import to_html
 from modeling_dlfa.studies.report.markdown import read_markdown, to_markdown
 from modeling_dlfa.studies.report.model import Cell, Code, Heading, Notes, Picture, Section, Table, Text, difference
@@ -123,7 +124,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(command: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     folder = tmp_path_factory.mktemp("report")
     run_language_scaling([command], folder / "scaling", n_resamples=40)
-    path = write_report("Results", build_report([command, folder / "scaling"]), folder / "report")
+    path = write_report("Results", build_report([command, folder / "scaling"], [READER]), folder / "report")
     return path, check_stands_alone(path.read_text(encoding="utf-8"))
 
 
@@ -271,11 +272,11 @@ def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Pa
     for source, message in (
         (tmp_path / "absent", "holds no results"),
         (tmp_path / "empty", "holds no results"),
-        (tmp_path / "language_scaling.json", "not what run_language_scaling.py writes"),
-        (tmp_path / "results.json", "not what the runner writes"),
+        (tmp_path / "language_scaling.json", "not what `dlfa scaling` writes"),
+        (tmp_path / "results.json", "not what `dlfa train` writes"),
     ):
         with pytest.raises(InputError, match=message):
-            build_report([source])
+            build_report([source], [READER])
     before = report[0].read_bytes()
     with pytest.raises(InputError, match="--overwrite"):
         write_report("Other", [], report[0].parent)

@@ -1,10 +1,10 @@
 """Predicts a file, or standard input, with a checkpoint: labels with their probabilities, or numbers.
 
-`python examples/predict.py CHECKPOINT pairs.tsv --output_file labels.tsv`: a text, or two with a tab between, a line,
-or columns under a header, as in CSV and Parquet; the names that the runner knows are found.
-`python examples/predict.py CHECKPOINT sentences.conll`: a word a line, for checkpoints that label words.
-`... | python examples/predict.py CHECKPOINT - --skip_bad_lines | ...`: answers while it reads.
-`python examples/predict.py FOLDER pairs.tsv --backend onnx`: with what `export_onnx.py` wrote, faster on a CPU.
+`dlfa predict CHECKPOINT pairs.tsv --output_file labels.tsv`: a text, or two with a tab between, a line, or columns
+under a header, as in CSV and Parquet; the names that training knows are found.
+`dlfa predict CHECKPOINT sentences.conll`: a word a line, for checkpoints that label words.
+`... | dlfa predict CHECKPOINT - --skip_bad_lines | ...`: answers while it reads.
+`dlfa predict FOLDER pairs.tsv --backend onnx`: with what `dlfa export` wrote, faster on a CPU.
 
 Without --skip_bad_lines the whole input is checked before the first answer: a broken line is one error with its
 number, and nothing is written.
@@ -13,28 +13,26 @@ number, and nothing is written.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modeling_dlfa.command.ending import one_line
-from modeling_dlfa.command.parser import CommandParser
-from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.answers import MULTI_LABEL, THRESHOLD, Head
-from modeling_dlfa.inference.reading import FORMATS, WITH_COLUMNS, Example, InputFormat, read_source
-from modeling_dlfa.inference.source import STREAM, InputSource, ReadAhead
-from modeling_dlfa.inference.writing import OUTPUT_FORMATS, check_output, open_output, output_format, write_predictions
-from modeling_dlfa.processor import bf16_is_slow, bf16_warning
+from ..command.parser import CommandParser
+from ..errors import InputError
+from ..inference.answers import MULTI_LABEL, THRESHOLD, Head
+from ..inference.reading import FORMATS, WITH_COLUMNS, Example, InputFormat, read_source
+from ..inference.source import STREAM, InputSource, ReadAhead
+from ..inference.writing import OUTPUT_FORMATS, check_output, open_output, output_format, write_predictions
+from ..processor import bf16_is_slow, bf16_warning
 
 if TYPE_CHECKING:
-    from modeling_dlfa.inference.checkpoint import Backend, Checkpoint
+    from ..inference.checkpoint import Backend, Checkpoint
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Predicts, or ends with one message and exit status 2."""
-    parser = CommandParser(description=__doc__)
+def main(argv: Sequence[str]) -> None:
+    """Predicts."""
+    parser = CommandParser(prog="dlfa predict", description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a fine-tuned classifier of texts or words.")
     parser.add_argument("input", nargs="?", default=STREAM, help="File; standard input if left out or -.")
     parser.add_argument("--input_format", choices=sorted({name for names in FORMATS.values() for name in names}))
@@ -65,14 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
     parser.add_argument("--trust_remote_code", action="store_true", help="Run code beside a model that is not DLFA's.")
     parser.add_argument("--quiet", action="store_true", help="Show no progress.")
-    given = parser.parse_args(argv)
-    try:
-        with one_line():
-            predict(given)
-    except BrokenPipeError:
-        # Whoever reads has enough, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+    predict(parser.parse_args(argv))
 
 
 def predict(given: argparse.Namespace) -> None:
@@ -86,8 +77,8 @@ def predict(given: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from modeling_dlfa.inference.checkpoint import Checkpoint
-    from modeling_dlfa.inference.predictor import Predictor
+    from ..inference.checkpoint import Checkpoint
+    from ..inference.predictor import Predictor
 
     hub = {name: getattr(given, name) for name in ("revision", "cache_dir", "token") if getattr(given, name)}
     checkpoint = Checkpoint.of(
@@ -127,7 +118,7 @@ def predict(given: argparse.Namespace) -> None:
         open_output(given.output_file) as file,
         tqdm(total=total, unit=" examples", file=sys.stderr, disable=given.quiet) as progress,
     ):
-        count = write_predictions(predictor(examples), head, kind, file, progress.update)
+        count = write_predictions(predictor.stream(examples), head, kind, file, progress.update)
         if not count:
             raise InputError(f"{source.name}: nothing to predict, {skipped} broken examples. Give at least one.")
     if skipped:
@@ -165,8 +156,8 @@ def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
     """
     import torch
 
-    from modeling_dlfa.checkpoints.loading import MODEL_FILE
-    from modeling_dlfa.inference.predictor import best_device
+    from ..checkpoints.loading import MODEL_FILE
+    from ..inference.predictor import best_device
 
     if given.backend == "torch":
         if given.onnx_file:
@@ -178,7 +169,3 @@ def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
     if given.device not in (None, "cpu") or given.dtype != "float32":
         raise InputError("--backend onnx computes on the CPU, as the graph was written: leave out --device, --dtype.")
     return checkpoint.load_onnx(given.onnx_file or MODEL_FILE)
-
-
-if __name__ == "__main__":
-    main()

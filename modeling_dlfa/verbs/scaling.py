@@ -1,24 +1,23 @@
 """Shows how transfer scales with the number of target languages, from finished results of any task.
 
-`python examples/run_language_scaling.py runs/xnli runs/ner --output_dir runs/scaling` reads `results.json` and the
-predictions beside it, and writes `language_scaling.json`, a Markdown report and figures. `--measure_cost` also times
-testing 1, 2, 4 ... languages in one pass.
+`dlfa scaling runs/xnli runs/ner --output_dir runs/scaling` reads `results.json` and the predictions beside it, and
+writes `language_scaling.json`, a Markdown report and figures. `--measure_cost` also times testing 1, 2, 4 ...
+languages in one pass.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from modeling_dlfa.command.ending import one_line
-from modeling_dlfa.training.command_line import DataclassParser
+from ..training.command_line import DataclassParser
 
 
 @dataclass
 class ScalingArguments:
     """Which results, in which orders, how finely."""
 
-    results: list[str] = field(metadata={"help": "Output directories of the runner, predictions included."})
+    results: list[str] = field(metadata={"help": "Output directories of `dlfa train`, predictions included."})
     output_dir: str = field(metadata={"help": "Where language_scaling.json, .md and figures/ go."})
     similarity: str | None = field(
         default=None,
@@ -40,21 +39,20 @@ class ScalingArguments:
     cost_cpu: bool = field(default=False, metadata={"help": "Time on the CPU where there is an accelerator."})
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Runs the study, or ends with one message and exit status 2."""
-    argv = sys.argv[1:] if argv is None else argv
+def main(argv: Sequence[str]) -> None:
+    """Runs the study."""
     # Results come first, without a name.
     named = next((index for index, word in enumerate(argv) if word.startswith("--")), len(argv))
-    argv = ["--results", *argv[:named], *argv[named:]] if named else argv
-    parser = DataclassParser(ScalingArguments, description=__doc__)
+    argv = ["--results", *argv] if named else argv
+    parser = DataclassParser(ScalingArguments, prog="dlfa scaling", description=__doc__)
     (given,) = parser.parse(argv)
     if not given.measure_cost:
         for entry in fields(given):
             if entry.name.startswith("cost_") and getattr(given, entry.name) != entry.default:
                 parser.error(f"--{entry.name} has no effect without --measure_cost")
 
-    from modeling_dlfa.studies.language_scaling.command import run_language_scaling
-    from modeling_dlfa.studies.language_scaling.evaluation_cost import CostOptions
+    from ..studies.language_scaling.command import run_language_scaling
+    from ..studies.language_scaling.evaluation_cost import CostOptions
 
     cost = None
     if given.measure_cost:
@@ -67,11 +65,6 @@ def main(argv: list[str] | None = None) -> None:
             cpu=given.cost_cpu,
         )
     names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
-    with one_line():
-        options = {name: getattr(given, name) for name in names}
-        path = run_language_scaling(given.results, given.output_dir, cost=cost, **options)
+    options = {name: getattr(given, name) for name in names}
+    path = run_language_scaling(given.results, given.output_dir, cost=cost, **options)
     print(f"Study: {path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_analysis.probes import Counts, LinearProbe, majority_accuracy
+from modeling_dlfa.statistics.probes import Counts, LinearProbe, majority_accuracy
 
 
 def planted(n: int, seed: int, classes: int = 4, offset: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

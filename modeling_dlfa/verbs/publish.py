@@ -1,18 +1,18 @@
 """Pushes a finished run's selected model to the Hub, with tokenizer, results, figure and card.
 
-`python examples/publish.py runs/xnli org/name --dry_run FOLDER` shows what `python examples/publish.py runs/xnli
-org/name` would push.
+`dlfa publish runs/xnli org/name --dry_run FOLDER` shows what `dlfa publish runs/xnli org/name` would push.
 """
 
 from __future__ import annotations
 
-from modeling_dlfa.command.ending import one_line
-from modeling_dlfa.command.parser import CommandParser
+from collections.abc import Sequence
+
+from ..command.parser import CommandParser
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Publishes, or ends with one message and exit status 2."""
-    parser = CommandParser(description=__doc__)
+def main(argv: Sequence[str]) -> None:
+    """Publishes."""
+    parser = CommandParser(prog="dlfa publish", description=__doc__)
     parser.add_argument("run_dir", help="Output directory of a finished command.")
     parser.add_argument("repo_id", help="Repository on the Hub: org/name.")
     parser.add_argument("--dry_run", metavar="FOLDER", help="Write what would be pushed into a new folder instead.")
@@ -25,18 +25,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--token", help="Hub token; the stored login or HF_TOKEN if left out.")
     given = parser.parse_args(argv)
 
-    from modeling_dlfa.publishing.hub import HubRepository
-    from modeling_dlfa.publishing.publish import dry_run, publish
+    from ..publishing.hub import HubRepository
+    from ..publishing.publish import dry_run, publish
 
     options = {"run": given.run, "license": given.license}
-    with one_line():
-        if given.dry_run is not None:
-            dry_run(given.run_dir, given.repo_id, given.dry_run, revision=given.revision, **options)
-            print(f"Nothing was pushed. What would be lies in {given.dry_run}")
-        else:
-            repository = HubRepository(given.repo_id, given.token, given.private, given.revision, given.create_pr)
-            print(publish(given.run_dir, repository, commit_message=given.commit_message, **options))
-
-
-if __name__ == "__main__":
-    main()
+    if given.dry_run is not None:
+        dry_run(given.run_dir, given.repo_id, given.dry_run, revision=given.revision, **options)
+        print(f"Nothing was pushed. What would be lies in {given.dry_run}")
+    else:
+        repository = HubRepository(given.repo_id, given.token, given.private, given.revision, given.create_pr)
+        print(publish(given.run_dir, repository, commit_message=given.commit_message, **options))

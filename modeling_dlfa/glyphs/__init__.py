@@ -1,0 +1,9 @@
+"""What text looks like: a table with a row for each token of a vocabulary, made of the token's rendered image.
+
+Fonts and images are needed to build a table, not to read one.
+"""
+
+from .build import ENCODERS, build_glyph_table
+from .table import GlyphTable
+
+__all__ = ["ENCODERS", "GlyphTable", "build_glyph_table"]

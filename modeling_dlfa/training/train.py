@@ -1,0 +1,57 @@
+"""Training from Python: the command's arguments as keywords, the results as an object."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..command.redaction import command_line
+from ..results.results import Results
+from ..tasks import TASKS, Task, get_task
+from .arguments import complete_arguments
+from .command_line import arguments_of, parse_options
+from .runner import run_task
+
+
+def train(task: Task | str, model_name_or_path: str | os.PathLike, **arguments: Any) -> Results:
+    """Fine-tunes on the task's source language and tests in every language, as `dlfa train` does.
+
+    What it has to say goes to the loggers of the package, at level INFO: `logging.basicConfig(level="INFO")` shows it.
+
+    Args:
+        task: `"xnli"`, `"pawsx"`, `"ner"`, `"pos"`, or a `Task` of your own.
+        model_name_or_path: Hub id or folder of a plain encoder, or of a DLFA checkpoint.
+        arguments: All that `dlfa train TASK --help` lists, with Python's values: `baseline=True`, `seeds=[1, 2]`,
+            `fusion_layers=8`; also those of `TrainingArguments`. What is left out is the task's recipe. Results go to
+            `output_dir`, `runs/TASK` if left out.
+
+    Returns:
+        The results, which `load_results(output_dir)` reads again.
+
+    Raises:
+        InputError: Wrong input, before any training starts.
+
+    Example:
+        >>> from modeling_dlfa import train
+        >>> results = train(
+        ...     "xnli",
+        ...     "ENCODER",
+        ...     train_file="train.tsv",
+        ...     validation_file="dev.tsv",
+        ...     test_file="test-{language}.tsv",
+        ...     fusion_layers=1,
+        ...     baseline=True,
+        ...     output_dir="runs/new",
+        ... )
+        >>> results.systems
+        ['last', 'aif-layer1']
+    """
+    task = get_task(task) if isinstance(task, str) else task
+    given = arguments_of({"model_name_or_path": os.fspath(model_name_or_path), **arguments})
+    options = parse_options(task, given, exit_on_error=False)
+    return run_task(task, complete_arguments(task, options, command=_command(task, given)))
+
+
+def _command(task: Task, given: list[str]) -> str | None:
+    """Returns the command that does the same; None for a task of one's own, which only its script knows."""
+    return command_line(["dlfa", "train", task.name, *given]) if TASKS.get(task.name) == task else None

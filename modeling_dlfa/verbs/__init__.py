@@ -1,0 +1,1 @@
+"""The verbs of the `dlfa` command: each reads its options and calls the public API."""

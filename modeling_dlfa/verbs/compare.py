@@ -1,0 +1,39 @@
+"""What ONNX and its int8 weights cost in accuracy: a checkpoint by PyTorch and by its graphs, on labelled files.
+
+`dlfa compare runs/xnli/models/RUN onnx/xnli --task xnli --test_file 'test-{language}.tsv'`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..command.parser import CommandParser
+from ..tasks import TASK_NAMES, get_task
+
+
+def main(argv: Sequence[str]) -> None:
+    """Compares."""
+    parser = CommandParser(prog="dlfa compare", description=__doc__)
+    parser.add_argument("checkpoint", help="Folder or Hub id of a fine-tuned DLFA checkpoint.")
+    parser.add_argument("onnx_folder", help="Where `dlfa export` wrote its graphs.")
+    parser.add_argument("--task", choices=TASK_NAMES, required=True, help="What the files hold.")
+    parser.add_argument("--test_file", required=True, help="Labelled files; {language} stands for the language code.")
+    parser.add_argument("--languages", nargs="+", default=["all"], help="Codes, or all that have a file.")
+    parser.add_argument("--max_samples", type=int, help="Take no more than the first so many examples of a language.")
+    parser.add_argument("--batch_size", type=int, default=32, help="Inputs of a batch.")
+    parser.add_argument("--output_file", help="Also write every number as JSON.")
+    given = parser.parse_args(argv)
+
+    from ..files.folders import named_file
+    from ..files.writing import write_json
+    from ..inference.backend_comparison import compare_backends, comparison_table
+
+    options = {"languages": given.languages, "max_samples": given.max_samples, "batch_size": given.batch_size}
+    task = get_task(given.task)
+    if given.output_file is not None:
+        named_file(given.output_file, "--output_file")
+    results = compare_backends(given.checkpoint, given.onnx_folder, task, given.test_file, **options)
+    print(comparison_table(results))
+    if given.output_file:
+        write_json(Path(given.output_file), results)

@@ -1,0 +1,43 @@
+"""Shows which tokens of a text, or a pair, take how much from the lower layer: as text and, with --png, as a picture.
+
+`dlfa gate CHECKPOINT "A dog was eating." "An animal was eating." --png gate.png`
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..command.parser import CommandParser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Shows the gate."""
+    parser = CommandParser(prog="dlfa gate", description=__doc__)
+    parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
+    parser.add_argument("text")
+    parser.add_argument("text_pair", nargs="?", help="For checkpoints that take pairs.")
+    parser.add_argument("--png", help="File for the picture.")
+    parser.add_argument("--text_file", help="File for the text; standard output if left out.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the files.")
+    parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
+    given = parser.parse_args(argv)
+
+    from ..files.folders import named_file
+    from ..files.writing import write_text
+    from ..inference.gate_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
+
+    hub = {"revision": given.revision} if given.revision else {}
+    files = {"--png": given.png, "--text_file": given.text_file}
+    check_free([named_file(name, option) for option, name in files.items() if name is not None], given.overwrite)
+    view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
+    if given.text_file:
+        write_text(Path(given.text_file), fusion_text(view))
+    else:
+        sys.stdout.buffer.write(fusion_text(view).encode())
+        sys.stdout.flush()
+    if given.png:
+        missing = plot_fusion(view, given.png)
+        if missing:
+            print(f"{missing} tokens have numbers in {given.png}: its font cannot write them.", file=sys.stderr)

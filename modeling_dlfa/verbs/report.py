@@ -1,0 +1,29 @@
+"""Turns results into one HTML page that opens from disk, and Markdown.
+
+`dlfa report runs/xnli runs/ner runs/scaling --output_dir runs/report` takes output directories of training and of
+studies, or single files, in any number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..command.parser import CommandParser
+
+
+def main(argv: Sequence[str]) -> None:
+    """Writes the report."""
+    parser = CommandParser(prog="dlfa report", description=__doc__)
+    parser.add_argument("sources", nargs="+", metavar="RUN", help="Output directory of a command, or a file of it.")
+    parser.add_argument("--output_dir", required=True, help="Where report.html, report.md and figures/ go.")
+    parser.add_argument("--title", default="DLFA: results", help="Title of the page.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
+    given = parser.parse_args(argv)
+
+    from ..studies.language_scaling.reader import READER
+    from ..studies.report.report import build_report, check_free, write_report
+
+    check_free(given.output_dir, overwrite=given.overwrite)
+    sections = build_report(given.sources, [READER])
+    page = write_report(given.title, sections, given.output_dir, overwrite=given.overwrite)
+    print(f"Report: {page}")

@@ -1,0 +1,347 @@
+"""Tables of glyphs: right numbers, the same every time, whole files or none, and no font needed to read one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from modeling_dlfa.cli import run
+from modeling_dlfa.errors import InputError
+from modeling_dlfa.glyphs import GlyphTable, build_glyph_table, features
+from modeling_dlfa.glyphs.features import convolutional_autoencoder, principal_components, standardise
+from modeling_dlfa.glyphs.pieces import read_pieces
+
+from .test_pieces import SPECIALS, word_pieces
+
+LATIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ"
+OTHERS = "αβγδεζηθικλμνξοπρστυφχψωΑΒΕΖΗΙΚΜΝΟΡΤΥΧéèêöüñçकखगघचछजझஅஆஇஈกขคงאבגדهوزح"
+WORDS = (
+    "cafe",
+    "café",
+    "creme",
+    "crème",
+    "uber",
+    "über",
+    "El",
+    "Él",
+    "##cion",
+    "##ción",
+    "##ع",
+    "##ि",
+    "བོད",
+    "[unused1]",
+)
+TOKENS = (*LATIN, *CYRILLIC, *OTHERS, *WORDS)
+FIRST = len(SPECIALS)
+
+needs_fonts = pytest.mark.skipif(
+    any(find_spec(name) is None for name in ("PIL", "fontTools", "manimgx_fonts", "manimgx_fonts_cjk")),
+    reason="fonts are not installed: pip install 'modeling-dlfa[glyphs]'",
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return word_pieces(*TOKENS)
+
+
+@pytest.fixture(scope="module")
+def table(tokenizer: PreTrainedTokenizerFast) -> GlyphTable:
+    return build_glyph_table(tokenizer, size=16, compare=True, command="made by a test")
+
+
+def images(count: int = 300) -> tuple[torch.Tensor, torch.Tensor]:
+    """Different images with some structure, and how many pieces look like each."""
+    generator = torch.Generator().manual_seed(1)
+    basis = torch.rand(20, 1024, generator=generator)
+    mixed = torch.rand(count, 20, generator=generator) ** 4 @ basis
+    pixels = (mixed / mixed.max() * 255).to(torch.uint8)
+    return pixels, torch.randint(1, 5, (count,), generator=generator)
+
+
+def test_principal_components_are_those_of_the_vocabulary() -> None:
+    # Against the definition: a singular value decomposition of all pieces' centred images.
+    pixels, counts = images()
+    whole = pixels.repeat_interleave(counts, dim=0).double() / 255
+    centred = whole - whole.mean(dim=0)
+    _, singular, directions = torch.linalg.svd(centred, full_matrices=False)
+    encoded = principal_components(pixels, counts, 8, 0)
+    expected = (pixels.double() / 255 - whole.mean(dim=0)) @ directions[:8].T
+    largest = directions[:8].gather(1, directions[:8].abs().argmax(dim=1, keepdim=True))
+    torch.testing.assert_close(encoded.values, (expected * largest.sign().T).float(), rtol=1e-3, atol=1e-4)
+    share = float(singular[:8].square().sum() / singular.square().sum())
+    assert encoded.method["explained_variance"] == pytest.approx(share, abs=1e-3)
+
+
+def test_parts_do_not_change_the_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, counts = images()
+    whole = principal_components(pixels, counts, 8, 0).values
+    monkeypatch.setattr(features, "_CHUNK", 7)
+    torch.testing.assert_close(principal_components(pixels, counts, 8, 0).values, whole, rtol=1e-3, atol=1e-4)
+
+
+def test_too_few_images_for_that_many_numbers() -> None:
+    pixels, counts = images(10)
+    for encode in (principal_components, convolutional_autoencoder):
+        with pytest.raises(InputError, match="too few different glyphs for rows of 10 numbers. Lower --size to 9"):
+            encode(pixels, counts, 10, 0)
+
+
+def test_the_autoencoder_learns_and_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, counts = images()
+    state = torch.random.get_rng_state()
+    monkeypatch.setattr(features, "_EPOCHS", 1)
+    short = convolutional_autoencoder(pixels, counts, 8, 3)
+    monkeypatch.setattr(features, "_EPOCHS", 6)
+    first, again, other = (convolutional_autoencoder(pixels, counts, 8, seed) for seed in (3, 3, 4))
+    assert torch.equal(first.values, again.values) and first.method == again.method
+    assert not torch.equal(first.values, other.values)
+    assert first.method["last_epoch_loss"] < short.method["last_epoch_loss"]
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_columns_are_standardised_over_pieces() -> None:
+    values, counts = torch.randn(50, 3) * torch.tensor([1.0, 10.0, 0.1]) + 5, torch.randint(1, 9, (50,))
+    pieces = standardise(values, counts).repeat_interleave(counts, dim=0)
+    torch.testing.assert_close(pieces.mean(dim=0), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(pieces.std(dim=0, correction=0), torch.ones(3), atol=1e-5, rtol=0)
+
+
+@needs_fonts
+def test_a_row_for_each_token(tokenizer: PreTrainedTokenizerFast, table: GlyphTable) -> None:
+    assert table.values.dtype == torch.float16
+    assert table.values.shape == (len(tokenizer), 16 + 5) and table.size == 21
+    rows = dict(zip(tokenizer.convert_ids_to_tokens(range(len(tokenizer))), table.values, strict=True))
+    bits = {token: row[16:].int().tolist() for token, row in rows.items()}
+    assert bits["[CLS]"] == bits["[unused1]"] == [1, 0, 0, 0, 0]
+    assert bits["a"] == [0, 0, 0, 1, 0]
+    assert bits["##cion"] == [0, 0, 0, 0, 1]
+    assert bits["བོད"] == [0, 0, 1, 1, 0]
+    without = [token for token, row in rows.items() if not row[:16].any()]
+    assert without == [*SPECIALS, "བོད", "[unused1]"]
+    glyphs = table.values[[index for index, token in enumerate(rows) if token not in without], :16].float()
+    torch.testing.assert_close(glyphs.mean(dim=0), torch.zeros(16), atol=2e-3, rtol=0)
+    torch.testing.assert_close(glyphs.std(dim=0, correction=0), torch.ones(16), atol=2e-3, rtol=0)
+    assert torch.equal(rows["А"], rows["A"])  # Cyrillic and Latin.
+    assert not torch.equal(rows["Б"], rows["B"])
+
+
+@needs_fonts
+def test_the_same_vocabulary_gives_the_same_table(tokenizer: PreTrainedTokenizerFast, table: GlyphTable) -> None:
+    again = build_glyph_table(tokenizer, size=16, compare=True, command="made by a test")
+    assert torch.equal(again.values, table.values)
+    assert again.record == table.record
+
+
+@needs_fonts
+def test_bytes_have_a_bit_and_no_glyph() -> None:
+    from tokenizers import Tokenizer, decoders, models
+
+    vocabulary = {"<unk>": 0, "<0xE0>": 1, **{f"▁{letter}": 2 + index for index, letter in enumerate(LATIN)}}
+    backend = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    backend.decoder = decoders.Metaspace()
+    made = build_glyph_table(PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>"), size=4)
+    assert made.values[1].tolist() == [0] * 4 + [0, 1, 0, 0, 0]
+    assert made.record["coverage"]["none"] == {
+        "tokens": 2, "drawn": 0, "blank": 0, "missing": 0, "missing_share": 0.0
+    }  # fmt: skip
+
+
+@needs_fonts
+def test_the_record_says_what_was_done(tokenizer: PreTrainedTokenizerFast, table: GlyphTable) -> None:
+    record = table.record
+    assert record["command"] == "made by a test"
+    assert record["columns"] == {
+        "features": 16,
+        "bits": ["special", "byte", "no_glyph", "starts_word", "continues_word"],
+    }
+    coverage = record["coverage"]
+    assert coverage["Tibt"] == {
+        "tokens": 1,
+        "drawn": 0,
+        "blank": 0,
+        "missing": 1,
+        "missing_share": 1.0,
+        "missing_characters": ["U+0F51", "U+0F56 U+0F7C"],
+    }
+    assert sum(counts["tokens"] for counts in coverage.values()) == len(tokenizer)
+    assert list(coverage)[0] == "Latn"
+    fonts = {font["family"]: font for font in record["fonts"]}
+    assert fonts["Noto Sans Devanagari"]["tokens"] == 9
+    assert fonts["Noto Sans"]["package"].startswith("manimgx-fonts 20") and len(fonts["Noto Sans"]["sha256"]) == 64
+    json.dumps(record)
+
+
+@needs_fonts
+def test_look_alikes_are_neighbours(tokenizer: PreTrainedTokenizerFast, table: GlyphTable) -> None:
+    from modeling_dlfa.glyphs.quality import measure
+
+    assert set(table.record["quality"]) == {"pca", "conv"}
+    found = table.record["quality"]["pca"]
+    assert found["look_alikes"]["tokens"] == 33
+    assert found["look_alikes"]["nearest"] > 0.95  # The Cyrillic О is as near to the Q: it is a little wider than O.
+    assert found["diacritics"]["tokens"] >= 5
+    assert found["diacritics"]["nearest_10"] >= found["diacritics"]["nearest"]
+    assert found["script_probe"]["scripts"] == ["Cyrl", "Latn"]
+    # Rows of other tokens tell nothing.
+    pieces = read_pieces(tokenizer)
+    drawn = table.values[:, :16].any(dim=1)
+    shuffled = table.values[:, :16].float().clone()
+    shuffled[drawn] = shuffled[drawn][torch.randperm(int(drawn.sum()), generator=torch.Generator().manual_seed(0))]
+    assert measure(shuffled, pieces, drawn, 0)["look_alikes"]["nearest"] < 0.3
+
+
+@needs_fonts
+def test_saved_and_loaded(tokenizer: PreTrainedTokenizerFast, table: GlyphTable, tmp_path: Path) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "new" / "glyphs"
+    table.save(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["contact_sheet.png", "glyphs.json", "glyphs.safetensors"]
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert len(modes) == 1
+    loaded = GlyphTable.load(folder)
+    assert torch.equal(loaded.values, table.values) and loaded.record == table.record
+    loaded.check_tokenizer(tokenizer)
+    with pytest.raises(InputError, match="made of another vocabulary"):
+        loaded.check_tokenizer(word_pieces(*reversed(TOKENS)))
+    with Image.open(folder / "contact_sheet.png") as sheet:
+        assert sheet.width > 1000 and sheet.height > 200
+        assert sheet.convert("L").getextrema() == (0, 255)
+    with pytest.raises(InputError, match="exists and is not empty"):
+        table.save(folder)
+
+
+@needs_fonts
+def test_nothing_is_left_of_a_table_that_could_not_be_written(
+    table: GlyphTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(type(table.sheet), "save", full)
+    with pytest.raises(OSError, match="No space"):
+        table.save(tmp_path / "glyphs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def damage_json(folder: Path) -> None:
+    (folder / "glyphs.json").write_text("{")
+
+
+def damage_format(folder: Path) -> None:
+    record = json.loads((folder / "glyphs.json").read_text())
+    (folder / "glyphs.json").write_text(json.dumps({**record, "format": 99}))
+
+
+def damage_shape(folder: Path) -> None:
+    record = json.loads((folder / "glyphs.json").read_text())
+    record["tokenizer"]["tokens"] += 1
+    (folder / "glyphs.json").write_text(json.dumps(record))
+
+
+def damage_table(folder: Path) -> None:
+    file = folder / "glyphs.safetensors"
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def remove_table(folder: Path) -> None:
+    (folder / "glyphs.safetensors").unlink()
+
+
+@needs_fonts
+@pytest.mark.parametrize("damage", [damage_json, damage_format, damage_shape, damage_table, remove_table])
+def test_a_damaged_table_is_not_loaded(table: GlyphTable, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    folder = tmp_path / "glyphs"
+    table.save(folder)
+    damage(folder)
+    with pytest.raises(InputError, match="does not hold a table|Make them anew|Make it anew"):
+        GlyphTable.load(folder)
+
+
+@needs_fonts
+def test_reading_needs_no_font_and_no_image_library(table: GlyphTable, tmp_path: Path) -> None:
+    table.save(tmp_path / "glyphs")
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(('PIL', 'fontTools', 'sklearn', 'manimgx_fonts'))\n"
+        "from modeling_dlfa.glyphs import GlyphTable\n"
+        "print(tuple(GlyphTable.load(sys.argv[1]).values.shape))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "glyphs"], capture_output=True, text=True, check=True, timeout=300
+    ).stdout
+    assert shown.strip() == str(tuple(table.values.shape))
+
+
+def test_what_building_needs_is_named(tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"need pillow, fonttools, .*pip install 'modeling-dlfa\[glyphs\]'"):
+        build_glyph_table(tokenizer)
+
+
+@needs_fonts
+def test_no_fonts_are_installed(tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modeling_dlfa.glyphs import fonts
+
+    monkeypatch.setattr(fonts, "PACKAGES", {"no_such_module": "no-such-package"})
+    with pytest.raises(InputError, match=r"No fonts: pip install 'modeling-dlfa\[glyphs\]', or .*--font_dir"):
+        build_glyph_table(tokenizer)
+
+
+@needs_fonts
+def test_fonts_that_draw_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="cannot draw any token"):
+        build_glyph_table(word_pieces("བོད"), size=4)
+
+
+@needs_fonts
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_text("\n".join([*SPECIALS, *TOKENS]) + "\n", encoding="utf-8")
+    output = tmp_path / "glyphs"
+    run(["glyphs", str(vocabulary), "--output_dir", str(output), "--size", "8"])
+    assert "Tibt        1 tokens,        0 drawn,      1 missing" in capsys.readouterr().out
+    made = GlyphTable.load(output)
+    assert made.values.shape == (FIRST + len(TOKENS), 8 + 5)
+    assert made.record["command"] == (f"dlfa glyphs {vocabulary} --output_dir {output} --size 8")
+    assert made.record["method"]["encoder"] == "pca" and "quality" not in made.record
+
+
+@needs_fonts
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "0"], "Give --size 1 or more"),
+        (["--size", "1000"], "Lower --size to"),
+        (["--font_dir", "nowhere"], "There is no folder nowhere"),
+    ],
+)
+def test_wrong_input_ends_with_status_2_and_writes_nothing(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join([*SPECIALS, *TOKENS]) + "\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as exit_:
+        run(["glyphs", str(tmp_path), "--output_dir", str(tmp_path / "glyphs"), *options])
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "glyphs").exists()
+
+
+def test_the_command_refuses_a_folder_with_something_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit) as exit_:
+        run(["glyphs", "no-such-tokenizer", "--output_dir", str(tmp_path)])
+    assert exit_.value.code == 2
+    assert "exists and is not empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

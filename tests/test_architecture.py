@@ -1,0 +1,97 @@
+"""The order of the package's rooms, read from the imports of all modules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "modeling_dlfa"
+HUB = {path.stem for path in PACKAGE.glob("*_dlfa.py")}
+# From what is known by all to what knows all; a room imports from those above it alone.
+ORDER = (
+    {"errors", "version", "languages", "processor", "hub files", "registration"},
+    {"command", "files"},
+    {"scoring"},
+    {"tasks"},
+    {"checkpoints"},
+    {"data"},
+    {"statistics"},
+    {"results"},
+    {"publishing", "inference"},
+    {"training"},
+    {"studies.folder"},
+    {"studies.report"},
+    {"studies.language_scaling", "studies.layer_analysis", "studies.layer_sweep"},
+    {"verbs"},
+    {"cli"},
+    {"__main__"},
+)
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+# Beside the order: what one installs for inference alone needs nothing of training or of results.
+NEVER = {"inference": {"results", "publishing", "training"}, "publishing": {"inference"}}
+
+
+def room(parts: list[str]) -> str:
+    """Returns the room of a module or of what is imported, given its path below the package."""
+    if parts[0] in HUB:
+        return "hub files"
+    return ".".join(parts[:2]) if parts[0] == "studies" and len(parts) > 1 else parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The rooms that a module imports from, wherever in it, for types as well."""
+    parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        absolute = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            absolute = [node.module or ""]
+        assert not any(name.partition(".")[0] == "modeling_dlfa" for name in absolute), f"{path}: import it by dots"
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        below = [*parts[: len(parts) - node.level], *(node.module.split(".") if node.module else [])]
+        for target in [below] if node.module else [[*below, name.name] for name in node.names]:
+            if target:
+                yield room(target)
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = {path: room(list(path.relative_to(PACKAGE).with_suffix("").parts)) for path in MODULES}
+
+
+def test_every_module_has_a_place_in_the_order() -> None:
+    packages = {"__init__", "studies.__init__"}  # The public names, and a docstring.
+    assert {own for own in ROOMS.values()} - packages == RANK.keys()
+
+
+@pytest.mark.parametrize("own", sorted(RANK))
+def test_arrows_run_one_way(own: str) -> None:
+    """No room imports from one below it or beside it, so that there is no circle of rooms."""
+    modules = [path for path in MODULES if ROOMS[path] == own]
+    assert modules
+    for path in modules:
+        for other in {*imports(path)} - {own}:
+            is_base = RANK[own] == 0 and other == "hub files"  # Registration knows the models.
+            assert RANK[other] < RANK[own] or is_base, f"{path.relative_to(PACKAGE)} imports from {other}"
+            assert other not in NEVER.get(own, ()), f"{path.relative_to(PACKAGE)} imports from {other}"
+
+
+def test_files_that_travel_import_nothing_of_the_package_but_each_other() -> None:
+    for path in (path for path in MODULES if ROOMS[path] == "hub files"):
+        assert {*imports(path)} <= {"hub files"}, path.name
+
+
+def test_the_package_itself_names_every_room_that_it_opens() -> None:
+    """`__init__` may import all, but when a name is asked for: see test_public_names."""
+    opened = {*imports(PACKAGE / "__init__.py")}
+    assert opened <= RANK.keys() and not opened & {"verbs", "cli"}
+
+
+def test_a_backward_arrow_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    (tmp_path / "data").mkdir()
+    module = tmp_path / "data" / "x.py"
+    module.write_text("def f():\n    from ..training import runner\n    from .. import results\n    from . import y\n")
+    assert [*imports(module)] == ["training", "results", "data"]

@@ -1,0 +1,60 @@
+"""The names of `modeling_dlfa` itself: found when asked for, described, and their examples run."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modeling_dlfa
+
+# Classes of the hub files, whose use the README shows.
+MODELS = {name for name in modeling_dlfa.__all__ if name.startswith("Dlfa")}
+NAMES = sorted({*modeling_dlfa.__all__} - MODELS - {"__version__"})
+
+
+@pytest.mark.parametrize("name", sorted({*modeling_dlfa.__all__} - {"__version__"}))
+def test_every_name_is_described(name: str) -> None:
+    assert name in dir(modeling_dlfa)
+    assert len(inspect.getdoc(getattr(modeling_dlfa, name)) or "") > 40
+
+
+def test_a_name_that_does_not_exist() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        _ = modeling_dlfa.trian  # type: ignore[attr-defined]
+
+
+def test_the_package_is_imported_without_torch(run_python: Any) -> None:
+    code = "import sys, modeling_dlfa; print({'torch', 'transformers', 'numpy'} & {*sys.modules})"
+    assert run_python("-c", code).stdout.strip() == "set()"
+
+
+@pytest.fixture(scope="module")
+def home(tiny_encoder: Path, tiny_data: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the examples name: an encoder, the files of XNLI, and the finished run `runs/xnli`."""
+    folder = tmp_path_factory.mktemp("home")
+    shutil.copytree(tiny_encoder, folder / "ENCODER")
+    for file in tiny_data.iterdir():
+        shutil.copyfile(file, folder / file.name)
+    shutil.copytree(finished, folder / "runs" / "xnli")
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_example_runs(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "lora_config":
+        pytest.importorskip("peft")
+    monkeypatch.chdir(home)
+    # The Trainer's own lines, which are not the example's answer.
+    monkeypatch.setattr("transformers.trainer_callback.ProgressCallback.on_log", lambda *args, **kwargs: None)
+    found = doctest.DocTestFinder().find(getattr(modeling_dlfa, name), name, globs={})
+    examples = [test for test in found if test.examples]
+    assert examples, f"{name} has no example"
+    for example in examples:
+        said: list[str] = []
+        outcome = doctest.DocTestRunner(verbose=False).run(example, out=said.append)
+        assert outcome.failed == 0, "".join(said)
