@@ -118,6 +118,7 @@ ABBREVIATED = {
     "merge": (["a", "b", "--output_dir", "c"], "--license"),
     "publish": (["a", "b"], "--token"),
     "report": (["a", "b", "--output_dir", "c"], "--title"),
+    "glyphs": (["a", "--output_dir", "b"], "--font_dir"),
     "gate": (["a", "b"], "--revision"),
     "export": (["a", "b"], "--token"),
     "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),
