@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from bench.main import run
 from bench.settings import Settings
 
 from modeling_dlfa.command.ending import one_line
@@ -18,6 +17,8 @@ def main(argv: list[str] | None = None) -> None:
     """Measures, or ends with one message and exit status 2."""
     (settings,) = DataclassParser(Settings, description=__doc__).parse(argv)
     with one_line():
+        from bench.main import run
+
         run(settings)
 
 

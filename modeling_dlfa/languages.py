@@ -115,6 +115,12 @@ def meant_language(given: str, known: Collection[str]) -> str | None:
     return next((code for code in candidates if code in known), None)
 
 
+def did_you_mean(unknown: Iterable[str], known: Collection[str]) -> str:
+    """Return the question to ask about codes that are not among the known ones; empty if one cannot be guessed."""
+    meant = [meant_language(code, known) for code in unknown]
+    return "" if None in meant or not meant else f"Did you mean {' '.join(map(str, meant))}?"
+
+
 def by_family(codes: Iterable[str], source_language: str = "en") -> list[tuple[str, list[str]]]:
     """Group language codes by family, in the order of display.
 

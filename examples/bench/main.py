@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.files.writing import write_json
+from modeling_dlfa.files.folders import named_folder
+from modeling_dlfa.files.writing import write_json, write_text
 
 from . import evaluation, fusion, options, prediction, profiles, scaling, startup, sweep, training
 from .machine import describe
@@ -48,7 +49,7 @@ def run(settings: Settings) -> dict[str, Any]:
     if unknown:
         raise InputError(f"--only {unknown[0]} does not exist; choose from {', '.join(BENCHMARKS)}.")
     settings.check()
-    output = Path(settings.output_dir)
+    output = named_folder(settings.output_dir)
     output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     skipped: list[Skipped] = []
@@ -68,6 +69,6 @@ def run(settings: Settings) -> dict[str, Any]:
             machine["seconds"] = round(time.perf_counter() - started)
             results = document(rows, skipped, machine)
             write_json(output / "bench.json", results)
-            (output / "bench.md").write_text(markdown(rows, skipped, machine), encoding="utf-8", newline="\n")
+            write_text(output / "bench.md", markdown(rows, skipped, machine))
     print(markdown(rows, skipped, machine))
     return results

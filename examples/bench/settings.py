@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from modeling_dlfa.data.loading import expand_files
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference.predictor import best_device
 from modeling_dlfa.tasks import XNLI
 
 from .harness import Effort
+
+if TYPE_CHECKING:
+    import torch
 
 # bert-base-multilingual-cased, but for the vocabulary, which the file gives; and a size for tests.
 SIZES: dict[str, dict[str, Any]] = {
@@ -103,7 +103,7 @@ class Settings:
     )
     full: bool = field(default=False, metadata={"help": "Measure for long, and more."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to see the benchmark itself work."})
-    device: str = field(default_factory=best_device, metadata={"help": "cpu or cuda."})
+    device: str | None = field(default=None, metadata={"help": "cpu or cuda; the GPU, if there is one, if left out."})
     batch_size: int = field(default=32, metadata={"help": "Of training, both ways."})
     steps: int | None = field(default=None, metadata={"help": "Optimiser steps of a training."})
     rows: int | None = field(default=None, metadata={"help": "Rows of each language where languages are evaluated."})
@@ -116,7 +116,11 @@ class Settings:
     @property
     def torch_device(self) -> torch.device:
         """The device as torch names it."""
-        return torch.device(self.device)
+        import torch
+
+        from modeling_dlfa.inference.predictor import best_device
+
+        return torch.device(self.device or best_device())
 
     @property
     def device_batch(self) -> int:
@@ -152,6 +156,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: give 1 or more.")
+        import torch
+
         try:
             torch.empty(0, device=self.torch_device)
         except (RuntimeError, AssertionError, ValueError) as error:

@@ -23,7 +23,7 @@ def measure(workload: Workload) -> Iterator[Row]:
     found: dict[str, list[dict[str, float]]] = {system: [] for system in folders}
 
     def start(system: str, folder: Path) -> float:
-        finished = python([BENCH / "startup_child.py", system, folder, workload.settings.device])
+        finished = python([BENCH / "startup_child.py", system, folder, str(workload.settings.torch_device)])
         found[system].append(json.loads(finished.output.strip().splitlines()[-1]))
         return finished.seconds
 

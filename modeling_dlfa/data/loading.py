@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, quoted
-from ..languages import meant_language
+from ..languages import did_you_mean
 from ..tasks import Task
 from .conll import CONLL_EXTENSIONS, read_sentences
 from .files import PLACEHOLDER, expand_files, languages_on_disk, read_table
@@ -63,9 +63,8 @@ def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = N
         raise InputError(f"No language is given. {exist}")
     unknown = [code for code in spec if code not in task.languages]
     if unknown:
-        meant = [meant_language(code, task.languages) for code in unknown]
-        hint = "" if None in meant else f" Did you mean {' '.join(map(str, meant))}?"
-        raise InputError(f"Unknown language code {quoted(unknown)}.{hint} {exist}")
+        hint = did_you_mean(unknown, task.languages)
+        raise InputError(" ".join(filter(None, (f"Unknown language code {quoted(unknown)}.", hint, exist))))
     repeated = sorted({code for code in spec if list(spec).count(code) > 1})
     if repeated:
         raise InputError(f"Language {quoted(repeated)} is given more than once. Give each language once.")

@@ -86,8 +86,17 @@ def check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, d
         raise InputError(f"{source}: more than one column {quoted(repeated)}. Rename or remove one.")
 
 
-def other_layout(existing: Sequence[str], wanted: Sequence[str], delimiter: str) -> str | None:
-    """Say what to do about a header that names the wanted columns when it is read in another way; else `None`."""
+def other_layout(
+    existing: Sequence[str], wanted: Sequence[str], delimiter: str, rename: str = "Rename the file to .{}"
+) -> str | None:
+    """Say what to do about a header that names the wanted columns when it is read in another way; else `None`.
+
+    Args:
+        existing: The columns as they were read.
+        wanted: Those that are needed.
+        delimiter: What separated them.
+        rename: The remedy where the file is of another format that is read, with a place for that format's name.
+    """
     extension = _EXTENSIONS[delimiter]
     line = delimiter.join(existing)
     for other, name in _DELIMITERS.items():
@@ -99,7 +108,7 @@ def other_layout(existing: Sequence[str], wanted: Sequence[str], delimiter: str)
             continue
         if other == delimiter:
             return f"The names are in quotes or padded, which a {extension} file takes literally. Remove the marks."
-        remedy = f"Rename the file to {_EXTENSIONS[other]}" if other in _EXTENSIONS else "Convert the file"
+        remedy = rename.format(_EXTENSIONS[other][1:]) if other in _EXTENSIONS else "Convert the file"
         own = _DELIMITERS[delimiter]
         return f"The columns are separated by {name}, those of a {extension} file by {own}. {remedy}."
     return None

@@ -17,6 +17,7 @@ PAIR_COLUMNS = (
 )
 TEXT_COLUMNS = (*PAIR_COLUMNS, ("text",), ("sentence",))
 WORD_COLUMNS = (("tokens",), ("words",))
+RENAME = "Rename the file to .{0}, or give --input_format {0}"
 # What a header names beside the texts or words.
 LABEL_COLUMNS = {"label", "labels", "gold_label", *(task.label_column for task in TASKS.values())}
 TAG_COLUMNS = {*LABEL_COLUMNS, "tag", "tags", "ner_tag", "ner", "pos", "pos_tag", "pos_tags", "xpos"}
@@ -100,7 +101,7 @@ def table_columns(
     listed = ", ".join(map(repr, names)) or "none"
     if chosen is None:
         for wanted in TEXT_COLUMNS if delimiter else ():
-            if remedy := other_layout(names, wanted, str(delimiter)):
+            if remedy := other_layout(names, wanted, str(delimiter), RENAME):
                 raise InputError(f"{where}: the columns are {listed}. {remedy}")
         what = "words" if kind == "token" else "texts"
         raise InputError(f"{where}: the columns are {listed}; which hold the {what}? Name them with --columns.")

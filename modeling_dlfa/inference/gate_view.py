@@ -216,7 +216,7 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
     return missing
 
 
-def check_free(paths: Sequence[str], overwrite: bool) -> None:
+def check_free(paths: Sequence[str | Path], overwrite: bool) -> None:
     """Refuses to overwrite files.
 
     Raises:

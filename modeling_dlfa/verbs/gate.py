@@ -24,11 +24,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
 
+    from ..files.folders import named_file
     from ..files.writing import write_text
     from ..inference.gate_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
 
     hub = {"revision": given.revision} if given.revision else {}
-    check_free([path for path in (given.png, given.text_file) if path], given.overwrite)
+    files = {"--png": given.png, "--text_file": given.text_file}
+    check_free([named_file(name, option) for option, name in files.items() if name is not None], given.overwrite)
     view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
     if given.text_file:
         write_text(Path(given.text_file), fusion_text(view))

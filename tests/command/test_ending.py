@@ -89,9 +89,14 @@ def test_the_errors_of_libraries_that_write(tmp_path: Path, tiny_encoder: Path) 
 def run(arguments: list[str]) -> subprocess.Popen[str]:
     command = [sys.executable, "examples/run_xnli.py", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    # What a shell starts in the background ignores Ctrl-C, and hands that on to what it starts itself.
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.parametrize("finished", [False, True], ids=["before a checkpoint", "after one"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import signal
 import subprocess
@@ -90,6 +91,30 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     for path in (tmp_path / "file" / "out", tmp_path / ("x" * 300), Path(f"{tmp_path}/a\0b")):
         with pytest.raises(InputError, match="^--output_dir .* cannot be written"), locked(path):
             pytest.fail("it was made")
+
+
+def test_a_file_system_that_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for one: to mount it takes rights that tests have not."""
+    system = os.open
+
+    def read_only(path: str, flags: int, *mode: int, **options: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return system(path, flags, *mode, **options)
+
+    def make_no_folder(path: str, *mode: int, **options: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(os, "mkdir", make_no_folder)
+    for path in (tmp_path, tmp_path / "out"):
+        with (
+            pytest.raises(InputError, match="^--output_dir .* cannot be written: Read-only file system"),
+            locked(path),
+        ):
+            pytest.fail("it was written")
+    with pytest.raises(InputError, match="Read-only"), new_folder(tmp_path / "out", "--output_dir"):
+        pytest.fail("it was made")
 
 
 def test_a_new_folder_takes_an_empty_ones_place_as_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

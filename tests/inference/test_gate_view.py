@@ -110,6 +110,8 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
     assert capfd.readouterr().out == Path(text).read_text(encoding="utf-8")
     errors: list[tuple[list[Any], str]] = [
         ([folders["one"], "a", "--png", png], "exists"),
+        ([folders["one"], "a", "--png", ""], "--png '' is not the name of a file"),
+        ([folders["one"], "a", "--text_file", tmp_path, "--overwrite"], "is not the name of a file"),
         ([folders["last"], "a"], "which has no gate"),
         ([folders["one"], " "], "blank text"),
         ([tmp_path, "a"], "Cannot load"),

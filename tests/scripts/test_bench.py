@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from bench import evaluation
 from bench import settings as settings_module
 from bench.evaluation import Pass
 from bench.fusion import KINDS
@@ -33,6 +34,7 @@ from bench.workload import Workload, grouped
 from benchmark import main
 from transformers import Trainer
 
+from modeling_dlfa import processor
 from modeling_dlfa.errors import InputError
 
 from ..conftest import ROOT
@@ -330,6 +332,16 @@ def test_a_miniature_run_of_everything(tiny: Settings, in_this_process: None, ca
     assert results["machine"]["device"] == "cpu" and results["machine"]["size"] == "tiny"
 
 
+def test_without_instructions_bf16_is_left_out_with_what_it_would_cost(
+    tiny: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("flags : avx2\n", encoding="utf-8")
+    found = next(evaluation.measure(Workload(tiny, tmp_path)))
+    assert isinstance(found, Skipped) and found.group == "evaluation, bf16"
+    assert "no bf16 instructions" in found.reason and "8 to 21 times as long as float32" in found.reason
+
+
 def test_a_sweep_in_one_pass_is_measured_where_it_is_asked_for(tiny: Settings) -> None:
     rows = run(replace(tiny, only=["sweep"]))["rows"]
     assert {row["group"] for row in rows} == {"sweep"}
@@ -401,6 +413,7 @@ def test_a_profile_finds_what_a_step_does_beside_its_products() -> None:
         ({"only": ["speed"]}, "--only speed does not exist"),
         ({"rows": 0}, "--rows 0: give 1 or more"),
         ({"device": "nowhere"}, "--device nowhere"),
+        ({"output_dir": ""}, "--output_dir is empty"),
     ],
 )
 def test_wrong_input_is_one_message(

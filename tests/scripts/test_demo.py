@@ -14,8 +14,8 @@ import pytest
 from safetensors import safe_open
 
 from modeling_dlfa.data.loading import load_file
-from modeling_dlfa.tasks import XNLI, get_task
-from modeling_dlfa.training.arguments import parse_arguments
+from modeling_dlfa.tasks import XNLI, Task, get_task
+from modeling_dlfa.training.arguments import Arguments, parse_arguments
 
 from ..conftest import ROOT, python
 from ..packed import tiny_pieces, tiny_tokenizer, tiny_weights
@@ -102,6 +102,26 @@ def test_it_leaves_one_checkpoint_in_half_precision_and_its_card(told: tuple[Pat
     assert f'"{model.as_posix()}", trust_remote_code=True' in card
     assert "base_model: intfloat/multilingual-e5-small" in card and "license: mit" in card and "2402.05672" in card
     assert (model / "../../figures/accuracy_by_language.png").resolve().is_file()
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_its_precision_is_that_of_the_processor(
+    slow: bool, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def run_task(task: Task, arguments: Arguments, **options: Any) -> None:
+        assert arguments.training.bf16 is not slow
+        raise Stop
+
+    monkeypatch.setattr(demo, "OUTPUT", tmp_path / "demo")
+    monkeypatch.setattr(demo, "bf16_is_slow", lambda: slow)
+    monkeypatch.setattr(demo, "_tell_plan", lambda arguments: None)
+    monkeypatch.setattr("modeling_dlfa.training.runner.run_task", run_task)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(Stop):
+        demo.train(small)
 
 
 def test_a_second_call_says_that_nothing_is_trained(finished_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:

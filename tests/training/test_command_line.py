@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import sys
@@ -40,7 +41,7 @@ try:
 finally:
     print([name for name in ("torch", "accelerate", "datasets") if name in sys.modules], file=sys.stderr)
 """
-SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner split_pawsx results_card study_card".split()]
+SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner split_pawsx results_card study_card benchmark".split()]
 COMMANDS = [f"dlfa {verb.usage.replace('TASK', 'ner')}" for verb in VERBS]
 
 
@@ -116,6 +117,7 @@ ABBREVIATED = {
     "merge": (["a", "b", "--output_dir", "c"], "--license"),
     "publish": (["a", "b"], "--token"),
     "report": (["a", "b", "--output_dir", "c"], "--title"),
+    "glyphs": (["a", "--output_dir", "b"], "--font_dir"),
     "gate": (["a", "b"], "--revision"),
     "glyphs": (["a", "--output_dir", "b"], "--encoder"),
     "export": (["a", "b"], "--token"),
@@ -144,6 +146,20 @@ def test_a_script_takes_no_abbreviations(capsys: pytest.CaptureFixture[str], mon
         importlib.import_module("split_pawsx").main(["a", "b", "--validation_row", "secret"])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and "Did you mean --validation_rows?" in error and "secret" not in error
+
+
+def test_no_parser_of_the_repository_takes_abbreviations() -> None:
+    """Those of no script that a test starts, too; `CommandParser` itself is tested above."""
+    lenient = []
+    for path in [*(ROOT / "modeling_dlfa").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
+            if name in ("ArgumentParser", "HfArgumentParser"):
+                assert isinstance(call, ast.Call)
+                given = {entry.arg: getattr(entry.value, "value", None) for entry in call.keywords}
+                if given.get("allow_abbrev") is not False:
+                    lenient.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    assert not lenient
 
 
 def test_flags_with_dashes_and_negations_are_taken(tmp_path: Path) -> None:

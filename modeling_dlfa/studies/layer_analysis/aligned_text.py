@@ -12,6 +12,7 @@ import numpy as np
 from ...data.files import read_content, read_table
 from ...data.text import decode
 from ...errors import InputError, quoted
+from ...languages import did_you_mean
 from .resampling import MIN_EXAMPLES
 
 MIN_SENTENCES = 2 * MIN_EXAMPLES  # A probe learns from one half and is tested on the other.
@@ -57,6 +58,7 @@ def read_aligned(
             given twice, or too few rows are whole.
     """
     columns = _header(path) if list(languages) == ["all"] else list(languages)
+    _check_codes(path, columns)
     repeated = sorted({code for code in columns if columns.count(code) > 1})
     if repeated:
         raise InputError(f"Language {quoted(repeated)} is given more than once. Give each language once.")
@@ -74,6 +76,14 @@ def read_aligned(
         )
     texts = {code: [column[row] for row in rows] for code, column in zip(columns, table.columns, strict=True)}
     return AlignedText(texts, rows, len(whole), str(path), table.sha256 or "")
+
+
+def _check_codes(path: str | Path, columns: Sequence[str]) -> None:
+    """Refuses codes that are written otherwise in the file, where a missing column would not be the right answer."""
+    there = _header(path) if Path(path).suffix.lower() == ".tsv" else columns
+    unknown = [code for code in columns if code not in there]
+    if hint := did_you_mean(unknown, there):
+        raise InputError(f"{path}: there is no column {quoted(unknown)}. {hint}")
 
 
 def _header(path: str | Path) -> list[str]:

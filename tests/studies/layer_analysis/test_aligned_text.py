@@ -41,6 +41,8 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     path = write(tmp_path / "text.tsv")
     with pytest.raises(InputError, match="missing column 'xx'"):
         read_aligned(path, ["de", "xx"])
+    with pytest.raises(InputError, match=r"there is no column 'EN', 'fr-FR'\. Did you mean en fr\?"):
+        read_aligned(path, ["de", "EN", "fr-FR"])
     with pytest.raises(InputError, match="'de' is given more than once"):
         read_aligned(path, ["de", "de"])
     with pytest.raises(InputError, match="nothing to compare with one language"):

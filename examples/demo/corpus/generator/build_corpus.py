@@ -60,7 +60,8 @@ def build(output_dir: Path, seed: int) -> None:
 
 def main() -> None:
     """Reads the arguments and builds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout, allow_abbrev=False)
     parser.add_argument("--output_dir", type=Path, default=Path(__file__).parents[1])
     parser.add_argument("--seed", type=int, default=15)
     arguments = parser.parse_args()
