@@ -119,7 +119,6 @@ ABBREVIATED = {
     "report": (["a", "b", "--output_dir", "c"], "--title"),
     "glyphs": (["a", "--output_dir", "b"], "--font_dir"),
     "gate": (["a", "b"], "--revision"),
-    "glyphs": (["a", "--output_dir", "b"], "--encoder"),
     "export": (["a", "b"], "--token"),
     "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),
     "predict": (["a", "b"], "--token"),
