@@ -13,6 +13,7 @@ from . import registration
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .checkpoints.weights import verify_weights
     from .configuration_dlfa import DlfaConfig
     from .inference.predictor import Predictor
     from .modeling_dlfa import (
@@ -42,6 +43,7 @@ __all__ = [
     "load_results",
     "lora_config",
     "train",
+    "verify_weights",
 ]
 _HOMES = {
     "CrossLingualTrainingArguments": "training.arguments",
@@ -57,6 +59,7 @@ _HOMES = {
     "load_results": "results.results",
     "lora_config": "training.adapters",
     "train": "training.train",
+    "verify_weights": "checkpoints.weights",
 }
 
 registration.install()

@@ -10,85 +10,39 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .configuration_dlfa import DlfaConfig
 
+Fused = tuple[Tensor, Tensor | None]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh}
 
 
-def masked_means(streams: Sequence[torch.Tensor], mask: torch.Tensor | None) -> list[torch.Tensor]:
-    """Returns the mean of each stream over the real tokens of each sentence.
+def masked_mean(stream: Tensor, mask: Tensor | None) -> Tensor:
+    """Returns the mean of a stream over the real tokens of each sentence.
 
     Args:
-        streams: Each B x T x E.
-        mask: B x T, 1 (or True) for a real token and 0 for padding; None where all are real.
-
-    Returns:
-        A B x 1 x E tensor for each stream, whatever stands at padding. A sentence without a real token gives zeros.
-    """
-    if mask is None:
-        return [stream.mean(dim=1, keepdim=True) for stream in streams]
-    padding = (mask == 0).unsqueeze(-1)
-    mask = mask.float()
-    # The division comes first, so that no sum over a long sentence overflows half precision.
-    weights = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1.0)).unsqueeze(1)
-    # A weight of 0 is not enough: 0 times NaN is NaN.
-    return [torch.bmm(weights.to(stream.dtype), stream.masked_fill(padding, 0.0)) for stream in streams]
-
-
-def masked_mean(stream: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Returns the mean of one stream, B x 1 x E, as `masked_means` does."""
-    return masked_means((stream,), mask)[0]
-
-
-def take(stream: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Returns one token of each sentence.
-
-    Args:
-        stream: B x T x E.
-        positions: B, the index of the token in its sentence.
+        stream: B x T x E; what stands at padding does not matter.
+        mask: B x T, 1 (or True) for a real token, of which a sentence may have none: its mean is 0. None for all real.
 
     Returns:
         B x 1 x E.
     """
+    if mask is None:
+        return stream.mean(dim=1, keepdim=True)
+    # The division comes first, so that no sum over a long sentence overflows half precision.
+    weights = mask.float() / mask.float().sum(dim=1, keepdim=True).clamp(min=1.0)
+    # A weight of 0 is not enough: 0 times NaN is NaN.
+    return torch.bmm(weights.unsqueeze(1).to(stream.dtype), stream.masked_fill((mask == 0).unsqueeze(-1), 0.0))
+
+
+def take(stream: Tensor, positions: Tensor) -> Tensor:
+    """Returns one token (B x 1 x E) of each sentence of a stream (B x T x E), by its index (B)."""
     return stream.gather(1, positions.view(-1, 1, 1).expand(-1, 1, stream.size(-1)))
 
 
-class FusionLinear(nn.Linear):
-    """A linear map that remembers how it starts.
-
-    Each module with weights knows its own initialisation: transformers v5 may skip modules that hold weights only
-    through their children.
-
-    Args:
-        in_features: Size of the input's last dimension.
-        out_features: Size of the output's last dimension.
-        bias: Whether to add a bias.
-        initial_weight: Name of the `torch.nn.init` function for the weight; None for the general rule.
-        initial_bias: Value of the bias.
-    """
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        initial_weight: str | None = None,
-        initial_bias: float = 0.0,
-    ) -> None:
-        super().__init__(in_features, out_features, bias=bias)
-        self.initial_weight = initial_weight
-        self.initial_bias = initial_bias
-
-
 class Fusion(nn.Module):
-    """Base of all fusions: the same call for DLFA and what it is compared with.
-
-    Args:
-        config: Configuration of the model.
-        num_secondary: Number of secondary streams.
-    """
+    """Base of all fusions of a number of secondary streams: the same call for DLFA and what it is compared with."""
 
     def __init__(self, config: DlfaConfig, num_secondary: int) -> None:
         super().__init__()
@@ -96,11 +50,11 @@ class Fusion(nn.Module):
 
     def forward(
         self,
-        primary: torch.Tensor,
-        secondary: Sequence[torch.Tensor],
-        mask: torch.Tensor | None = None,
-        positions: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        primary: Tensor,
+        secondary: Sequence[Tensor],
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> Fused:
         """Fuses the streams at every position, or at one position of each sentence, which gives the same there.
 
         Args:
@@ -110,9 +64,8 @@ class Fusion(nn.Module):
             positions: B, the only position of each sentence that is wanted; None for all.
 
         Returns:
-            The fused stream, B x T x E (B x 1 x E with `positions`), and the gate, None for fusions that have none:
-            B x T x E with one secondary stream or the `"excite"` gate, else B x T x S x E with the primary stream
-            first.
+            The fused stream, B x T x E (B x 1 x E with `positions`), and the gate: B x T x E with one secondary stream
+            or `"excite"`, else B x T x S x E with the primary stream first; None for fusions that have none.
 
         Raises:
             ValueError: Streams of different shapes, or not as many as the fusion was built for.
@@ -122,21 +75,17 @@ class Fusion(nn.Module):
                 f"{type(self).__name__} fuses {self.num_secondary} secondary streams of shape {tuple(primary.shape)}, "
                 f"got {[tuple(stream.shape) for stream in secondary]}."
             )
-        context = self.context(primary, secondary, mask)
+        context = self._context(primary, secondary, mask)
         if positions is not None:
             primary = take(primary, positions)
             secondary = [take(stream, positions) for stream in secondary]
-        return self.fuse(primary, secondary, context)
+        return self._fuse(primary, secondary, context)
 
-    def context(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], mask: torch.Tensor | None
-    ) -> torch.Tensor | None:
+    def _context(self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None) -> Tensor | None:
         """Returns what the fusion reads of the whole sentence (B x 1 x E), or None where it reads tokens alone."""
         return None
 
-    def fuse(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         """Fuses token by token; arguments and result as in `forward`."""
         raise NotImplementedError(f"{type(self).__name__} does not define how it fuses.")
 
@@ -144,20 +93,21 @@ class Fusion(nn.Module):
 class LastLayer(Fusion):
     """The plain encoder: the primary stream as it is. The baseline of every comparison."""
 
-    def fuse(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
-    ) -> tuple[torch.Tensor, None]:
-        """Returns the primary stream."""
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         return primary, None
+
+
+class LowerLayer(Fusion):
+    """The one secondary stream as it is: what a lower layer is worth alone. The blocks above it are not trained."""
+
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
+        return secondary[0], None
 
 
 class MeanFusion(Fusion):
     """The mean of all streams."""
 
-    def fuse(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
-    ) -> tuple[torch.Tensor, None]:
-        """Returns the mean."""
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         return sum(secondary, primary) / (1 + len(secondary)), None
 
 
@@ -170,15 +120,10 @@ class ConcatFusion(Fusion):
     def __init__(self, config: DlfaConfig, num_secondary: int) -> None:
         super().__init__(config, num_secondary)
         size = config.hidden_size
-        self.primary = FusionLinear(size, size, initial_weight="eye_")
-        self.secondary = nn.ModuleList(
-            FusionLinear(size, size, bias=False, initial_weight="zeros_") for _ in range(num_secondary)
-        )
+        self.primary = nn.Linear(size, size)
+        self.secondary = nn.ModuleList(nn.Linear(size, size, bias=False) for _ in range(num_secondary))
 
-    def fuse(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
-    ) -> tuple[torch.Tensor, None]:
-        """Returns the sum of the mapped streams."""
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         fused = self.primary(primary)
         for block, stream in zip(self.secondary, secondary, strict=True):
             fused = fused + block(stream)
@@ -193,10 +138,7 @@ class ScalarMix(Fusion):
         self.weights = nn.Parameter(torch.zeros(num_secondary + 1))
         self.scale = nn.Parameter(torch.ones(1))
 
-    def fuse(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
-    ) -> tuple[torch.Tensor, None]:
-        """Returns the weighted sum of all streams."""
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         shares = self.weights.softmax(dim=0).to(primary.dtype)
         fused = shares[-1] * primary
         for share, stream in zip(shares[:-1], secondary, strict=True):
@@ -219,9 +161,10 @@ class PointwiseBranch(nn.Module):
         self.norm = norms[config.fusion_norm](reduced, eps=1e-5) if config.fusion_norm in norms else nn.Identity()
         self.activation = ACTIVATIONS[config.fusion_activation]()
         self.dropout = nn.Dropout(config.fusion_dropout)
-        self.expand = FusionLinear(reduced, out_features, initial_bias=initial_bias)
+        self.expand = nn.Linear(reduced, out_features)
+        self.initial_bias = initial_bias
 
-    def forward(self, stream: torch.Tensor) -> torch.Tensor:
+    def forward(self, stream: Tensor) -> Tensor:
         """Maps B x T x E to B x T x `out_features`."""
         return self.expand(self.dropout(self.activation(self.norm(self.squeeze(stream)))))
 
@@ -243,26 +186,17 @@ class AIF(Fusion):
         self.local_branch = PointwiseBranch(config, gates * config.hidden_size, initial_bias=bias)
         self.global_branch = PointwiseBranch(config, gates * config.hidden_size, initial_bias=0.0)
 
-    def context(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], mask: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Returns the global branch of the gate, before the sigmoid."""
+    def _context(self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None) -> Tensor:
         # The mean is linear: the sum W is never built over the whole sentence for its sake.
-        means = masked_means((primary, *secondary), mask)
+        means = [masked_mean(stream, mask) for stream in (primary, *secondary)]
         return self.global_branch(sum(means[1:], means[0]))
 
-    def fuse(
-        self, primary: torch.Tensor, secondary: Sequence[torch.Tensor], context: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Returns the gated streams and the gate."""
+    def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         total = sum(secondary[1:], primary + secondary[0])
         logits = self.local_branch(total) + context
-        if self.gate == "excite":
+        if self.gate == "excite" or self.num_secondary == 1:
             gate = logits.sigmoid().to(primary.dtype)
-            return gate * total, gate
-        if self.num_secondary == 1:
-            gate = logits.sigmoid().to(primary.dtype)
-            return torch.lerp(secondary[0], primary, gate), gate
+            return (gate * total if self.gate == "excite" else torch.lerp(secondary[0], primary, gate)), gate
         logits = logits.unflatten(-1, (self.num_secondary, primary.size(-1)))
         logits = torch.cat((torch.zeros_like(logits[..., :1, :]), -logits), dim=-2)
         gate = logits.softmax(dim=-2).to(primary.dtype)
@@ -275,6 +209,7 @@ class AIF(Fusion):
 FUSION_CLASSES: dict[str, type[Fusion]] = {
     "aif": AIF,
     "last": LastLayer,
+    "layer": LowerLayer,
     "mean": MeanFusion,
     "concat": ConcatFusion,
     "scalar_mix": ScalarMix,
@@ -282,12 +217,14 @@ FUSION_CLASSES: dict[str, type[Fusion]] = {
 
 
 def init_fusion(module: nn.Module) -> None:
-    """Initialises what the general rule (normal weights, zero biases) does not: called after it, on every module."""
-    if isinstance(module, FusionLinear):
-        if module.initial_weight is not None:
-            getattr(nn.init, module.initial_weight)(module.weight)
-        if module.bias is not None:
-            nn.init.constant_(module.bias, module.initial_bias)
+    """Initialises what the general rule (normal weights, zero biases) does not: after it, and children first."""
+    if isinstance(module, PointwiseBranch):
+        nn.init.constant_(module.expand.bias, module.initial_bias)
+    elif isinstance(module, ConcatFusion):
+        nn.init.eye_(module.primary.weight)
+        nn.init.zeros_(module.primary.bias)
+        for block in module.secondary:
+            nn.init.zeros_(block.weight)  # type: ignore[arg-type]
     elif isinstance(module, ScalarMix):
         nn.init.zeros_(module.weights)
         nn.init.ones_(module.scale)

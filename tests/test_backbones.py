@@ -38,7 +38,7 @@ AUTO_CLASSES = {
     DlfaForSequenceClassification: AutoModelForSequenceClassification,
     DlfaForTokenClassification: AutoModelForTokenClassification,
 }
-OTHER_FUSIONS = ("last", "mean", "concat", "scalar_mix")
+OTHER_FUSIONS = ("last", "mean", "concat", "scalar_mix", "layer")
 # How the fusions must start, with a gate of 0.7 at first.
 FUSION_STARTS = {
     "aif": {"fusion.local_branch.expand.bias": math.log(0.7 / 0.3), "fusion.global_branch.expand.bias": 0.0},

@@ -11,7 +11,7 @@ import pytest
 from transformers import AutoConfig, BertConfig, GPT2Config, ModernBertConfig, T5Config, XLMRobertaConfig
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification
-from modeling_dlfa.configuration_dlfa import FUSIONS
+from modeling_dlfa.values_dlfa import CHOICES
 
 BERT = {"model_type": "bert", "num_hidden_layers": 12, "hidden_size": 48, "num_attention_heads": 4}
 
@@ -29,10 +29,20 @@ def test_the_baseline_reads_no_lower_layer_and_the_scalar_mix_all() -> None:
     assert DlfaConfig(BERT, fusion="scalar_mix").fusion_layers == list(range(12))
 
 
+def test_one_lower_layer_alone_is_one() -> None:
+    assert DlfaConfig(BERT, fusion="layer").fusion_layers == DlfaConfig(BERT).fusion_layers == [8]
+    assert DlfaConfig(BERT, fusion="layer", fusion_layers=-13).fusion_layers == [0]
+    for wrong, message in (([3, 6], "reads one lower layer alone"), (-1, "last layer"), ([], "empty")):
+        with pytest.raises(ValueError, match=message):
+            DlfaConfig(BERT, fusion="layer", fusion_layers=wrong)
+    modern = ModernBertConfig(num_hidden_layers=4, hidden_size=24, num_attention_heads=2, intermediate_size=24)
+    assert DlfaConfig(modern, fusion="layer").stream_norm == "layer_norm"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"fusion": "sum"}, "fusion='sum' does not exist; choose from aif, last, mean, concat, scalar_mix"),
+        ({"fusion": "sum"}, "fusion='sum' does not exist; choose from aif, last, mean, concat, scalar_mix, layer"),
         ({"fusion_layers": 13}, "outside this 12-layer backbone"),
         ({"fusion_layers": -14}, "outside this 12-layer backbone"),
         ({"fusion_layers": 12}, "last layer"),
@@ -67,6 +77,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(values: dict[str, Any],
         ({"fusion": "concat", "reduction_ratio": 2}, "reduction_ratio has no effect"),
         ({"fusion": "last", "stream_norm": "layer_norm"}, "stream_norm has no effect"),
         ({"fusion": "mean", "output_fusion_weights": True}, "output_fusion_weights has no effect"),
+        ({"fusion": "layer", "gate_init": 0.9}, "gate_init has no effect with fusion='layer'"),
         ({"output_fusion_weights": "foo"}, "choose from True, False, 'full'"),
         ({"add_pooling_layer": "no"}, "is not True or False"),
         ({"fusion_layer": 4}, "no option 'fusion_layer'; did you mean 'fusion_layers'"),
@@ -82,7 +93,7 @@ def test_what_cannot_act_is_refused(values: dict[str, Any], message: str) -> Non
         DlfaConfig(BERT, **values)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", CHOICES["fusion"])
 def test_what_every_fusion_stores_can_be_given_back(fusion: str) -> None:
     values = DlfaConfig(BERT, fusion=fusion, num_labels=3, note="of my own").to_dict()
     assert DlfaConfig(**values).to_dict() == values == DlfaConfig.from_dict(values).to_dict()

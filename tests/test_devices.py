@@ -26,7 +26,7 @@ FSDP = "tests/fsdp_on_cpu.py"
 RUN = "aif-layer1-seed42"
 # Beginning of the files' names, and as many examples as fill whole batches: half a batch Accelerate would fill up.
 TASKS = {"xnli": ("", "96"), "udpos": ("pos-", "70")}
-FUSIONS = ("aif", "last", "mean", "concat", "scalar_mix")
+FUSIONS = ("aif", "last", "mean", "concat", "scalar_mix", "layer")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from modeling_dlfa import DlfaConfig
-from modeling_dlfa.configuration_dlfa import READ_BY
 from modeling_dlfa.fusion_dlfa import AIF, FUSION_CLASSES, Fusion, init_fusion, masked_mean, take
+from modeling_dlfa.values_dlfa import READ_BY
 
 B, T, E = 3, 7, 8
 
@@ -94,14 +94,15 @@ def test_mean_concat_and_scalar_mix(streams: list[torch.Tensor]) -> None:
     expected = mix.scale * (sum(s * layer for s, layer in zip(shares[:-1], layers, strict=True)) + shares[-1] * x)
     torch.testing.assert_close(mix(x, layers)[0], expected)
     assert build("last", 0)(x, [])[0] is x
+    assert build("layer", 1)(x, rest[:1])[0] is rest[0]
 
 
-@pytest.mark.parametrize("fusion", ["aif", "mean", "concat", "scalar_mix", "last"])
+@pytest.mark.parametrize("fusion", ["aif", "mean", "concat", "scalar_mix", "last", "layer"])
 @pytest.mark.parametrize("gate", ["select", "excite"])
 def test_one_position_equals_the_full_computation(
     fusion: str, gate: str, streams: list[torch.Tensor], mask: torch.Tensor
 ) -> None:
-    count = {"last": 0, "scalar_mix": 4}.get(fusion, 2)
+    count = {"last": 0, "layer": 1, "scalar_mix": 4}.get(fusion, 2)
     module, secondary = build(fusion, count, gate=gate), (streams[1:] * 2)[:count]
     positions = torch.tensor([0, 3, 2])
     full, weights = module(streams[0], secondary, mask)
@@ -121,14 +122,15 @@ def test_junk_in_padding_changes_nothing_at_all(streams: list[torch.Tensor], mas
 
 
 @pytest.mark.parametrize("junk", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("fusion", ["aif", "mean", "concat", "scalar_mix"])
+@pytest.mark.parametrize("fusion", ["aif", "mean", "concat", "scalar_mix", "layer"])
 def test_what_is_not_finite_in_padding_changes_nothing(
     fusion: str, junk: float, streams: list[torch.Tensor], mask: torch.Tensor
 ) -> None:
-    module = build(fusion, num_secondary=2)
+    count = 1 if fusion == "layer" else 2
+    module = build(fusion, count)
     spoilt = [stream.masked_fill(~mask[..., None].bool(), junk) for stream in streams]
     real = mask.bool()
-    clean, after = module(streams[0], streams[1:3], mask)[0], module(spoilt[0], spoilt[1:3], mask)[0]
+    clean, after = (module(found[0], found[1 : count + 1], mask)[0] for found in (streams, spoilt))
     assert torch.equal(after[real], clean[real])
     assert torch.equal(masked_mean(spoilt[0], mask), masked_mean(streams[0], mask))
 
@@ -156,11 +158,14 @@ def test_masked_mean_in_half_precision_and_without_tokens() -> None:
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_the_gate_starts_at_gate_init(gate: str, count: int, share: float, streams: list[torch.Tensor]) -> None:
     aif = build(num_secondary=count, gate=gate, gate_init=share)
-    for module in aif.modules():
+
+    def silent(module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
         init_fusion(module)
+
+    aif.apply(silent)  # Children first, as transformers does.
     weights = aif(streams[0], streams[1 : count + 1])[1]
     primary = weights[..., 0, :] if weights.dim() == 4 else weights
     torch.testing.assert_close(primary, torch.full_like(primary, share))

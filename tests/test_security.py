@@ -20,8 +20,9 @@ from transformers import (
     BertModel,
 )
 
-from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
+from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel, verify_weights
 from modeling_dlfa.configuration_dlfa import UNTRUSTED_KEYS, UNTRUSTED_OUTER_KEYS
+from modeling_dlfa.errors import InputError
 
 from .backbones import MODEL_CLASSES, build, dlfa_config
 from .hub import HubServer
@@ -178,25 +179,45 @@ def truncate(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
 
 
+def cut_short(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:-1])
+
+
 def empty(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"")
 
 
-@pytest.mark.parametrize("spoil", [spoil_data, spoil_header, truncate, empty])
+@pytest.mark.parametrize("spoil", [spoil_data, spoil_header, truncate, cut_short, empty])
 def test_damaged_weights_are_an_error(copy: Path, spoil: Callable[[Path], None]) -> None:
+    assert verify_weights(copy) == ["model.safetensors"]
     spoil(copy)
+    with pytest.raises(InputError, match=r"model.safetensors of .* is damaged: its sha256"):
+        verify_weights(copy)
+    if spoil is spoil_data:
+        return  # A flipped bit is a valid number.
     for load in (AutoModel.from_pretrained, AutoModelForSequenceClassification.from_pretrained):
-        with pytest.raises(ValueError, match=r"model.safetensors of .* is damaged: its sha256"):
+        with pytest.raises(ValueError, match=r"The weights of .* are damaged|does not fit"):
             load(copy)
 
 
-def test_weights_changed_on_purpose_load_without_the_sum(copy: Path) -> None:
+@pytest.mark.parametrize("spoil", [truncate, cut_short, empty])
+def test_an_encoders_file_that_is_cut_short_is_an_error(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    BertModel(dlfa_config("bert").backbone_config).save_pretrained(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(ValueError, match=r"The weights of .* are damaged .*force_download=True"):
+        SEQUENCE.from_backbone(tmp_path, fusion_layers=1)
+
+
+def test_weights_changed_on_purpose_are_verified_without_the_sum(copy: Path) -> None:
     weights = load_file(copy / "model.safetensors")
     weights["classifier.bias"] += 1
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match="deletes 'weights_sha256' in config.json"):
-        SEQUENCE.from_pretrained(copy)
+    with pytest.raises(InputError, match="deletes 'weights_sha256' in config.json"):
+        verify_weights(copy)
     edit(copy, lambda values: values.pop("weights_sha256"))
+    with pytest.raises(InputError, match="records no sha256 of its weights"):
+        verify_weights(copy)
     model = SEQUENCE.from_pretrained(copy)
     assert torch.equal(model.classifier.bias, weights["classifier.bias"])
     model.save_pretrained(copy)
@@ -223,9 +244,15 @@ def test_shards_and_variants_are_summed_and_must_all_be_there(tmp_path: Path, va
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
     content = shards[1].read_bytes()
     shards[1].write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ValueError, match=f"{shards[1].name} of .* is damaged"):
+    assert verify_weights(tmp_path, [shard.name for shard in shards if shard != shards[1]])
+    with pytest.raises(InputError, match=f"{shards[1].name} of .* is damaged"):
+        verify_weights(tmp_path)
+    shards[1].write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=r"The weights of .* are damaged"):
         SEQUENCE.from_pretrained(tmp_path, variant=variant)
     shards[1].unlink()
+    with pytest.raises(InputError, match=f"lacks {shards[1].name}"):
+        verify_weights(tmp_path)
     with pytest.raises(OSError, match=shards[1].name):
         SEQUENCE.from_pretrained(tmp_path, variant=variant)
 
@@ -352,8 +379,13 @@ def test_damage_on_the_way_is_found_and_mended(hub: HubServer, copy: Path) -> No
     repo = published(HfApi(), copy, "damaged")
     SEQUENCE.from_pretrained(repo)
     blob = Path(hf_hub_download(repo, "model.safetensors")).resolve()
-    content = blob.read_bytes()
+    snapshot, content = Path(hf_hub_download(repo, "config.json")).parent, blob.read_bytes()
     blob.write_bytes(content[:-5] + bytes([content[-5] ^ 4]) + content[-4:])
+    with pytest.raises(InputError, match="from the Hub by force_download=True"):
+        verify_weights(snapshot)
+    SEQUENCE.from_pretrained(repo, force_download=True)
+    verify_weights(snapshot)
+    blob.write_bytes(content[:-5])
     with pytest.raises(ValueError, match="from the Hub by force_download=True"):
         SEQUENCE.from_pretrained(repo)
     SEQUENCE.from_pretrained(repo, force_download=True)
@@ -386,11 +418,11 @@ def test_missing_files_on_the_hub_are_named(
 ) -> None:
     api = HfApi()
     code, tokenizer = published(api, copy, "no-code"), published(api, copy, "no-tokenizer")
-    api.delete_file("weights_dlfa.py", code)
+    api.delete_file("values_dlfa.py", code)
     build(SEQUENCE, "bert").save_pretrained(tmp_path / "shards", max_shard_size="20KB")
     shards = published(api, tmp_path / "shards", "no-shard")
     gone = sorted(path.name for path in (tmp_path / "shards").glob("*.safetensors"))[1]
     api.delete_file(gone, shards)
     messages = bare_environment.run(MISSING, code, shards, tokenizer, home=tmp_path / "home", hub=hub).value
-    assert "weights_dlfa.py" in messages[0] and gone in messages[1]
+    assert "values_dlfa.py" in messages[0] and gone in messages[1]
     assert all("tokenizer" in message.lower() and "loaded" not in message for message in messages[2:]), messages[2:]

@@ -31,7 +31,7 @@ from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.results.own_files import own_files, read_record
 from modeling_dlfa.results.tables import text_table
-from modeling_dlfa.statistics.bootstrap import Interval
+from modeling_dlfa.statistics.comparisons import stands_out
 
 if TYPE_CHECKING:
     from modeling_dlfa.training.arguments import Arguments
@@ -176,7 +176,7 @@ def show() -> None:
     chance = 100 / len(results["labels"])
     print(
         f"Accuracy in percent by language, trained on English labels alone (chance: {chance:.1f}). In brackets: 95 % "
-        "intervals of the differences, with a * where they exclude 0.\n"
+        "intervals of the differences, with a * where they stand after correction for the number of languages.\n"
     )
     print(text_table(results, notes=False))
     print(verdict(results))
@@ -197,13 +197,14 @@ def verdict(results: Mapping[str, Any]) -> str:
         return "No baseline was trained, so nothing can be said of what the fusion gains."
     name, difference = next(iter(results["summary"]["differences"].items()))
     found = difference["macro_target"]
-    interval = Interval(found["mean"], found["low"], found["high"])
     numbers = f"{100 * found['mean']:+.1f} points [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
-    if interval.excludes_zero:
+    if stands_out(found):
         better = "better" if found["mean"] > 0 else "worse"
         conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference['seeds'])}"
-    else:
+    elif found["low"] <= 0 <= found["high"]:
         conclusion = "the interval includes 0, so no difference between DLFA and its baseline shows here"
+    else:
+        conclusion = "DLFA and its baseline are not told apart after correction for the number of systems"
     return f"{name} minus {difference['baseline']}, average of the target languages: {numbers}; {conclusion}."
 
 

@@ -14,7 +14,7 @@ from ..data.loading import load_file, resolve_languages, rows_are_aligned
 from ..errors import InputError
 from ..languages import get_language
 from ..scoring.metrics import get_metric, shown_averages
-from ..statistics.bootstrap import Interval, Intervals, bootstrap_interval, paired_difference
+from ..statistics.comparisons import adjusted_entries, compare_to_baseline, score_intervals
 from ..statistics.formatting import percent, points_interval
 from .checkpoint import Backend, Checkpoint
 from .onnx_runtime import QUANTIZED_FILE
@@ -52,7 +52,7 @@ def compare_backends(
         batch_size: Inputs of a batch; int8 graphs with a scale a batch depend on it.
 
     Returns:
-        `scores` and, but for PyTorch, `differences` of each backend, with 95 % bootstrap intervals over examples
+        `scores` and, but for PyTorch, `differences` of each backend, with 95 % intervals over examples
         (a language, and the averages of `metrics.AVERAGES`), `same_labels` (share of PyTorch's labels that a backend
         gives as well), `n` examples a language, `metric`, `source_language`, `batch_size`.
 
@@ -103,22 +103,18 @@ def _summary(task: Task, splits: Sequence[Split], labels: Mapping[str, Mapping[s
         for name, found in labels.items()
     }
     others = [name for name in counts if name != REFERENCE]
+    compared = compare_to_baseline({name: counts[name] for name in others}, counts[REFERENCE], **options)
     return {
         "metric": task.metric,
         "source_language": task.source_language,
         "n": {split.language: len(split) for split in splits},
-        "scores": {name: _to_dict(bootstrap_interval(found, **options)) for name, found in counts.items()},
-        "differences": {
-            name: _to_dict(paired_difference(counts[name], counts[REFERENCE], **options)) for name in others
+        "scores": {
+            name: {key: entry.to_dict() for key, entry in score_intervals(found, **options).items()}
+            for name, found in counts.items()
         },
+        "differences": adjusted_entries(compared, list(counts[REFERENCE])),
         "same_labels": {name: float((flat[name] == flat[REFERENCE]).mean()) for name in others},
     }
-
-
-def _to_dict(intervals: Intervals) -> dict[str, Any]:
-    averages = {"macro_all": intervals.macro_all, "macro_target": intervals.macro_target}
-    entries: dict[str, Interval | None] = {**intervals.languages, **averages}
-    return {name: entry.to_dict() for name, entry in entries.items() if entry is not None}
 
 
 def comparison_table(results: Mapping[str, Any]) -> str:
@@ -127,7 +123,7 @@ def comparison_table(results: Mapping[str, Any]) -> str:
     differences = list(results["differences"])
     lines = ["| | " + " | ".join([*names, *(f"{name} minus {REFERENCE}" for name in differences)]) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(differences)))
-    titles = {"macro_all": "average", "macro_target": "average, targets"}
+    titles = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
     shown = [*results["n"], *shown_averages(list(results["n"]), results["source_language"])]
     for key in (key for key in results["scores"][REFERENCE] if key in shown):
         cells = [percent(results["scores"][name][key]["mean"], 2) for name in names]

@@ -16,13 +16,12 @@ from transformers import PreTrainedTokenizerBase
 from ..checkpoints.loading import MODEL_FILE, cannot_load, load_tokenizer
 from ..checkpoints.models import MODEL_CLASSES, longest_input
 from ..checkpoints.tokenizers import save_tokenizer
-from ..configuration_dlfa import DlfaConfig
+from ..configuration_dlfa import SUMS_KEY, DlfaConfig
 from ..errors import InputError
 from ..files.folders import check_new_folder, named_folder, new_folder
 from ..files.places import check_place
 from ..files.writing import write_json
 from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
-from ..weights_dlfa import SUMS_KEY
 from .onnx_check import TOLERANCE, Check, check_batches, compare
 from .onnx_graph import OPSET, QUANTIZATIONS, export_graph, graph_inputs, graph_size, quantize_graph
 from .onnx_runtime import QUANTIZED_FILE, OnnxGraph, require_onnx

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..configuration_dlfa import DlfaConfig
 from ..languages import get_language
+from ..pretrained_dlfa import file_sha256
+from ..results.figures import FIGURE_CAPTION
 from ..results.tables import figure_file, markdown_table
 from ..tasks import Task, recorded_task
 
@@ -30,6 +31,7 @@ FUSIONS = {
     "concat": "whose last layer is concatenated with {layers} and mapped back",
     "scalar_mix": "all of whose layers are mixed, with one learnt weight each",
     "last": "read at its last layer alone",
+    "layer": "read at {layers} alone",
 }
 
 
@@ -91,6 +93,7 @@ def make_card(
         "table": markdown_table(results, run).rstrip(),
         "metric": results["metric"].capitalize(),
         "figure": figure or figure_file(results),
+        "caption": FIGURE_CAPTION,
         "training": _training(results, record),
         "files": _files(Path(folder)),
         "limits": _limits(results, record, task),
@@ -209,11 +212,7 @@ def _files(folder: Path) -> list[dict[str, Any]]:
     paths = sorted(folder.glob("*.py")) + sorted(folder.glob("*.safetensors"))
     files = []
     for path in paths:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-        files.append({"name": path.name, "size": f"{path.stat().st_size:,}", "sha256": digest.hexdigest()})
+        files.append({"name": path.name, "size": f"{path.stat().st_size:,}", "sha256": file_sha256(path)})
     return files
 
 

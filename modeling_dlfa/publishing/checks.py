@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..checkpoints.weights import recorded_sums, verify_weights
 from ..errors import InputError
 from ..files.places import check_safetensors
 from ..files.writing import read_json
@@ -19,7 +20,7 @@ HUB_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{20,}")
 
 
 def check_model(folder: Path) -> None:
-    """Checks that a model's folder is whole and holds no pickle.
+    """Checks that a model's folder is whole, holds what was saved and no pickle.
 
     Raises:
         InputError: It is not, or does.
@@ -35,6 +36,8 @@ def check_model(folder: Path) -> None:
         raise InputError(f"{folder} lacks {', '.join(missing) or 'its code'}, without which the model does not load.")
     for name in sorted(weights):
         check_safetensors(folder / name)
+    if recorded_sums(folder):
+        verify_weights(folder)
 
 
 def check_contents(folder: Path) -> None:

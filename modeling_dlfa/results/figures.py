@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..files.writing import draft_file
 from ..languages import by_family, get_language
 from ..scoring.metrics import get_metric, shown_averages
-from ..statistics.bootstrap import Interval
+from ..statistics.comparisons import stands_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,10 @@ _BASELINE_STYLE = ("#555555", "s")
 _AVERAGES = {"macro_all": "all", "macro_target": "targets"}
 _FAMILY_GAP = 0.45  # in rows
 _DPI = 150
+FIGURE_CAPTION = (
+    "Means over seeds with their 95% intervals; ticks are single runs, crosses collapsed ones. Differences are filled "
+    "where they stand after correction for their number."
+)
 
 
 def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> None:
@@ -40,9 +44,9 @@ def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> Non
 def scores_by_language(results: Mapping[str, Any]) -> Figure:
     """Draw the scores of every language and system, and the differences to the baseline.
 
-    Left: the mean over seeds, its 95 % bootstrap interval, and every single run as a small mark (a cross if it
+    Left: the mean over seeds, its 95 % interval, and every single run as a small mark (a cross if it
     collapsed), and for an accuracy a line at that of a uniform guess over the recorded labels. Right, if there is a
-    baseline: the paired differences with their intervals, filled where the interval excludes zero. Languages are
+    baseline: the paired differences with their intervals, filled where they stand after correction. Languages are
     grouped by family, the source language first, the averages below. matplotlib's global state, its backend included,
     is left alone.
 
@@ -159,8 +163,7 @@ def _plot_differences(
         for key, row in rows.items():
             value = difference[key] if key in _AVERAGES else difference["languages"][key]
             y = row + offset if len(differences) > 1 else row
-            interval = Interval(value["mean"], value["low"], value["high"])
-            fill = colour if interval.excludes_zero else "white"
-            ax.hlines(y, 100 * interval.low, 100 * interval.high, color=colour, linewidth=1.4, zorder=3)
-            ax.plot(100 * interval.mean, y, marker, color=colour, markerfacecolor=fill, markersize=5, zorder=4)
+            fill = colour if stands_out(value) else "white"
+            ax.hlines(y, 100 * value["low"], 100 * value["high"], color=colour, linewidth=1.4, zorder=3)
+            ax.plot(100 * value["mean"], y, marker, color=colour, markerfacecolor=fill, markersize=5, zorder=4)
     ax.set_xlabel(f"difference to {next(iter(differences.values()))['baseline']} (points), 95% intervals")

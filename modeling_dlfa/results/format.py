@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InputError
 from ..files.writing import read_json, write_json
 
-FORMAT = 1  # Counts up where a field changes its meaning or goes.
+FORMAT = 2  # Counts up where a field changes its meaning or goes: with 2, intervals hold with few seeds.
 FILE = "results.json"
 _FIELDS = {"runs", "metric", "languages", "source_language"}
 
@@ -30,7 +30,7 @@ def read_results(path: str | Path) -> tuple[dict[str, Any], Path]:
     content = read_json(file)
     if not isinstance(content, dict) or not _FIELDS <= content.keys():
         raise InputError(f"{file} is not what `dlfa train` writes. Give the output directory of a finished command.")
-    version = content.get("schema_version", FORMAT)  # The earliest files have none.
+    version = content.get("schema_version", 1)  # The earliest files have none.
     if not isinstance(version, int) or version > FORMAT:
         raise InputError(
             f"{file} has format {version}; this version of modeling_dlfa reads formats up to {FORMAT}. Update it: "

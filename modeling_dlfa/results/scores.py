@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..scoring.metrics import get_metric
-from ..statistics.bootstrap import resampled_scores
-from ..statistics.summary import check_runs
+from ..statistics.resampling import resampled_scores
+from ..statistics.summary import check_runs, summarise_runs
 from ..tasks import recorded_task
 from .directory import OutputDirectory
 from .format import read_results
@@ -109,6 +109,8 @@ class ScoredRuns:
 def load_scored_runs(path: str | Path) -> ScoredRuns:
     """Read the results of a runner's command and the predictions that lie beside them.
 
+    The intervals of results written before version 2 are computed anew.
+
     Args:
         path: An output directory, or its `results.json`.
 
@@ -135,7 +137,11 @@ def load_scored_runs(path: str | Path) -> ScoredRuns:
             except (KeyError, ValueError, IndexError) as error:
                 raise InputError(f"{file} holds no {task.title} predictions ({error!r}). Predict again.") from error
             by_name[run["name"]][code] = metric.counts(entry.predictions, entry.references, task.labels)
-    return scored_runs(results, by_name, aligned=results["summary"]["bootstrap"]["aligned"], folder=folder)
+    aligned = results["summary"]["bootstrap"]["aligned"]
+    scored = scored_runs(results, by_name, aligned=aligned, folder=folder)
+    if "intervals" not in results["summary"]:
+        results["summary"] = summarise_runs(results, by_name, metric=metric, aligned=aligned)
+    return scored
 
 
 def scored_runs(

@@ -14,16 +14,15 @@ from ..errors import InputError
 from ..files.writing import write_text
 from ..languages import by_family, get_language
 from ..scoring.metrics import Metric, get_metric, shown_averages, summarise
-from ..statistics.bootstrap import Interval
-from ..statistics.formatting import percent, points_interval
-from .figures import plot_scores_by_language
+from ..statistics.comparisons import stands_out
+from ..statistics.formatting import method_note, percent, points_interval, seeds_note
+from .figures import FIGURE_CAPTION, plot_scores_by_language
 
 __all__ = ["figure_file", "markdown_table", "plot_scores_by_language", "text_table", "write_report"]
 
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
 _MAX_LANGUAGES_PER_TABLE = 20
-_FEW_SEEDS = 5
 _AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
 
@@ -178,19 +177,17 @@ def _difference(value: Mapping[str, float] | None, mark: str) -> str:
     if value is None:
         return "-"
     mean, _, limits = points_interval(value).partition(" ")
-    excludes_zero = Interval(value["mean"], value["low"], value["high"]).excludes_zero
     if mark == "*":
-        return f"{mean} {limits}{mark if excludes_zero else ' '}"
-    return f"{mark}{mean}{mark} {limits}" if excludes_zero else f"{mean} {limits}"
+        return f"{mean} {limits}{mark if stands_out(value) else ' '}"
+    return f"{mark}{mean}{mark} {limits}" if stands_out(value) else f"{mean} {limits}"
 
 
-def table_notes(results: Mapping[str, Any], marked: str | None) -> list[str]:
+def table_notes(results: Mapping[str, Any], marked: str) -> list[str]:
     """Say what one must know to read the numbers of a table, a sentence or two a note.
 
     Args:
         results: What `results.json` holds, `"summary"` included.
-        marked: How the table marks differences whose interval excludes 0, such as `"Bold"`; None for a table with
-            other intervals, of which the notes then say nothing.
+        marked: How the table marks differences that stand after the correction, such as `"Bold"`.
     """
     summary, source = results["summary"], results["source_language"]
     systems, differences = summary["systems"], summary["differences"]
@@ -200,8 +197,7 @@ def table_notes(results: Mapping[str, Any], marked: str | None) -> list[str]:
     notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
     if any(system["transfer_gap"] for system in systems.values()):
         notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
-    if marked is not None:
-        notes += _interval_notes(summary, metric, marked)
+    notes += _interval_notes(summary, metric, marked)
     if any(system["baseline"] for system in systems.values()):
         for name, system in systems.items():
             if not system["baseline"] and name not in differences:
@@ -234,24 +230,25 @@ def _shards(results: Mapping[str, Any]) -> list[str]:
 
 def _interval_notes(summary: Mapping[str, Any], metric: Metric, marked: str) -> list[str]:
     """Say how the recorded intervals came about."""
-    differences, bootstrap, notes = summary["differences"], summary["bootstrap"], []
-    fewest = min(len(system["seeds"]) for system in summary["systems"].values())
-    if fewest == 1:
-        notes.append("One seed: intervals hold for the models trained here and say nothing of other seeds.")
-    elif fewest < _FEW_SEEDS:
-        notes.append(f"{fewest} seeds are few: intervals may miss part of the variation between seeds.")
-    if differences:
-        baseline = next(iter(differences.values()))["baseline"]
-        one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
-        if any(len(entry["seeds"]) > 1 for entry in differences.values()):
-            several = f"seeds and {several}"
-        drawn = ", the same examples in every language" if bootstrap["aligned"] else ""
-        notes.append(
-            f"Difference to {baseline}, in points, with its {bootstrap['confidence']:.0%} bootstrap interval, paired "
-            f"by seed ({_per_system({name: entry['seeds'] for name, entry in differences.items()})}) and {one}: "
-            f"{bootstrap['n_resamples']:,} resamples of {several}{drawn}. {marked}: the interval excludes 0; not "
-            f"corrected for the number of comparisons."
-        )
+    differences, bootstrap = summary["differences"], summary["bootstrap"]
+    notes = seeds_note(min(len(system["seeds"]) for system in summary["systems"].values()))
+    if not differences:
+        return notes
+    one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
+    seeds = {name: entry["seeds"] for name, entry in differences.items()}
+    baseline = next(iter(differences.values()))["baseline"]
+    notes.append(f"Difference to {baseline}, in points, paired by seed ({_per_system(seeds)}) and {one}.")
+    if "intervals" not in summary:
+        return [
+            *notes,
+            "Intervals: percentile bootstrap, as recorded before version 2, not corrected; none is marked.",
+        ]
+    aligned, resamples = bootstrap["aligned"], bootstrap["n_resamples"]
+    notes.append(method_note(resamples, several, aligned=aligned, seeds=max(map(len, seeds.values())) > 1))
+    notes.append(
+        f"{marked}: p <= {summary['intervals']['threshold']} after Holm's correction for all "
+        f"{summary['intervals']['comparisons']} differences in languages, in an average for its {len(differences)}."
+    )
     return notes
 
 
@@ -332,7 +329,6 @@ def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
         f"Encoder: `{results['model_name_or_path']}`. Trained on {results['source_language']}.",
         markdown_table(results).rstrip(),
         f"![{title.capitalize()} by language]({figure})",
-        "Means over seeds with their 95% bootstrap intervals; ticks are single runs, crosses collapsed ones. "
-        "Differences are filled where the interval excludes 0.",
+        FIGURE_CAPTION,
     ]
     write_text(output_dir / "results.md", "\n\n".join(report) + "\n")

@@ -1,7 +1,7 @@
 """Scores per language and their averages. Nothing here needs the network.
 
 Every score is computed from *counts*: a few integers an example, whose sums over examples determine the score (for
-accuracy: correct, total; for the F1 of tagged sentences: spans and words). Resampling examples, as `bootstrap` does,
+accuracy: correct, total; for the F1 of tagged sentences: spans and words). Resampling examples, as `resampling` does,
 is then a matrix product and exact for every metric.
 """
 

@@ -1,20 +1,24 @@
-"""Many systems against one baseline: differences whose p-values hold with few seeds, and Holm's correction."""
+"""Scores with their intervals, differences to a baseline, and Holm's correction for what stands in one table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..scoring.metrics import AVERAGES, Metric, average_weights
-from .bootstrap import Interval, check_request, resample_examples
-from .few_seeds import Estimates
+from .intervals import Estimates, Interval
+from .resampling import resampled_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+THRESHOLD = 0.05  # of adjusted p-values: what is below stands out in tables and figures
+
+Counts = Mapping[str, "NDArray[np.int64]"]
 
 
 @dataclass(frozen=True)
@@ -28,65 +32,80 @@ class Comparison(Interval):
         return {**super().to_dict(), "p_value": self.p_value}
 
 
+def score_intervals(counts: Counts, *, metric: Metric, aligned: bool, **options: Any) -> dict[str, Interval]:
+    """Return one system's score in every language and average, with intervals by `intervals.Estimates`.
+
+    Args:
+        counts: For each language an (S, N, K) array: S seeds, the same N examples in each, K counts.
+        metric: What turns counts into a score.
+        aligned: As of `compare_to_baseline`, like the options.
+        **options: `source_language`, `n_resamples`, `confidence`, `seed`.
+
+    Raises:
+        InputError: Arrays disagree in shape, are empty, or differ in N although `aligned`; an option out of range.
+    """
+    stacked = {language: np.asarray(array)[None] for language, array in counts.items()}
+    keys, [interval] = _table(stacked, np.ones((1, 1)), metric, aligned, **options)
+    return {key: Interval(*map(float, values[:3])) for key, values in zip(keys, interval, strict=True)}
+
+
 def compare_to_baseline(
-    systems: Mapping[str, Mapping[str, NDArray[np.int64]]],
-    baseline: Mapping[str, NDArray[np.int64]],
-    *,
-    metric: Metric,
-    source_language: str = "en",
-    aligned: bool,
-    n_resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    systems: Mapping[str, Counts], baseline: Counts, *, metric: Metric, aligned: bool, **options: Any
 ) -> dict[str, dict[str, Comparison]]:
     """Compare systems with their baseline, paired by training seed and by test example, in every language.
-
-    The percentiles of `bootstrap.paired_difference` cover too seldom with few seeds (see there), which a table of
-    many cells would show as findings. Intervals and p-values here are those of `few_seeds.Estimates`.
 
     Args:
         systems: For each system and language an (S, N, K) array of counts.
         baseline: The same of the baseline: same languages, seed s and example n in the same place.
         metric: What turns counts into a score.
-        source_language: The language of the training labels, for the averages.
         aligned: Row i is the same example in every language (translations), so that languages are not independent.
-        n_resamples: Number of resamples of the examples.
-        confidence: Probability mass of the intervals.
-        seed: Seed of the resamples.
+        **options: `source_language` of the training labels, for the averages (`"en"`); `n_resamples` of the examples
+            (2000); `confidence` of the intervals (0.95); `seed` of the resamples (0).
 
     Returns:
         For each system the comparison in each language, and of each of `metrics.AVERAGES` that these languages have.
 
     Raises:
-        InputError: If there are no systems, or languages or shapes differ, or as `bootstrap.bootstrap_interval`.
+        InputError: If there are no systems, or languages or shapes differ, or as `score_intervals`.
     """
-    languages = list(baseline)
-    stacked = _stack(systems, baseline, languages)
-    check_request(stacked, aligned, n_resamples, confidence)
-    weights = average_weights(languages, source_language)
-    keys = [*languages, *(name for name in AVERAGES if name in weights)]
-    mixing = np.concatenate([np.eye(len(languages)), [weights[key] for key in keys[len(languages) :]]])  # (keys, L)
-    scores = np.stack([metric.score(stacked[language].sum(axis=2)) for language in languages])  # (L, M, S)
-    seeds = np.einsum("lms,kl->kms", scores[:, :-1] - scores[:, -1:], mixing)
-    drawn = resample_examples(stacked, metric, aligned, n_resamples, seed)
-    draws = np.concatenate([group.mean(axis=-1) for group in drawn], axis=1)  # (R, L, M)
-    examples = np.einsum("rlm,kl->rkm", draws[..., :-1] - draws[..., -1:], mixing)
-    estimates = Estimates(seeds.mean(axis=2), examples, np.moveaxis(seeds, 2, 0))
-    low, high = estimates.limits(confidence=confidence)
-    possible = np.abs(mixing).sum(axis=1)[:, None]  # A score lies between 0 and 1.
-    low, high = np.maximum(low, -possible), np.minimum(high, possible)
-    table = np.stack([estimates.observed, low, high, estimates.p_values()], axis=-1)
+    stacked = _stack(systems, baseline, list(baseline))
+    contrasts = np.hstack([np.eye(len(systems)), -np.ones((len(systems), 1))])
+    keys, table = _table(stacked, contrasts, metric, aligned, **options)
     return {
-        name: {key: Comparison(*map(float, table[row, column])) for row, key in enumerate(keys)}
-        for column, name in enumerate(systems)
+        name: {key: Comparison(*map(float, values)) for key, values in zip(keys, rows, strict=True)}
+        for name, rows in zip(systems, table, strict=True)
     }
 
 
-def _stack(
-    systems: Mapping[str, Mapping[str, NDArray[np.int64]]],
-    baseline: Mapping[str, NDArray[np.int64]],
-    languages: Sequence[str],
-) -> dict[str, NDArray[np.int64]]:
+def _table(
+    counts: Counts,
+    contrasts: NDArray[np.float64],
+    metric: Metric,
+    aligned: bool,
+    *,
+    source_language: str = "en",
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Languages and averages; for each of (C, M) contrasts over systems and each of them mean, ends and p-value."""
+    if not 0 < confidence < 1:
+        raise InputError(f"Got confidence={confidence}; it is a probability, such as 0.95.")
+    scores, draws = resampled_scores(counts, metric=metric, aligned=aligned, n_resamples=n_resamples, seed=seed)
+    languages = list(counts)
+    weights = average_weights(languages, source_language)
+    averages = [name for name in AVERAGES if name in weights]
+    mixing = np.concatenate([np.eye(len(languages)), [weights[name] for name in averages]])  # (keys, L)
+    by_seed = np.einsum("lms,kl,cm->sck", scores, mixing, contrasts)
+    examples = np.einsum("rlm,kl,cm->rck", draws.mean(axis=-1), mixing, contrasts, optimize=True)
+    estimates = Estimates(by_seed.mean(axis=0), examples, by_seed)
+    parts = np.einsum("kl,cm->cklm", mixing, contrasts)  # A score lies between 0 and 1.
+    within = np.minimum(parts, 0).sum(axis=(2, 3)), np.maximum(parts, 0).sum(axis=(2, 3))
+    limits = estimates.limits(confidence=confidence, within=within)
+    return [*languages, *averages], np.stack([estimates.observed, *limits, estimates.p_values()], axis=-1)
+
+
+def _stack(systems: Mapping[str, Counts], baseline: Counts, languages: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """(M + 1, S, N, K) counts a language, the baseline last."""
     if not systems:
         raise InputError("There is no system to compare with the baseline; train at least one.")
@@ -101,6 +120,41 @@ def _stack(
                 f"{language!r} have shapes {shapes}."
             )
     return {language: np.stack([counts[language] for counts in everyone]) for language in languages}
+
+
+def adjusted_entries(
+    compared: Mapping[str, Mapping[str, Comparison]], languages: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return comparisons as JSON holds them, with `p_adjusted` beside `p_value`.
+
+    The cells of all systems and languages are one family of comparisons, the systems of each average another.
+
+    Args:
+        compared: Of `compare_to_baseline`, all systems that one table shows.
+        languages: The languages; whatever else is compared is an average.
+    """
+    entries = {name: {key: entry.to_dict() for key, entry in found.items()} for name, found in compared.items()}
+    averages = [name for name in AVERAGES if any(name in found for found in entries.values())]
+    families = [languages, *([name] for name in averages)]
+    adjust_p_values([found[key] for found in entries.values() for key in family] for family in families)
+    return entries
+
+
+def adjust_p_values(families: Iterable[Sequence[dict[str, Any]]], key: str = "p_adjusted") -> None:
+    """Add Holm's p-values to entries with a `p_value`, in place.
+
+    Args:
+        families: The entries of each family of comparisons.
+        key: Of the adjusted value.
+    """
+    for entries in families:
+        for entry, adjusted in zip(entries, holm([entry["p_value"] for entry in entries]).tolist(), strict=True):
+            entry[key] = adjusted
+
+
+def stands_out(entry: Mapping[str, Any], threshold: float = THRESHOLD) -> bool:
+    """Whether a difference stands after the correction; what was recorded without one (before version 2) does not."""
+    return bool(entry.get("p_adjusted", 1.0) <= threshold)
 
 
 def holm(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Interval
-from .few_seeds import half_width, seed_error, seed_freedom
+from .intervals import Interval, half_width, seed_error, seed_freedom
 
 
 def slopes(values: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -27,7 +26,7 @@ def slope_over_languages(
 
     Ordinary least squares through the means over seeds. The scatter of languages about the line holds what differs
     between languages and the error of each one's test set, Student's t with L - 2 degrees of freedom; the error of the
-    slope between seeds, which move all languages together, is added, as `few_seeds.half_width` adds two such parts.
+    slope between seeds, which move all languages together, is added, as `intervals.half_width` adds two such parts.
 
     Args:
         by_seed: (S, L) values of each seed and language; L at least 3.

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..scoring.metrics import AVERAGES, Metric, get_metric, summarise
-from .bootstrap import Intervals, bootstrap_interval, paired_difference
+from .comparisons import THRESHOLD, Comparison, adjusted_entries, compare_to_baseline, score_intervals
+from .intervals import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,10 +41,11 @@ def summarise_runs(
         seed: Seed of the bootstrap.
 
     Returns:
-        The `"summary"` object, plain Python values: `"systems"` (baseline first; `mean`, `std` and the 95 % bootstrap
-        interval `low`, `high` of every language and average, fractions of 1), `"differences"`, and `"bootstrap"` (its
-        settings). `std` is the sample standard deviation over seeds, `None` for one seed. An average that does not
-        exist (see `metrics.Summary`) is `None`.
+        The `"summary"` object, plain Python values: `"systems"` (baseline first; `mean`, `std` and the 95 % interval
+        `low`, `high` of every language and average, fractions of 1), `"differences"` (`mean`, interval, `p_value` and
+        `p_adjusted`, by Holm over all cells of systems and languages, for an average over the systems), `"bootstrap"`
+        (settings of the resampling) and `"intervals"` (how they came about). `std` is the sample standard deviation
+        over seeds, `None` for one seed. An average that does not exist (see `metrics.Summary`) is `None`.
 
     Raises:
         InputError: If there are no runs or two baselines, if a run lacks counts or repeats a seed, or if counts
@@ -57,36 +59,42 @@ def summarise_runs(
         raise InputError(f"Differences need one baseline, but {', '.join(baselines)} are all marked as one.")
     check_runs(results["runs"], counts, languages, metric)
     aligned = aligned and len({len(counts[run["name"]][lang]) for run in results["runs"] for lang in languages}) == 1
-    options: dict[str, Any] = {
-        "metric": metric,
-        "source_language": source,
-        "aligned": aligned,
-        "n_resamples": n_resamples,
-        "seed": seed,
-    }
+    options: dict[str, Any] = {"metric": metric, "source_language": source, "aligned": aligned}
+    options |= {"n_resamples": n_resamples, "seed": seed}
 
     def stacked(runs: Iterable[Mapping[str, Any]]) -> dict[str, NDArray[np.int64]]:
         names = [run["name"] for run in runs]
         return {language: np.stack([counts[name][language] for name in names]) for language in languages}
 
-    summary: dict[str, Any] = {
+    # Systems that share the same seeds with the baseline are compared at once, on the same draws.
+    by_seed = {run["seed"]: run for run in systems[baselines[0]]} if baselines else {}
+    groups: dict[tuple[int, ...], dict[str, Any]] = {}
+    for name, runs in systems.items():
+        paired = [run for run in runs if run["seed"] in by_seed]
+        if paired and name not in baselines:
+            groups.setdefault(tuple(run["seed"] for run in paired), {})[name] = stacked(paired)
+    compared: dict[str, dict[str, Comparison]] = {}
+    for seeds, group in groups.items():
+        compared |= compare_to_baseline(group, stacked(by_seed[one] for one in seeds), **options)
+    seeds_of = {name: list(seeds) for seeds, group in groups.items() for name in group}
+    entries = adjusted_entries({name: compared[name] for name in systems if name in compared}, languages)
+    return {
         "systems": {
-            name: _summarise_system(runs, bootstrap_interval(stacked(runs), **options), metric, source, languages)
+            name: _summarise_system(runs, score_intervals(stacked(runs), **options), metric, source, languages)
             for name, runs in systems.items()
         },
-        "differences": {},
+        "differences": {
+            name: {"baseline": baselines[0], "seeds": seeds_of[name], **_arranged(entry, languages)}
+            for name, entry in entries.items()
+        },
         "bootstrap": {"confidence": 0.95, "n_resamples": n_resamples, "seed": seed, "aligned": aligned},
+        "intervals": {
+            "method": "Student's t over the seeds plus the bootstrap error of the examples (docs/method.md)",
+            "correction": "holm",
+            "threshold": THRESHOLD,
+            "comparisons": len(entries) * len(languages),
+        },
     }
-    for name, runs in systems.items() if baselines else ():
-        by_seed = {run["seed"]: run for run in systems[baselines[0]]}
-        paired = [run for run in runs if run["seed"] in by_seed]
-        if name == baselines[0] or not paired:
-            continue
-        partners = [by_seed[run["seed"]] for run in paired]
-        difference = paired_difference(stacked(paired), stacked(partners), **options)
-        entry = _to_dict(difference)
-        summary["differences"][name] = {"baseline": baselines[0], "seeds": [run["seed"] for run in paired], **entry}
-    return summary
 
 
 def _runs_by_system(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -136,33 +144,32 @@ def check_runs(
 
 
 def _summarise_system(
-    runs: Sequence[Mapping[str, Any]], intervals: Intervals, metric: Metric, source: str, languages: Sequence[str]
+    runs: Sequence[Mapping[str, Any]],
+    intervals: Mapping[str, Interval],
+    metric: Metric,
+    source: str,
+    languages: Sequence[str],
 ) -> dict[str, Any]:
     scores = [{language: run["test"][language][metric.name] for language in languages} for run in runs]
-    averages = [summarise(score, source) for score in scores]
-    summary = _to_dict(intervals)
-    for language in languages:
-        summary["languages"][language]["std"] = _std([score[language] for score in scores])
-    for name in AVERAGES:
-        if summary[name] is not None:
-            summary[name]["std"] = _std([getattr(average, name) for average in averages])
+    values = [score | vars(summarise(score, source)) for score in scores]
+    entries = {
+        key: {**interval.to_dict(), "std": _std([value[key] for value in values])}
+        for key, interval in intervals.items()
+    }
     validation = [run["validation"][metric.name] for run in runs if run.get("validation")]
     return {
         "baseline": runs[0]["baseline"],
         "runs": len(runs),
         "seeds": [run["seed"] for run in runs],
         "collapsed": [run["name"] for run in runs if run["collapsed"]],
-        **summary,
+        **_arranged(entries, languages),
         "validation": {"mean": statistics.fmean(validation), "std": _std(validation)} if validation else None,
     }
 
 
-def _to_dict(intervals: Intervals) -> dict[str, Any]:
-    averages = {name: getattr(intervals, name) for name in AVERAGES}
-    return {
-        "languages": {language: interval.to_dict() for language, interval in intervals.languages.items()},
-        **{name: None if interval is None else interval.to_dict() for name, interval in averages.items()},
-    }
+def _arranged(entries: Mapping[str, Any], languages: Sequence[str]) -> dict[str, Any]:
+    """Languages apart from averages; an average that does not exist is None."""
+    return {"languages": {code: entries[code] for code in languages}, **{key: entries.get(key) for key in AVERAGES}}
 
 
 def _std(values: Sequence[float]) -> float | None:

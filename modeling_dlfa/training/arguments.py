@@ -51,7 +51,7 @@ class CrossLingualTrainingArguments(TrainingArguments):
         default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory, for an accelerator."}
     )
     ddp_find_unused_parameters: bool | None = field(
-        default=False, metadata={"help": "Whether to look for parameters without gradient at every step; none are."}
+        default=False, metadata={"help": "Whether to look for parameters without gradient, which --fusion layer has."}
     )
     dataloader_num_workers: int = field(
         default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}

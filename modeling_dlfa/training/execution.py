@@ -119,6 +119,8 @@ def make_trainer(
     training = copy.copy(command.arguments.training)
     training.output_dir = str(command.output.checkpoints(name))
     training.seed, training.run_name = seed, name
+    if getattr(model.config, "fusion", None) == "layer":
+        training.ddp_find_unused_parameters = True  # The blocks above the layer have no gradient.
     training.push_to_hub = False  # One model of the command is published, in the end.
     encoded = command.data.encoded
     if "validation" not in encoded:

@@ -7,7 +7,7 @@ from typing import Any
 
 # What `DlfaConfig` takes, which `--help` and a wrong value need before that can be imported.
 CHOICES: dict[str, tuple[str, ...]] = {
-    "fusion": ("aif", "last", "mean", "concat", "scalar_mix"),
+    "fusion": ("aif", "last", "mean", "concat", "scalar_mix", "layer"),
     "gate": ("select", "excite"),
     "fusion_norm": ("layer_norm", "rms_norm", "none"),
     "stream_norm": ("layer_norm", "none"),
@@ -15,13 +15,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # The fusions that read an option; what is not here acts with every fusion.
 READ_BY: dict[str, tuple[str, ...]] = {
-    "fusion_layers": ("aif", "mean", "concat"),
+    "fusion_layers": ("aif", "mean", "concat", "layer"),
     "gate": ("aif",),
     "gate_init": ("aif",),
     "reduction_ratio": ("aif",),
     "fusion_norm": ("aif",),
     "fusion_dropout": ("aif",),
-    "stream_norm": ("aif", "mean", "concat", "scalar_mix"),
+    "stream_norm": ("aif", "mean", "concat", "scalar_mix", "layer"),
 }
 SAVE_DTYPES = ("float32", "float16", "bfloat16")
 PEFT_METHODS = ("lora", "frozen")
@@ -54,7 +54,8 @@ class ModelArguments:
     cache_dir: str | None = field(default=None, metadata={"help": "Where downloads are kept."})
     token: str | None = field(default=None, metadata={"help": "Hub token; the stored login if left out."})
     fusion: str | None = field(
-        default=None, metadata={"choices": CHOICES["fusion"], "help": "aif is DLFA, last the plain last-layer model."}
+        default=None,
+        metadata={"choices": CHOICES["fusion"], "help": "aif is DLFA; last the last layer alone, layer a lower one."},
     )
     fusion_layers: list[int] | None = field(
         default=None,

@@ -16,12 +16,14 @@ from transformers.utils import logging
 from ..checkpoints import loading
 from ..checkpoints.models import MODEL_CLASSES, longest_input
 from ..checkpoints.tokenizers import OWN_TOKENIZER
+from ..checkpoints.weights import recorded_sums, verify_weights
 from ..configuration_dlfa import DlfaConfig
+from ..encoder_dlfa import find_weights
 from ..errors import InputError
 from ..files.places import check_place, check_safetensors, weight_files
 from ..modeling_dlfa import DlfaPreTrainedModel
 from ..tasks import Task
-from ..weights_dlfa import check_weights
+from ..values_dlfa import resolve_layers
 from .argument_checks import check_effect
 from .arguments import Arguments
 from .options import FUSION_OPTIONS, READ_BY, ModelArguments
@@ -56,11 +58,13 @@ class Run:
 
 
 def system_name(config: DlfaConfig) -> str:
-    """Returns the short name of a fusion, such as `aif-layer8`, `aif-excite-layers4+8`, `scalar_mix` or `last`."""
+    """Returns the short name of a fusion, such as `aif-layer8`, `aif-excite-layers4+8`, `layer-8` or `last`."""
     parts = [config.fusion]
     if config.fusion == "aif" and config.gate != "select":
         parts.append(config.gate)
-    if config.fusion in ("aif", "mean", "concat"):
+    if config.fusion == "layer":
+        parts.append(str(config.fusion_layers[0]))
+    elif config.fusion in ("aif", "mean", "concat"):
         layers = config.fusion_layers
         parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
     return "-".join(parts)
@@ -136,10 +140,12 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
     options = arguments.model.fusion_options()
     options |= {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
     options["text_columns"] = list(task.text_columns)
-    configs = [DlfaConfig(backbone, **options)]
     if arguments.layers_apart:
-        layers = configs[0].fusion_layers if arguments.model.fusion_layers else range(configs[0].num_hidden_layers)
+        lower = DlfaConfig(backbone, fusion="scalar_mix").fusion_layers
+        layers = resolve_layers("mean", arguments.model.fusion_layers or lower, len(lower))
         configs = [DlfaConfig(backbone, **{**options, "fusion_layers": layer}) for layer in layers]
+    else:
+        configs = [DlfaConfig(backbone, **options)]
     if arguments.run.baseline:
         read = {name: value for name, value in options.items() if name not in READ_BY or "last" in READ_BY[name]}
         configs.append(DlfaConfig(backbone, **{**read, "fusion": "last"}))
@@ -242,13 +248,16 @@ def fetch_weights(arguments: Arguments) -> None:
     """Fetches the model's weights where they are not in the cache yet, so that what fails does so before any work.
 
     Raises:
-        InputError: They cannot be fetched, are no safetensors, or are cut short.
+        InputError: They cannot be fetched, are not safetensors, are cut short, or are not those that DLFA saved there.
     """
     model = arguments.model
     try:
-        check_weights(model.model_name_or_path, {}, None, hub_arguments(model))
-        for path in weight_files(model.model_name_or_path, hub_arguments(model)):
+        find_weights(model.model_name_or_path, None, hub_arguments(model))
+        paths = weight_files(model.model_name_or_path, hub_arguments(model))
+        for path in paths:
             check_safetensors(path)
+        if recorded_sums(paths[0].parent):
+            verify_weights(paths[0].parent, [path.name for path in paths])
     except (OSError, ValueError) as error:
         raise loading.cannot_load(model.model_name_or_path, error) from error
 

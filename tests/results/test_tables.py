@@ -73,7 +73,7 @@ def check_score(cell: str, value: dict[str, float | None] | None) -> None:
 def check_difference(cell: str, value: dict[str, float], mark: str) -> None:
     numbers = [float(number) for number in re.findall(NUMBER, cell)]
     assert numbers == pytest.approx([100 * value[key] for key in ("mean", "low", "high")], abs=0.0501)
-    assert (mark in cell) == (value["low"] > 0 or value["high"] < 0)
+    assert (mark in cell) == (value["p_adjusted"] <= 0.05)
 
 
 def shown(results: dict[str, Any]) -> list[str]:
@@ -147,8 +147,8 @@ def test_text_table_fits_a_terminal_and_holds_the_numbers_of_the_json(results: d
 
 def test_a_transfer_gap_that_rounds_to_nothing_has_no_sign() -> None:
     results = make_results(["en", "de"], {"last": [1], "aif-layer4": [1]})
-    for entries in results["summary"].values():
-        for entry in entries.values() if "confidence" not in entries else ():
+    for entries in (results["summary"]["systems"], results["summary"]["differences"]):
+        for entry in entries.values():
             entry["transfer_gap"] = {"mean": -0.0002, "low": -0.0004, "high": 0.0001, "std": None}
     for text in (markdown_table(results), text_table(results)):
         assert not re.search(r"-0\.0(?!\d)", text) and "+0.0 [+0.0, +0.0]" in text
@@ -173,15 +173,47 @@ def test_notes_say_how_the_numbers_came_about() -> None:
     for text in (markdown_table(results), re.sub(r"\s+", " ", text_table(results))):
         assert "mean ± standard deviation over seeds 1, 2, 3." in text
         assert "3 seeds are few" in text
-        assert "100 resamples of seeds and examples, the same examples in every language" in text
+        assert "Student's t over the seeds plus the bootstrap error of the examples" in text
+        assert "100 resamples of the examples, the same in every language" in text
+        assert "p <= 0.05 after Holm's correction for all 2 differences in languages, in an average for its 1." in text
         assert "best checkpoint by English validation accuracy" in text
         assert re.search("Collapsed runs.*: aif-seed3", text)
         assert "Test examples: 60 in each language" in text
     one = markdown_table(make_results(["en", "de"], {"last": [4], "aif": [4]}))
     assert "in percent, of seed 4." in one
-    assert "100 resamples of examples" in one
+    assert "normal, the bootstrap error of the examples (100 resamples" in one and "One seed: " in one
     assert re.search("Collapsed runs.*: none", one)
-    assert "bootstrap interval" not in markdown_table(make_results(["en"], {"aif": [4]}))
+    assert "95% intervals" not in markdown_table(make_results(["en"], {"aif": [4]}))
+
+
+def test_what_stands_is_what_stands_after_correction() -> None:
+    results = make_results(**CASES["40 languages"])
+    cells = results["summary"]["differences"]["aif-layer4"]["languages"].values()
+    alone = [cell for cell in cells if cell["low"] > 0 or cell["high"] < 0]
+    standing = [cell for cell in cells if cell["p_adjusted"] <= 0.05]
+    assert all((cell["p_value"] <= 0.05) == (cell in alone) for cell in cells), "p-values and intervals agree"
+    assert 0 < len(alone) and len(standing) < len(alone), "the check cannot fail"
+    filled = [
+        line
+        for line in scores_by_language(results).axes[1].lines
+        if line.get_marker() == "o" and line.get_markerfacecolor() != "white"
+    ]
+    averages = [results["summary"]["differences"]["aif-layer4"][key] for key in ("macro_all", "macro_target")]
+    assert len(filled) == len(standing) + sum(entry["p_adjusted"] <= 0.05 for entry in averages)
+
+
+def test_results_of_version_1_keep_their_intervals_and_mark_none(tmp_path: Path) -> None:
+    results = make_results(["en", "de"], {"last": [1, 2], "aif": [1, 2]})
+    del results["summary"]["intervals"]
+    for entry in results["summary"]["differences"].values():
+        for value in [*entry["languages"].values(), *(entry[key] for key in ("macro_all", "macro_target"))]:
+            value |= {"mean": 0.1, "low": 0.05, "high": 0.15}
+            del value["p_value"], value["p_adjusted"]
+        del entry["transfer_gap"]["p_value"], entry["transfer_gap"]["p_adjusted"]
+    text = markdown_table(results)
+    assert "+10.0 [+5.0, +15.0]" in text and "**" not in text
+    assert "percentile bootstrap, as recorded before version 2, not corrected; none is marked" in text
+    write_report(results, tmp_path)
 
 
 def test_figure_is_a_readable_png(results: dict[str, Any], tmp_path: Path) -> None:
@@ -283,7 +315,8 @@ def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
     }
     for text in (markdown_table(results), re.sub(r"\s+", " ", text_table(results))):
         assert "F1 in percent, mean ± standard deviation over seeds 1, 2." in text
-        assert "and sentence: 100 resamples of seeds and sentences." in text
+        assert "paired by seed (seeds 1, 2) and sentence." in text
+        assert "error of the sentences (100 resamples of the sentences)." in text
         assert "Test sentences: en 60, de 53." in text and "Test words: en 60, de 53." in text
         assert "train a.tsv (9 sentences)" in text
         assert "Not tested, for want of a file: th, yo." in text

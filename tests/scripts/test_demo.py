@@ -196,14 +196,20 @@ def test_its_questions_are_not_in_the_corpus(question: tuple[str, str, str, str]
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [(-0.01, 0.02, "the interval includes 0"), (0.01, 0.02, "is better"), (-0.02, -0.01, "is worse")],
+    ("low", "high", "p", "words"),
+    [
+        (-0.01, 0.02, 0.4, "the interval includes 0"),
+        (0.01, 0.02, 0.01, "is better"),
+        (-0.02, -0.01, 0.01, "is worse"),
+        (0.01, 0.02, 0.06, "not told apart after correction"),
+        (0.01, 0.02, None, "not told apart after correction"),
+    ],
 )
-def test_one_sentence_says_whether_they_differ(low: float, high: float, words: str) -> None:
+def test_one_sentence_says_whether_they_differ(low: float, high: float, p: float | None, words: str) -> None:
     difference = {
         "baseline": "last",
         "seeds": [1],
-        "macro_target": {"mean": (low + high) / 2, "low": low, "high": high},
+        "macro_target": {"mean": (low + high) / 2, "low": low, "high": high} | ({"p_adjusted": p} if p else {}),
     }
     sentence = demo.verdict({"summary": {"differences": {"aif-layer8": difference}}})
     assert words in sentence and f"[{100 * low:+.1f}, {100 * high:+.1f}]" in sentence

@@ -10,7 +10,7 @@ import pytest
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.results.tables import markdown_table
 from modeling_dlfa.scoring.metrics import METRICS, summarise
-from modeling_dlfa.statistics.bootstrap import paired_difference
+from modeling_dlfa.statistics.comparisons import adjusted_entries, compare_to_baseline
 from modeling_dlfa.statistics.summary import summarise_runs
 
 Counts = dict[str, dict[str, np.ndarray]]
@@ -80,10 +80,11 @@ def test_differences_pair_the_seeds_that_both_have() -> None:
         {code: np.stack([counts[f"{name}-seed{seed}"][code] for seed in (2, 3)]) for code in ("en", "de")}
         for name in ("aif", "last")
     )
-    expected = paired_difference(
-        system, baseline, metric=METRICS["accuracy"], aligned=True, n_resamples=100, seed=3
-    ).macro_all
-    assert difference["macro_all"] == expected.to_dict()
+    compared = compare_to_baseline(
+        {"aif": system}, baseline, metric=METRICS["accuracy"], aligned=True, n_resamples=100, seed=3
+    )
+    expected = adjusted_entries(compared, ["en", "de"])["aif"]
+    assert difference["macro_all"] == expected["macro_all"] and difference["languages"]["de"] == expected["de"]
     text = markdown_table(runs | {"summary": summary})
     assert "mean shares no seed with the baseline" in text
     assert "paired by seed (seeds 2, 3)" in text

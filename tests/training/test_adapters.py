@@ -119,7 +119,7 @@ def test_an_adapter_of_a_wrapped_encoder(tiny_encoder: Path, tmp_path: Path) -> 
     assert torch.equal(answers(again, inputs), answers(model, inputs))
 
 
-@pytest.mark.parametrize("fusion", ["last", "mean", "concat", "scalar_mix"])
+@pytest.mark.parametrize("fusion", ["last", "mean", "concat", "scalar_mix", "layer"])
 def test_every_fusion(fusion: str, tmp_path: Path) -> None:
     model = build(DlfaForSequenceClassification, "bert", fusion=fusion)
     assert new_modules(model) == (["fusion"] if fusion in ("concat", "scalar_mix") else []) + ["pooler", "classifier"]

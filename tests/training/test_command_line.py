@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from transformers import TrainingArguments
 
-from modeling_dlfa import configuration_dlfa
+from modeling_dlfa import values_dlfa
 from modeling_dlfa.cli import VERBS, main
 from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
@@ -78,11 +78,10 @@ def test_the_trainers_options_are_read_from_its_source() -> None:
 
 def test_choices_and_effects_are_those_of_the_configuration() -> None:
     for name, choices in CHOICES.items():
-        constant = {"fusion": "FUSIONS", "gate": "GATES", "pooling": "POOLINGS"}.get(name, f"{name.upper()}S")
-        assert getattr(configuration_dlfa, constant) == choices
+        assert values_dlfa.CHOICES[name] == choices
     assert all(set(readers) < set(CHOICES["fusion"]) for readers in READ_BY.values())
-    assert READ_BY == {name: configuration_dlfa.READ_BY[name] for name in READ_BY}
-    assert set(configuration_dlfa.READ_BY) - set(READ_BY) == {
+    assert READ_BY == {name: values_dlfa.READ_BY[name] for name in READ_BY}
+    assert set(values_dlfa.READ_BY) - set(READ_BY) == {
         "fusion_activation",
         "output_fusion_weights",
     }  # Not options of the runner.

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ...results.scores import Draws, ScoredRuns
 from ...scoring.metrics import get_metric
-from ...statistics.bootstrap import Interval
-from ...statistics.few_seeds import Estimates
+from ...statistics.intervals import Estimates, Interval
 from ...statistics.over_languages import mean_over_languages, slope_over_languages, slopes
 from ...tasks import recorded_task
 from .orders import Order, grown_sets

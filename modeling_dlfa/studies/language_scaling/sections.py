@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...statistics.bootstrap import Interval
-from ...statistics.formatting import number
+from ...statistics.formatting import method_note, number, seeds_note
+from ...statistics.intervals import Interval
 from ..report.model import MARK, Block, Cell, Code, Heading, Notes, Section, Table, Text, difference, percent, picture
 from .figures import cost_against_n, gains_against_n, gains_by_language, scores_against_n
 
@@ -55,6 +55,12 @@ def _interval(value: Mapping[str, Any], *, corrected: bool = False) -> Interval:
     return Interval(value["mean"], ends["low"], ends["high"])
 
 
+def corrected_difference(value: Mapping[str, Any], digits: int = 1) -> Cell:
+    """Lay out a difference with its corrected interval, marked where that excludes 0."""
+    interval = _interval(value, corrected=True)
+    return difference(interval, strong=interval.excludes_zero, digits=digits)
+
+
 def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
     gains = entry["all_languages"]
     if not gains:
@@ -71,7 +77,7 @@ def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
         (
             Cell(system),
             Cell(_layers(entry["systems"][system])),
-            *(difference(_interval(gains[system][key], corrected=True), marked=True) for key in keys),
+            *(corrected_difference(gains[system][key]) for key in keys),
         )
         for system in gains
     ]
@@ -153,7 +159,7 @@ def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
             Cell(titles[trend["order"]]),
             Cell(_STATISTICS[trend["statistic"]]),
             Cell(f"per {trend['unit']}"),
-            difference(_interval(trend, corrected=True), marked=True, digits=2),
+            corrected_difference(trend, digits=2),
             difference(_interval(trend), digits=2),
         )
         for trend in entry["trends"]
@@ -216,12 +222,10 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     )
     seeds = sorted({len(system["seeds"]) for system in entry["systems"].values()})
     yield (
-        "Intervals are of Behrens and Fisher's distribution: Student's t over the seeds, paired, and the examples' "
-        f"error ({settings['n_resamples']:,} bootstrap resamples"
-        + (", the same in every language" if entry["aligned"] else " in every language")
-        + f"). Seeds of a system: {', '.join(map(str, seeds))}."
-        + (" One seed: the intervals hold for these models, not for the recipe." if seeds[0] == 1 else "")
+        method_note(settings["n_resamples"], "examples", aligned=entry["aligned"], seeds=seeds[-1] > 1)
+        + f" Seeds of a system: {', '.join(map(str, seeds))}."
     )
+    yield from seeds_note(seeds[0])
     yield (
         f"{MARK} and bold: the interval, corrected (Bonferroni) for all that the table compares, excludes 0. "
         "Nothing else may be called a difference. The worst of n measured scores is lower than the worst of n true "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...statistics.bootstrap import Interval
-from .resampling import percentile_interval, tied_with_best
+from ...statistics.intervals import Estimates, Interval
+from .resampling import tied_with_best
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,8 @@ class Curve:
 
     def intervals(self) -> list[Interval]:
         """Returns the value and 95 % interval of every layer."""
-        return [percentile_interval(value, draws) for value, draws in zip(self.values, self.draws.T, strict=True)]
+        lowest = -1 if self.chance is None else 0
+        return Estimates.of_examples(self.values, self.draws).intervals(within=(lowest, 1))
 
     def rise(self, comparisons: int) -> Interval:
         """Returns the mean of the upper half of the layers minus that of the lower half.
@@ -55,10 +56,12 @@ class Curve:
         half = len(self.values) // 2
 
         def contrast(values: NDArray[np.float64]) -> NDArray[np.float64]:
-            return values[..., -half:].mean(axis=-1) - values[..., :half].mean(axis=-1)
+            return values[..., -half:].mean(axis=-1, keepdims=True) - values[..., :half].mean(axis=-1, keepdims=True)
 
-        confidence = 1 - 0.05 / comparisons
-        return percentile_interval(float(contrast(self.values)), contrast(self.draws), confidence)
+        [interval] = Estimates.of_examples(contrast(self.values), contrast(self.draws)).intervals(
+            comparisons=comparisons
+        )
+        return interval
 
     def to_dict(self, comparisons: int) -> dict[str, Any]:
         """Returns what JSON can hold, the resamples left out."""
@@ -139,8 +142,7 @@ class Profiles:
         """Returns what JSON can hold."""
 
         def listed(values: NDArray[np.float64], draws: NDArray[np.float64]) -> list[dict[str, float]]:
-            pairs = zip(values, draws.T, strict=True)
-            return [percentile_interval(value, column).to_dict() for value, column in pairs]
+            return [interval.to_dict() for interval in Estimates.of_examples(values, draws).intervals(within=(0, 1))]
 
         return {
             "alignment": listed(self.alignment, self.alignment_draws),

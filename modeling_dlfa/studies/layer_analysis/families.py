@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...statistics.comparisons import adjust_p_values
+from ...statistics.intervals import Estimates
 from .genealogy import Genealogy
-from .resampling import holm, percentile_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,7 +140,8 @@ def agreement_with_genealogy(
     trees = [Clustering.of(draw, ordered=False) for draw in draws]
     descent, script = genealogy.distances(), ~genealogy.same("script")
     correlation = cophenetic_agreement(clustering, genealogy)
-    interval = percentile_interval(correlation, np.array([cophenetic_agreement(tree, genealogy) for tree in trees]))
+    resampled = np.array([[cophenetic_agreement(tree, genealogy)] for tree in trees])
+    [interval] = Estimates.of_examples(np.array([correlation]), resampled).intervals(within=(-1, 1))
     rand = {}
     for level in LEVELS:
         related = genealogy.same("family") & genealogy.same(level)
@@ -179,7 +181,7 @@ def _correlation_p(
     return permutation_p(observed, (sums - len(values) * tree_values.mean() * values.mean()) / norm)
 
 
-def adjust_p_values(layers: Sequence[dict[str, Any]]) -> None:
+def adjust_agreements(layers: Sequence[dict[str, Any]]) -> None:
     """Adds Holm's p-values, in place: for each statistic over all layers and similarities of a study.
 
     Args:
@@ -187,6 +189,4 @@ def adjust_p_values(layers: Sequence[dict[str, Any]]) -> None:
     """
     families = [[entry["cophenetic"] for entry in layers]]
     families += [[entry["adjusted_rand"][level] for entry in layers] for level in LEVELS]
-    for entries in families:
-        for entry, adjusted in zip(entries, holm([entry["p_value"] for entry in entries]), strict=True):
-            entry["p_value_holm"] = adjusted
+    adjust_p_values(families, "p_value_holm")

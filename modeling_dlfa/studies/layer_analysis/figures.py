@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...files.writing import draft_file
-from ...statistics.bootstrap import Interval
 from ...statistics.formatting import number
+from ...statistics.intervals import Interval
 from .depth import Crossing
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from .curves import (
 )
 from .depth import Curve, Profiles
 from .encoders import Encoder, load_encoder
-from .families import adjust_p_values, agreement_with_genealogy, language_permutations
+from .families import adjust_agreements, agreement_with_genealogy, language_permutations
 from .figures import FORMS, plot_agreement, plot_languages, plot_layers
 from .genealogy import Genealogy
 from .inputs import REPORT, RESULTS, STUDY, AnalysisData, check_arguments, read_data
@@ -146,7 +146,7 @@ def _families(arguments: LayerAnalysisArguments, genealogy: Genealogy, matrices:
             layers.append(entry)
         result["similarities"][name] = layers
     if genealogy.tells_apart:
-        adjust_p_values([entry for layers in result["similarities"].values() for entry in layers])
+        adjust_agreements([entry for layers in result["similarities"].values() for entry in layers])
     else:
         result["not_compared"] = (
             "Languages are not compared with their genealogy: that takes four or more, some related and some not."

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...languages import get_language
-from ...statistics.bootstrap import Interval
 from ...statistics.formatting import number, percent, points_interval
+from ...statistics.intervals import Interval
 from .figures import SIMILARITY_TITLES, crossing_sentence
 
 
@@ -205,9 +205,9 @@ def _method_notes(results: Mapping[str, Any]) -> list[str]:
         "Probes are multinomial logistic regressions on standardised states: parts of speech from the first piece of "
         f"a word, learnt in {get_language(results['source_language']).name} and asked in other languages as it is; "
         "the language from one token a sentence. Guess: the most frequent tag; one of the languages or sentences.",
-        f"Intervals: {options['n_resamples']} half-samples of the test sentences. They hold for this encoder and say "
-        "nothing of one trained with another seed. Bonferroni's correction stands behind the best layers (all pairs "
-        "of layers) and the halves (all curves).",
+        f"95% intervals (docs/method.md): normal, the standard error of {options['n_resamples']} half-samples of the "
+        "test sentences. They hold for this encoder and say nothing of one trained with another seed. Bonferroni's "
+        "correction stands behind the best layers (all pairs of layers) and the halves (all curves).",
         "Panel b puts every curve on its own range over depth (0 at its lowest layer, 1 at its highest) and averages "
         "the curves of a kind: shared are cosine, CKA and retrieval; own are the language of a token and, where "
         "tested, parts of speech in the source language. Transferred parts of speech need both and are in neither. "

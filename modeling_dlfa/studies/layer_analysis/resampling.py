@@ -1,15 +1,13 @@
-"""How sure one can be of a study's numbers: half-samples, and corrections where a table invites picking."""
+"""How sure one can be of a study's numbers: half-samples, and which layers tie with the best."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InputError
-from ...statistics.bootstrap import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,36 +42,6 @@ def half_samples(n_examples: int, n_resamples: int, seed: int | np.random.SeedSe
     draws = np.zeros((n_resamples, n_examples), dtype=bool)
     draws[:, : n_examples // 2] = True
     return rng.permuted(draws, axis=1)
-
-
-def percentile_interval(estimate: float, draws: NDArray[np.floating], confidence: float = 0.95) -> Interval:
-    """Return the estimate with the interval that holds the middle of its resamples.
-
-    Args:
-        estimate: Of all examples.
-        draws: (R,) of the resamples.
-        confidence: Probability mass of the interval.
-    """
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(estimate), float(low), float(high))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number (Holm 1979): the chance of one false finding among all stays below the level.
-
-    Args:
-        p_values: Any number of them.
-
-    Returns:
-        The adjusted values, in the same order, 1 at most.
-    """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
 
 
 def tied_with_best(values: NDArray[np.floating], draws: NDArray[np.floating], confidence: float = 0.95) -> list[int]:

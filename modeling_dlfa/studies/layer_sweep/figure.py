@@ -11,6 +11,7 @@ import numpy as np
 from ...files.writing import draft_file
 from ...languages import by_family, get_language
 from ...scoring.metrics import get_metric, shown_averages
+from ...statistics.comparisons import stands_out
 from ...statistics.formatting import number
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _heat(ax: Axes, cells: list[list[Mapping[str, float]]], reach: float, thresh
     image = ax.imshow(values, cmap=_COLOURS, vmin=-reach, vmax=reach, aspect="auto", origin="lower")
     for row, entries in enumerate(cells):
         for column, cell in enumerate(entries):
-            counts = cell["p_adjusted"] <= threshold
+            counts = stands_out(cell, threshold)
             strong = abs(values[row, column]) > 0.6 * reach
             ax.text(
                 column,

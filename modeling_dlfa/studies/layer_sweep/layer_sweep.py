@@ -14,8 +14,9 @@ from ...files.folders import locked
 from ...files.writing import write_json
 from ...results.directory import OutputDirectory
 from ...results.format import read_results
-from ...scoring.metrics import get_metric
-from ...statistics.comparisons import Comparison, compare_to_baseline, holm
+from ...scoring.metrics import AVERAGES
+from ...statistics.comparisons import THRESHOLD
+from ...statistics.summary import summarise_runs
 from ...tasks import Task
 from ...training.arguments import Arguments
 from ...training.record import run_counts
@@ -24,8 +25,7 @@ from .choice import best_layer, regret, select_layer
 from .markdown import write_sweep_report
 from .one_pass_runs import check_one_pass, execute_together
 
-THRESHOLD = 0.05
-FUSIONS = ("aif", "mean", "concat")
+FUSIONS = ("aif", "mean", "concat", "layer")
 _RECORDED = (
     "task",
     "title",
@@ -61,7 +61,7 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     """
     fusion = arguments.model.fusion or "aif"
     if fusion not in FUSIONS:
-        raise InputError(f"--fusion {fusion} fuses no single layer; choose from {', '.join(FUSIONS)}.")
+        raise InputError(f"--fusion {fusion} reads no single lower layer; choose from {', '.join(FUSIONS)}.")
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
@@ -148,33 +148,22 @@ def summarise_sweep(
         with the best mean score on the source language's validation data, the lower of equal ones, `"oracle"` the
         one with the best average over the target languages' test data, and `"regret"` what lies between the two.
     """
-    systems = _systems(results)
-    metric, languages = get_metric(results["metric"]), list(results["languages"])
-    stacked = {
-        name: {code: np.stack([counts[run["name"]][code] for run in runs]) for code in languages}
-        for name, runs in systems.items()
-    }
-    [baseline] = [name for name, runs in systems.items() if runs[0]["baseline"]]
-    by_layer = sorted((runs[0]["fusion_layers"][0], name) for name, runs in systems.items() if name != baseline)
-    options: dict[str, Any] = {
-        "metric": metric,
-        "source_language": results["source_language"],
-        "aligned": results["summary"]["bootstrap"]["aligned"],
-        "n_resamples": n_resamples,
-        "seed": seed,
-    }
-    compared = compare_to_baseline({name: stacked[name] for _, name in by_layer}, stacked[baseline], **options)
-    averages = [key for key in compared[by_layer[0][1]] if key not in languages]
-    adjusted = _adjusted(compared, languages, averages)
+    aligned, languages = results["summary"]["bootstrap"]["aligned"], list(results["languages"])
+    summary = summarise_runs(
+        results, counts, metric=results["metric"], aligned=aligned, n_resamples=n_resamples, seed=seed
+    )
+    by_layer = sorted((run["fusion_layers"][0], run["system"]) for run in results["runs"] if not run["baseline"])
+    averages = [key for key in AVERAGES if summary["differences"][by_layer[0][1]][key] is not None]
     layers = {}
     for layer, name in by_layer:
-        entries = {key: {**compared[name][key].to_dict(), "p_adjusted": adjusted[name][key]} for key in compared[name]}
+        difference = summary["differences"][name]
         layers[str(layer)] = {
             "system": name,
-            **_scores(results, name),
-            "differences": {code: entries[code] for code in languages},
-            **{key: entries[key] for key in averages},
+            **_scores(summary, name),
+            "differences": difference["languages"],
+            **{key: difference[key] for key in averages},
         }
+    [baseline] = {run["system"] for run in results["runs"] if run["baseline"]}
     target = "macro_target" if "macro_target" in averages else "macro_all"
     selected = str(select_layer(results))
     oracle = best_layer(_column(layers, target))
@@ -185,7 +174,7 @@ def summarise_sweep(
         "fusion": results["runs"][0]["fusion"],
         "gate": results["runs"][0]["gate"],
         "target_average": target,
-        "baseline": {"system": baseline, **_scores(results, baseline)},
+        "baseline": {"system": baseline, **_scores(summary, baseline)},
         "layers": layers,
         "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
         "oracle": {"layer": int(oracle), "by_language": _by_language(layers, languages)},
@@ -195,30 +184,18 @@ def summarise_sweep(
             "threshold": THRESHOLD,
             "n_resamples": n_resamples,
             "seed": seed,
-            "aligned": options["aligned"],
-            "comparisons": len(layers) * len(languages),
+            "aligned": summary["bootstrap"]["aligned"],
+            "comparisons": summary["intervals"]["comparisons"],
             "correction": "holm",
         },
     }
 
 
-def _adjusted(
-    compared: Mapping[str, Mapping[str, Comparison]], languages: list[str], averages: list[str]
-) -> dict[str, dict[str, float]]:
-    """Adjusted p-values: all cells of the map are one family of comparisons, the layers of an average another."""
-    adjusted: dict[str, dict[str, float]] = {name: {} for name in compared}
-    for family in (languages, *([key] for key in averages)):
-        values = holm(np.array([[entries[key].p_value for key in family] for entries in compared.values()]))
-        for name, row in zip(compared, values.tolist(), strict=True):
-            adjusted[name] |= dict(zip(family, row, strict=True))
-    return adjusted
-
-
-def _scores(results: Mapping[str, Any], system: str) -> dict[str, Any]:
-    summary = results["summary"]["systems"][system]
-    scores = {**summary["languages"], **{key: summary[key] for key in ("macro_all", "macro_target")}}
+def _scores(summary: Mapping[str, Any], system: str) -> dict[str, Any]:
+    found = summary["systems"][system]
+    scores = {**found["languages"], **{key: found[key] for key in ("macro_all", "macro_target")}}
     kept = {key: {name: value[name] for name in ("mean", "std")} for key, value in scores.items() if value is not None}
-    return {"validation": summary["validation"], "scores": kept, "collapsed": summary["collapsed"]}
+    return {"validation": found["validation"], "scores": kept, "collapsed": found["collapsed"]}
 
 
 def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:

@@ -12,11 +12,11 @@ import numpy as np
 from ...files.writing import write_text
 from ...languages import by_family
 from ...scoring.metrics import get_metric, shown_averages
-from ...statistics.formatting import percent, points, points_interval
+from ...statistics.comparisons import stands_out
+from ...statistics.formatting import method_note, percent, points, points_interval, seeds_note
 from .figure import FIGURE, plot_sweep
 
 _MAX_LANGUAGES_PER_TABLE = 20
-_FEW_SEEDS = 3
 AVERAGES = {"macro_target": "targets", "macro_all": "all"}
 
 
@@ -59,7 +59,7 @@ def findings(sweep: Mapping[str, Any]) -> list[str]:
         cell
         for layer in sweep["layers"].values()
         for cell in layer["differences"].values()
-        if _counts(cell, threshold)
+        if stands_out(cell, threshold)
     ]
     better = sum(cell["mean"] > 0 for cell in cells)
     average = "the target languages" if target == "macro_target" else "all languages"
@@ -82,7 +82,6 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
     """Returns what one must know to read the numbers."""
     statistics = sweep["statistics"]
     unit = "examples" if get_metric(sweep["metric"]).kind == "sequence" else "sentences"
-    aligned = ", the same in every language" if statistics["aligned"] else ""
     collapsed = [run for layer in sweep["layers"].values() for run in layer["collapsed"]]
     collapsed += sweep["baseline"]["collapsed"]
     seeds = sweep["seeds"]
@@ -90,19 +89,14 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
         f"Means over {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, paired with the baseline "
         f"by seed and {unit[:-1]}. Bold: p <= {statistics['threshold']} after Holm's correction, in the map for all "
         f"{statistics['comparisons']} of its cells, in an average for its {len(sweep['layers'])} layers.",
-        f"Intervals (95 %) and p-values are of Behrens and Fisher's distribution: Student's t over the seeds, and "
-        f"{statistics['n_resamples']:,} resamples of the {unit}{aligned}. They stand wider than the percentiles of "
-        "results.md, which few seeds make too narrow.",
+        method_note(statistics["n_resamples"], unit, aligned=statistics["aligned"], seeds=len(seeds) > 1),
     ]
     if (sweep["recipe"] or {}).get("one_pass"):
         lines.append(
             "One pass: all systems of a seed were trained at once on one backbone, moved by the average of their "
             "gradients. A layer trained alone has a backbone of its own, and other scores."
         )
-    if len(seeds) == 1:
-        lines.append("One seed: all of this holds for the models trained here and says nothing of other seeds.")
-    elif len(seeds) <= _FEW_SEEDS:
-        lines.append(f"{len(seeds)} seeds are few: a difference must be large to count.")
+    lines += seeds_note(len(seeds))
     lines.append(f"Collapsed runs (one label almost always): {', '.join(collapsed) if collapsed else 'none'}.")
     return lines
 
@@ -151,8 +145,4 @@ def _baseline_row(sweep: Mapping[str, Any], keys: Sequence[str], *, first: bool)
 
 def _cell(value: Mapping[str, float], threshold: float) -> str:
     text = points(value["mean"])
-    return f"**{text}**" if _counts(value, threshold) else text
-
-
-def _counts(value: Mapping[str, float], threshold: float) -> bool:
-    return value["p_adjusted"] <= threshold
+    return f"**{text}**" if stands_out(value, threshold) else text

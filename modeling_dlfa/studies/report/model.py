@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...statistics import formatting
-from ...statistics.bootstrap import Interval
+from ...statistics.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,15 +127,14 @@ def percent(value: float | None) -> str:
     return "-" if value is None else formatting.percent(value)
 
 
-def difference(interval: Interval, *, marked: bool = False, digits: int = 1) -> Cell:
+def difference(interval: Interval, *, strong: bool = False, digits: int = 1) -> Cell:
     """Return a difference with its interval, in points.
 
     Args:
         interval: The difference, a fraction.
-        marked: Whether it is marked where the interval excludes 0; only with intervals that hold together.
+        strong: Whether it is marked, as what stands after correction for all that the table compares.
         digits: Behind the point.
     """
-    strong = marked and interval.excludes_zero
     return Cell(formatting.points_interval(interval.to_dict(), digits) + (f" {MARK}" if strong else ""), strong)
 
 

@@ -39,8 +39,8 @@ def build_report(sources: Sequence[str | Path], readers: Sequence[StudyReader] =
     """Read results and lay them out.
 
     A source is an output directory or a file: `results.json` of training (with `predictions/` beside it the
-    intervals of differences are corrected for their number), the record of a study, or the Markdown of any other
-    study, with its pictures. In a directory all of them are looked for.
+    intervals of older versions are computed anew), the record of a study, or the Markdown of any other study, with
+    its pictures. In a directory all of them are looked for.
 
     Args:
         sources: Directories and files, in the order of the sections.
@@ -91,7 +91,7 @@ def _read_run(file: Path, source: Path) -> RunResults:
         raise InputError(f"{file} holds no scores of test languages. Predict them (--do_predict True).")
     targets = set(results["languages"]) - {results["source_language"]}
     complete = targets and (folder / "predictions").is_dir()
-    return RunResults(str(source), results, load_scored_runs(folder) if complete else None)
+    return RunResults(str(source), load_scored_runs(folder).results if complete else results)
 
 
 def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.studies.layer_analysis.families import (
     Clustering,
-    adjust_p_values,
+    adjust_agreements,
     adjusted_rand,
     agreement_with_genealogy,
     cophenetic_agreement,
@@ -180,6 +180,6 @@ def test_p_values_are_corrected_for_all_layers() -> None:
         return {"cophenetic": {"p_value": p}, "adjusted_rand": rand}
 
     layers = [entry(0.01), entry(0.03), entry(0.2)]
-    adjust_p_values(layers)
+    adjust_agreements(layers)
     assert [layer["cophenetic"]["p_value_holm"] for layer in layers] == pytest.approx([0.03, 0.06, 0.2])
     assert [layer["adjusted_rand"]["genus"]["p_value_holm"] for layer in layers] == pytest.approx([0.06, 0.12, 0.4])

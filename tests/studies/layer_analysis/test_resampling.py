@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_analysis.resampling import half_samples, holm, percentile_interval, tied_with_best
+from modeling_dlfa.statistics.intervals import Estimates
+from modeling_dlfa.studies.layer_analysis.resampling import half_samples, tied_with_best
 from modeling_dlfa.studies.layer_analysis.similarity import cka_matrices, linear_cka
 
 
@@ -35,7 +36,7 @@ def test_intervals_of_an_accuracy_cover() -> None:
     for trial in range(400):
         hits = (rng.random(200) < 0.7).astype(float)
         draws = half_samples(200, 200, trial)
-        interval = percentile_interval(hits.mean(), draws @ hits / 100)
+        [interval] = Estimates.of_examples(hits.mean(keepdims=True), (draws @ hits / 100)[:, None]).intervals()
         covered += interval.low <= 0.7 <= interval.high
     # 95 % give or take three standard errors of 400 trials.
     assert 0.915 <= covered / 400 <= 0.985
@@ -52,17 +53,10 @@ def test_intervals_of_cka_cover() -> None:
         vectors = sample(np.random.default_rng(trial + 1), 80)
         draws = np.vstack([np.ones((1, 80), dtype=bool), half_samples(80, 200, trial)])
         values = cka_matrices(vectors, draws)[:, 0, 1]
-        interval = percentile_interval(values[0], values[1:])
+        [interval] = Estimates.of_examples(values[:1], values[1:, None]).intervals()
         covered += interval.low <= truth <= interval.high
     # CKA is bounded and skewed: 95 % is the limit for many sentences, and these are few.
     assert 0.86 <= covered / 100 <= 1
-
-
-def test_holm() -> None:
-    # The example of every textbook: 0.01 x 4, 0.02 x 3, then no smaller than the one before, never above 1.
-    assert holm([0.02, 0.01, 0.03, 0.9]) == pytest.approx([0.06, 0.04, 0.06, 0.9])
-    assert holm([0.6, 0.7]) == [1, 1]
-    assert holm([]) == []
 
 
 def test_the_best_is_told_from_others_only_beyond_chance() -> None:

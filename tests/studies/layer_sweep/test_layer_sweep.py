@@ -244,8 +244,8 @@ def test_a_map_of_many_layers_and_languages(sweep: dict[str, Any], tmp_path: Pat
 
 
 ERRORS = {
-    "one fusion": (["--fusion", "last"], "--fusion last fuses no single layer"),
-    "no single layer": (["--fusion", "scalar_mix"], "fuses no single layer"),
+    "one fusion": (["--fusion", "last"], "--fusion last reads no single lower layer"),
+    "no single layer": (["--fusion", "scalar_mix"], "reads no single lower layer"),
     "no training": (["--do_train", "False", "--seeds", "1"], "A sweep trains and tests"),
     "no test": (["--do_predict", "False"], "A sweep trains and tests"),
     "no such layer": (["--fusion_layers", "7"], "outside this 3-layer backbone"),

@@ -14,10 +14,13 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES
+from modeling_dlfa.results.scores import load_scored_runs
 from modeling_dlfa.results.tables import language_label
-from modeling_dlfa.statistics.bootstrap import Interval
+from modeling_dlfa.scoring.metrics import AVERAGES
+from modeling_dlfa.statistics.intervals import Interval
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.language_scaling.reader import READER
+from modeling_dlfa.studies.language_scaling.sections import corrected_difference
 from modeling_dlfa.studies.report.html import to_html
 from modeling_dlfa.studies.report.markdown import read_markdown, to_markdown
 from modeling_dlfa.studies.report.model import Cell, Code, Heading, Notes, Picture, Section, Table, Text, difference
@@ -146,13 +149,13 @@ def test_every_language_system_and_difference_is_in_a_table(command: Path, repor
             assert float(cell["text"].split()[0]) == pytest.approx(100 * entry["mean"], abs=0.0501)
             if "minus" in name:
                 low, high = (float(number) for number in re.findall(r"[+-]\d+\.\d", cell["text"])[1:])
-                # Corrected for 30 comparisons: wider than the recorded one, and marked only if it excludes 0.
-                assert high - low > 100 * (entry["high"] - entry["low"])
-                assert cell["strong"] == ("*" in cell["text"])
+                # The recorded interval, marked only if it stands after correction for all 30 comparisons.
+                assert (low, high) == pytest.approx((100 * entry["low"], 100 * entry["high"]), abs=0.0501)
+                assert cell["strong"] == ("*" in cell["text"]) == (entry["p_adjusted"] <= 0.05)
                 assert not cell["strong"] or low >= 0 or high <= 0
     overview = page.tables[0]
     assert [row[1]["text"] for row in overview["rows"]] == ["aif-layer4", "aif-layer8"]
-    assert "corrected for all 2 lines" in overview["caption"]
+    assert "marks are corrected for all 2 lines" in overview["caption"]
     text = " ".join(data for _, data in page.texts)
     assert "last-seed2" in text and results["command"] in text
 
@@ -211,13 +214,44 @@ def test_forty_languages_fit(tmp_path: Path) -> None:
     assert max(len(table["rows"]) for table in page.tables) == 40
 
 
-def test_results_without_predictions_are_not_marked(command: Path, tmp_path: Path) -> None:
+def version_1(results: dict[str, Any]) -> dict[str, Any]:
+    """The same as written before version 2: percentile intervals, no p-values."""
+    old = json.loads(json.dumps(results))
+    del old["summary"]["intervals"]
+    for entry in old["summary"]["differences"].values():
+        for value in [*entry["languages"].values(), *(entry[key] for key in AVERAGES)]:
+            del value["p_value"], value["p_adjusted"]
+            value |= {"low": value["mean"] - 0.001, "high": value["mean"] + 0.001}
+    return old
+
+
+def test_results_of_version_1_without_predictions_are_not_marked(command: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    shutil.copyfile(command / "results.json", tmp_path / "run" / "results.json")
+    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
+    (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
     sections = build_report([tmp_path / "run"])
     page = check_stands_alone(to_html("Report", sections))
     assert len(sections) == 1 and not any(tag == "strong" for tag, _ in page.tags)
-    assert any("not corrected for their number, and none is marked" in data for _, data in page.texts)
+    assert any("not corrected; none is marked" in data for _, data in page.texts)
+
+
+def test_results_of_version_1_with_predictions_are_computed_anew(command: Path, tmp_path: Path) -> None:
+    shutil.copytree(command, tmp_path / "run")
+    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
+    (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
+    again = load_scored_runs(tmp_path / "run").results
+    expected, found = (one["summary"]["differences"]["aif-layer8"]["macro_target"] for one in (results, again))
+    assert found == pytest.approx(expected, rel=0.2, abs=1e-6), "resampled more often than in the fixture"
+    assert len(build_report([tmp_path / "run"])) == 2
+
+
+def test_results_without_predictions_show_what_was_recorded(command: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    shutil.copyfile(command / "results.json", tmp_path / "run" / "results.json")
+    alone = build_report([tmp_path / "run"])
+    tables = [[block for block in section.blocks if isinstance(block, Table)] for section in alone]
+    beside = [[block for block in one.blocks if isinstance(block, Table)] for one in build_report([command])]
+    assert [[table.rows for table in tables[1]]] == [[table.rows for table in beside[1]]]
 
 
 def test_predictions_count_although_the_source_language_was_not_tested(tmp_path: Path) -> None:
@@ -286,9 +320,12 @@ def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Pa
 
 
 def test_differences_are_marked_only_where_they_may_be() -> None:
-    assert difference(Interval(0.012, 0.004, 0.02), marked=True) == Cell("+1.2 [+0.4, +2.0] *", strong=True)
+    assert difference(Interval(0.012, 0.004, 0.02), strong=True) == Cell("+1.2 [+0.4, +2.0] *", strong=True)
     assert difference(Interval(0.012, 0.004, 0.02)) == Cell("+1.2 [+0.4, +2.0]")
-    assert difference(Interval(-0.0001, -0.02, 0.02), marked=True) == Cell("+0.0 [-2.0, +2.0]")
+    found = {"mean": 0.012, "low": 0.004, "high": 0.02, "corrected": {"low": 0.003, "high": 0.02}}
+    assert corrected_difference(found) == Cell("+1.2 [+0.3, +2.0] *", strong=True)
+    found |= {"mean": -0.0001, "corrected": {"low": -0.02, "high": 0.02}}
+    assert corrected_difference(found) == Cell("+0.0 [-2.0, +2.0]")
     assert difference(Interval(0.0, -0.0012, 0.001), digits=2).text == "+0.00 [-0.12, +0.10]"
 
 

@@ -8,8 +8,8 @@ from scipy import stats
 from scipy.integrate import quad
 
 from modeling_dlfa.scoring.metrics import METRICS
-from modeling_dlfa.statistics.bootstrap import resampled_scores
-from modeling_dlfa.statistics.few_seeds import Estimates, half_width, p_values, seed_error, seed_freedom
+from modeling_dlfa.statistics.intervals import Estimates, Interval, half_width, p_values, seed_error, seed_freedom
+from modeling_dlfa.statistics.resampling import resampled_scores
 
 MEANS = np.array([0.0, -0.3, 1.0, 2.5, 9.0])
 NONE, SCALE = np.zeros(5), np.full(5, 0.7)
@@ -46,6 +46,44 @@ def test_with_both_it_is_their_sum(freedoms: tuple[float, float]) -> None:
         for confidence in (0.95, 0.9995):
             [reach] = half_width(*parts, freedoms, confidence=confidence)
             assert 2 * tail(reach, scales, freedoms) == pytest.approx(1 - confidence, rel=5e-3), scales
+
+
+@pytest.mark.parametrize("freedoms", [(1, np.inf), (2, np.inf), (4, np.inf)])
+def test_many_are_interpolated_between_what_few_are_solved_for(freedoms: tuple[float, float]) -> None:
+    first, second = np.geomspace(1e-6, 1e4, 500), np.ones(500)
+    many = half_width(first, second, freedoms, confidence=0.999)
+    few = [half_width(first[index : index + 100], second[:100], freedoms, confidence=0.999) for index in (0, 400)]
+    assert np.concatenate([many[:100], many[400:]]) == pytest.approx(np.concatenate(few), rel=1e-3)
+    assert half_width(first[None, :6], second[None, :6], freedoms).shape == (1, 6)
+
+
+def test_small_p_values_are_told_apart() -> None:
+    # Holm's correction multiplies by hundreds: what lies far out must still have its own value.
+    points = np.array([5.0, 30.0, 300.0, 3000.0])
+    scale, none = np.ones(4), np.zeros(4)
+    for freedom in (1, 2, 4, 9, np.inf):
+        expected = 2 * stats.t.sf(points, freedom)
+        kept = expected > 1e-10
+        assert p_values(points, scale, none, (freedom, np.inf))[kept] == pytest.approx(expected[kept], rel=1e-4)
+
+
+def test_intervals_end_where_values_end() -> None:
+    draws = np.random.default_rng(0).normal(0.97, 0.05, (500, 1))
+    [interval] = Estimates.of_examples(np.array([0.97]), draws).intervals(within=(0, 1))
+    assert interval.high == 1 and interval.low == pytest.approx(0.97 - 1.96 * draws.std(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("interval", "excludes"),
+    [
+        (Interval(1, 0.1, 2), True),
+        (Interval(-1, -2, -0.1), True),
+        (Interval(1, 0, 2), False),
+        (Interval(0, -1, 1), False),
+    ],
+)
+def test_interval_excludes_zero(interval: Interval, excludes: bool) -> None:
+    assert interval.excludes_zero is excludes
 
 
 def test_without_any_error() -> None:
@@ -148,7 +186,7 @@ def test_few_seeds_that_differ_make_percentiles_too_narrow_but_not_these() -> No
     held = {"ours": 0, "percentile": 0}
     for _ in range(300):
         by_seed = rng.normal(size=(2, 1))
-        # One of the two in every draw, as `bootstrap_interval` has it.
+        # One of the two in every draw, as a bootstrap of the seeds has it.
         low, high = np.quantile(rng.choice(by_seed[:, 0], 200), [0.025, 0.975])
         held["percentile"] += low <= 0 <= high
         [interval] = Estimates(by_seed.mean(axis=0), np.full((2, 1), by_seed.mean()), by_seed).intervals()

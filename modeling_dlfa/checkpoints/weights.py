@@ -1,0 +1,54 @@
+"""Compare a checkpoint's weights with the sha256 that was recorded when they were saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..configuration_dlfa import SUMS_KEY
+from ..errors import InputError
+from ..files.writing import read_json
+from ..pretrained_dlfa import file_sha256
+
+
+def recorded_sums(folder: str | os.PathLike) -> dict[str, str]:
+    """Returns the sha256 of each file of weights as `save_pretrained` wrote it into `config.json`.
+
+    It is empty for a checkpoint of others.
+
+    Raises:
+        InputError: There is no `config.json` that can be read.
+    """
+    return read_json(Path(folder) / "config.json").get(SUMS_KEY) or {}
+
+
+def verify_weights(folder: str | os.PathLike, names: Iterable[str] | None = None) -> list[str]:
+    """Checks that a checkpoint's weights are, bit for bit, the ones that DLFA saved there.
+
+    Loading does not: a flipped bit is a valid number, and reading all weights once more takes longer than loading.
+
+    Args:
+        folder: Folder of the checkpoint.
+        names: Files of weights to look at; all that were recorded if None.
+
+    Returns:
+        The names of the files that were compared.
+
+    Raises:
+        InputError: A file is missing or damaged, or the checkpoint records no sums to compare with.
+    """
+    folder = Path(folder)
+    sums = recorded_sums(folder)
+    if not sums:
+        raise InputError(f"{folder} records no sha256 of its weights; save_pretrained of a DLFA model does.")
+    compared = sorted(sums if names is None else names)
+    for name in compared:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} lacks {name}. Copy it again.")
+        if file_sha256(folder / name) != sums.get(name):
+            raise InputError(
+                f"{name} of {folder} is damaged: its sha256 is not the one in config.json. Copy it again, from the "
+                f"Hub by force_download=True; whoever changed it on purpose deletes {SUMS_KEY!r} in config.json."
+            )
+    return compared
