@@ -179,7 +179,7 @@ def test_a_layer_can_be_selected_without_test_data(xnli: list[str], tmp_path: Pa
     from modeling_dlfa.training.arguments import parse_arguments
 
     task = get_task("xnli")
-    arguments = parse_arguments(task, [*xnli[2:], "--do_predict", "False", "--output_dir", str(tmp_path / "out")])
+    arguments = parse_arguments(task, [*xnli[1:], "--do_predict", "False", "--output_dir", str(tmp_path / "out")])
     arguments.layers_apart = arguments.run.baseline = arguments.one_pass = True
     results = run_task(task, arguments, one_pass_runs.execute_together)
     scores = {entry["system"]: entry["validation"]["accuracy"] for entry in results["runs"]}
