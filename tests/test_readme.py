@@ -1,4 +1,4 @@
-"""The README's snippets run as printed, against the Hub of the tests, which serves its ids, tiny."""
+"""The snippets of README and docs run as printed, against the Hub of the tests, which serves its ids, tiny."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ from .served import DATASET, ENCODER, serve
 from .tiny_checkpoints import ENTITIES, save_checkpoint
 
 SNIPPET = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SECTIONS = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-README = [(part.splitlines()[0], *snippet) for part in SECTIONS for snippet in SNIPPET.findall(part)]
-# What no test here runs, by section, and how it begins.
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIPPET.findall(text)]
+# What no test here runs, by page, and how it begins.
 NOT_RUN = {
-    "# modeling_dlfa": "make demo .*\nmake test ",  # What runs this test; test_demo.py has the demo's steps.
-    "Use": "pip install ",  # The Makefile's own command, without which no test runs.
-    "Measure the speed": "make bench ",  # Minutes long; test_bench.py runs it in miniature.
+    "README": "pip install ",  # The Makefile's own command, without which no test runs.
+    "benchmarks": "make bench ",  # Minutes long; test_bench.py runs it in miniature.
 }
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
@@ -40,9 +39,9 @@ examples = [{"input_ids": [2, 7, 3], "attention_mask": [1, 1, 1], "labels": row 
 """
 
 
-def only(section: str, language: str, word: str) -> str:
-    """Returns the one snippet of a section and a language that has a word in it."""
-    (found,) = (text for name, kind, text in README if (name, kind) == (section, language) and word in text)
+def only(page: str, language: str, word: str) -> str:
+    """Returns the one snippet of a page and a language that has a word in it."""
+    (found,) = (text for name, kind, text in SNIPPETS if (name, kind) == (page, language) and word in text)
     return found
 
 
@@ -96,27 +95,27 @@ def test_every_snippet_is_run() -> None:
     asked = re.findall(r'\bonly\("([^"]+)", "(\w+)", "([^"]+)"\)', Path(__file__).read_text(encoding="utf-8"))
     run = [only(*words) for words in asked]
     assert len(set(run)) == len(run) > 20
-    fenced = re.findall(r"^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    every = [text for _, _, text in README]
-    assert 2 * len(every) == len(fenced), "a block without a language, which nobody can run"
-    left = [(section, text) for section, _, text in README if text not in run]
-    assert [section for section, _ in left] == list(NOT_RUN)
-    assert all(re.match(NOT_RUN[section], text) for section, text in left)
+    fenced = [line for text in PAGES.values() for line in re.findall(r"^```", text, re.MULTILINE)]
+    assert 2 * len(SNIPPETS) == len(fenced), "a block without a language, which nobody can run"
+    left = [(page, text) for page, _, text in SNIPPETS if text not in run]
+    assert [page for page, _ in left] == list(NOT_RUN)
+    assert all(re.match(NOT_RUN[page], text) for page, text in left)
 
 
-def test_use_and_a_trainer_of_ones_own(
+def test_links_lead_somewhere() -> None:
+    for page, text in PAGES.items():
+        folder = ROOT if page == "README" else ROOT / "docs"
+        targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)]
+        assert [name for name in targets if name and "://" not in name and not (folder / name).exists()] == [], page
+
+
+def test_wrap_save_and_a_trainer_of_ones_own(
     served: None, hub: HubServer, no_repository: HfApi, package_environment: Environment, tmp_path: Path
 ) -> None:
-    use = [
-        only("Use", "python", "from_backbone"),
-        only("Use", "python", "save_pretrained"),
-        only("Use", "python", "output_fusion_weights"),
-    ]
-    push = only("Publish", "python", "SafePushCallback")
-    seen = "import json\nseen = [list(weights.shape), inputs['input_ids'].shape[1], model.num_labels]"
-    code = "\n".join([*use, seen, EXAMPLES, push, "print(json.dumps(seen))"])
-    shape, tokens, labels = package_environment.run(code, home=tmp_path, hub=hub, token=WRITE_TOKEN).value
-    assert shape == [1, tokens] and labels == 3
+    use = [only("training", "python", "from_backbone"), only("publishing", "python", "save_pretrained")]
+    push = only("publishing", "python", "SafePushCallback")
+    code = "\n".join([*use, EXAMPLES, push, "print(model.num_labels)"])
+    assert package_environment.run(code, home=tmp_path, hub=hub, token=WRITE_TOKEN).value == 3
     assert (tmp_path / "my-model" / "modeling_dlfa.py").is_file()
     files = no_repository.list_repo_files("org/name")
     assert {"model.safetensors", "modeling_dlfa.py"} <= set(files)
@@ -129,13 +128,19 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
     (tmp_path / "words.conll").write_text("Ada O\nLovelace O\n\nParis O\n", encoding="utf-8")
     (tmp_path / "texts.tsv").write_text("A cat sleeps.\n", encoding="utf-8")
-    printed = shell(package_environment, only("Predict", "bash", "pairs.tsv"), tmp_path, hub)
+    printed = shell(
+        package_environment, only("prediction", "bash", "pairs.tsv --output_file labels.tsv"), tmp_path, hub
+    )
     assert len((tmp_path / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 3
     assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     assert any(label in printed for label in XNLI.labels)
-    package_environment.run(only("Predict", "python", "pipeline"), home=tmp_path)
-    shown = shell(package_environment, only("Look at the fusion", "bash", "dlfa gate"), tmp_path, hub)
+    package_environment.run(only("prediction", "python", "pipeline"), home=tmp_path)
+    shown = shell(package_environment, only("prediction", "bash", "dlfa gate"), tmp_path, hub)
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
+    look = only("prediction", "python", "output_fusion_weights")
+    seen = "\nprint([list(weights.shape), inputs['input_ids'].shape[1]])"
+    shape, tokens = package_environment.run(look + seen, home=tmp_path).value
+    assert shape == [1, tokens]
 
 
 def test_predict_faster(hub: HubServer, tiny_data: Path, package_environment: Environment, tmp_path: Path) -> None:
@@ -144,7 +149,7 @@ def test_predict_faster(hub: HubServer, tiny_data: Path, package_environment: En
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
     for language in WORDS:
         shutil.copyfile(tiny_data / f"test-{language}.tsv", tmp_path / f"test-{language}.tsv")
-    printed = shell(package_environment, only("Predict faster on a CPU", "bash", "dlfa export"), tmp_path, hub)
+    printed = shell(package_environment, only("prediction", "bash", "dlfa export"), tmp_path, hub)
     assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
     assert "| onnx_quantized minus torch |" in printed and "| average, targets |" in printed
     for name in ("labels.onnx.tsv", "labels.int8.tsv"):
@@ -162,7 +167,7 @@ def test_look_into_the_layers(
         tree = "1\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\t{}\t_\tVERB\t_\t_\t1\tdep\t_\t_\n\n"
         sentences = "".join(tree.format(words[a % 7], words[7 + b]) for a, b in rows)
         (tmp_path / f"{name}.conllu").write_text(sentences, encoding="utf-8")
-    printed = shell(package_environment, only("Look into the layers", "bash", "dlfa layers"), tmp_path, hub)
+    printed = shell(package_environment, only("studies", "bash", "dlfa layers"), tmp_path, hub)
     assert "parts of speech, transferred" in printed
     files = {path.name for path in (tmp_path / "runs/layers").rglob("*")}
     assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
@@ -197,7 +202,7 @@ def write_paraphrases(path: Path, language: str, rows: int) -> None:
 def test_train_from_files_of_ones_own(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
-    commands = re.findall(r"^dlfa.*?(?=^dlfa|\Z)", only("Train", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"^dlfa.*?(?=^dlfa|\Z)", only("training", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
     homes = [tmp_path / name for name in ("xnli", "pawsx", "ner", "pos")]
     for home in homes:
         copy_deeper(tiny_encoder, home)
@@ -224,7 +229,7 @@ def prepare_xnli(home: Path, encoder: Path, data: Path) -> None:
     for path in data.iterdir():
         shutil.copyfile(path, home / path.name)
     shutil.copyfile(data / "test-de.tsv", home / "test-bg.tsv")
-    (home / "xnli.yaml").write_text(only("Many devices", "yaml", "fusion_layers"), encoding="utf-8")
+    (home / "xnli.yaml").write_text(only("devices", "yaml", "fusion_layers"), encoding="utf-8")
 
 
 def test_many_devices(
@@ -237,8 +242,8 @@ def test_many_devices(
     on_cpu = {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     for name in ("one", "two"):
         prepare_xnli(tmp_path / name, tiny_encoder, tiny_data)
-    printed = [shell(package_environment, only("Many devices", "bash", "ddp.yaml"), tmp_path / "one", hub, **on_cpu)]
-    command = only("Many devices", "bash", "ddp_machines.yaml")
+    printed = [shell(package_environment, only("devices", "bash", "ddp.yaml"), tmp_path / "one", hub, **on_cpu)]
+    command = only("devices", "bash", "ddp_machines.yaml")
     address = {"HOST": "127.0.0.1", "PORT": str(get_free_port())} | on_cpu
     machines = [address | {"MACHINE": rank} for rank in ("0", "1")]
     printed += shells(package_environment, command, tmp_path / "two", hub, *machines)
@@ -252,7 +257,7 @@ def test_shards_of_several_machines(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
     prepare_xnli(tmp_path, tiny_encoder, tiny_data)
-    printed = shell(package_environment, only("Many devices", "bash", "dlfa merge"), tmp_path, hub)
+    printed = shell(package_environment, only("devices", "bash", "dlfa merge"), tmp_path, hub)
     assert printed.rstrip().endswith("runs/xnli/results.json")
     results = json.loads((tmp_path / "runs/xnli/results.json").read_text(encoding="utf-8"))
     assert [run["seed"] for run in results["runs"]] == [1, 1, 2, 2] and len(results["shards"]) == 2
@@ -262,7 +267,7 @@ def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: En
     shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
     for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
         write_conllu(tmp_path / f"{name}.conllu", language, 24)
-    printed = shell(package_environment, only("Which layer", "bash", "dlfa sweep"), tmp_path, hub)
+    printed = shell(package_environment, only("studies", "bash", "dlfa sweep"), tmp_path, hub)
     assert "Sweep: runs/sweep/layer_sweep.md" in printed
     sweep = json.loads((tmp_path / "runs/sweep/layer_sweep.json").read_text(encoding="utf-8"))
     assert list(sweep["layers"]) == ["0", "1", "2"]
@@ -274,16 +279,16 @@ def test_train_a_part(
     copy_deeper(tiny_encoder, tmp_path)
     for path in tiny_data.iterdir():
         shutil.copyfile(path, tmp_path / path.name)
-    shell(package_environment, only("Train a part", "bash", "lora"), tmp_path, hub)
+    shell(package_environment, only("training", "bash", "lora"), tmp_path, hub)
     assert list((tmp_path / "runs/lora/adapters").iterdir())
     save_checkpoint(tmp_path / "my-model", "sequence", XNLI.labels)
-    printed = package_environment.run(only("Train a part", "python", "peft"), home=tmp_path).stdout
+    printed = package_environment.run(only("training", "python", "peft"), home=tmp_path).stdout
     assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
 
 
 def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
-    command = only("Scaling with languages, and a report", "bash", "dlfa report")
+    command = only("studies", "bash", "dlfa report")
     printed = shell(package_environment, command, tmp_path, hub)
     assert "Study: " in printed and "Report: " in printed
     study = json.loads((tmp_path / "runs/scaling/language_scaling.json").read_text(encoding="utf-8"))
@@ -301,19 +306,22 @@ def test_publish_and_load(
     tmp_path: Path,
 ) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
-    printed = shell(package_environment, only("Publish", "bash", "dlfa publish"), tmp_path, hub)
+    printed = shell(package_environment, only("publishing", "bash", "dlfa publish"), tmp_path, hub)
     assert "Nothing was pushed" in printed and f"{hub.url}/org/name/commit/" in printed
     preview = {path.relative_to(tmp_path / "preview") for path in (tmp_path / "preview").rglob("*") if path.is_file()}
     assert {name.as_posix() for name in preview} | {".gitattributes"} == set(no_repository.list_repo_files("org/name"))
-    code = only("Load", "python", "pipeline") + "print(type(encoder).__module__, model.num_labels)"
+    code = only("publishing", "python", "pipeline") + "print(type(encoder).__module__, model.num_labels)"
     told = bare_environment.run(code, home=tmp_path / "stranger", hub=hub).stdout
     assert "'score'" in told and "transformers_modules.org.name" in told and told.split()[-1] == "3"
+    first = only("README", "python", "org/name") + "\nprint(type(model).__module__, model.num_labels)"
+    told = bare_environment.run(first, home=tmp_path / "stranger", hub=hub).stdout
+    assert "transformers_modules.org.name" in told and told.split()[-1] == "3"
 
 
 def test_the_mbert_command_runs_unchanged(
     served: None, hub: HubServer, package_environment: Environment, tmp_path: Path
 ) -> None:
-    command = only("Train", "bash", "mbert-xnli")
+    command = only("README", "bash", "dlfa train")
     assert ENCODER in command and "--seeds 1 2 3" in command and DATASET == (XNLI.hub and XNLI.hub.dataset)
     printed = shell(package_environment, command, tmp_path, hub)
     results = json.loads((tmp_path / "runs/mbert-xnli/results.json").read_text(encoding="utf-8"))
@@ -326,6 +334,16 @@ def test_the_mbert_command_runs_unchanged(
     assert results["data"]["train"]["source"] == DATASET and results["data"]["train"]["revision"] == head
     assert results["model_commit"] == hub.repository("models", ENCODER).commit("main").oid
     assert "aif-layer8" in printed
+    (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
+    shell(package_environment, only("README", "bash", "dlfa predict"), tmp_path, hub)
+    assert len((tmp_path / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_quick_start_with_a_trainer(
+    served: None, hub: HubServer, package_environment: Environment, tmp_path: Path
+) -> None:
+    code = only("README", "python", "Trainer(") + "\nprint(trainer.state.global_step)"
+    assert package_environment.run(code, home=tmp_path, hub=hub, token=WRITE_TOKEN).value == 18
 
 
 def test_a_task_of_ones_own(
@@ -335,7 +353,7 @@ def test_a_task_of_ones_own(
     for name in ("train", "dev", "test-en", "test-de"):
         rows = [f"the {'cat' if row % 2 else 'dog'} sleeps,{('bad', 'good')[row % 2]}" for row in range(32)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["text,opinion", *rows]) + "\n", encoding="utf-8")
-    (tmp_path / "run_reviews.py").write_text(only("A task of your own", "python", "Task("), encoding="utf-8")
-    shell(package_environment, only("A task of your own", "bash", "run_reviews"), tmp_path, hub)
+    (tmp_path / "run_reviews.py").write_text(only("own-task", "python", "Task("), encoding="utf-8")
+    shell(package_environment, only("own-task", "bash", "run_reviews"), tmp_path, hub)
     results = json.loads((tmp_path / "runs" / "reviews" / "results.json").read_text(encoding="utf-8"))
     assert results["task"] == "reviews" and list(results["runs"][0]["test"]) == ["en", "de"]

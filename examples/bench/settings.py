@@ -147,7 +147,7 @@ class Settings:
         """
         if self.size not in SIZES:
             raise InputError(f"--size {self.size} does not exist; choose from {', '.join(SIZES)}.")
-        wanted = "Data are TSV files as described in the README's section on speed; with make, set DATA."
+        wanted = "Data are TSV files as described in docs/benchmarks.md; with make, set DATA."
         for name in ("train_file", "vocab_file"):
             if not Path(getattr(self, name)).is_file():
                 raise InputError(f"--{name} {getattr(self, name)}: there is no such file. {wanted}")

@@ -187,7 +187,7 @@ def show() -> None:
     print(
         f"\nHere: {OUTPUT}/results.md (the table with its notes), {OUTPUT}/figures/, {checkpoint}/README.md (card).\n"
         f"Next: dlfa gate {checkpoint} 'TEXT' 'TEXT' shows what a token takes from which layer.\n"
-        "README.md has the rest: section Train for your own data and encoders, section Predict for your own sentences."
+        "docs/training.md: your own data and encoders. docs/prediction.md: your own sentences."
     )
 
 

@@ -230,10 +230,10 @@ def test_wrong_input_ends_with_one_message(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_task_of_ones_own_as_the_readme_shows_it(
+def test_a_task_of_ones_own_as_its_page_shows_it(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## A task of your own")[2]
+    section = (ROOT / "docs" / "own-task.md").read_text(encoding="utf-8")
     code, command = re.findall(r"```(?:python|bash)\n(.*?)```", section, flags=re.DOTALL)[:2]
     assert len(code.splitlines()) < 15
     rng = random.Random(0)
