@@ -48,7 +48,7 @@ def verify_weights(folder: str | os.PathLike, names: Iterable[str] | None = None
             raise InputError(f"{folder} lacks {name}. Copy it again.")
         if file_sha256(folder / name) != sums.get(name):
             raise InputError(
-                f"{name} of {folder} is damaged: its sha256 is not the one in config.json. Copy it again, from the Hub "
-                f"by force_download=True; whoever changed it on purpose deletes {SUMS_KEY!r} in config.json."
+                f"{name} of {folder} is damaged: its sha256 is not the one in config.json. Copy it again, from the "
+                f"Hub by force_download=True; whoever changed it on purpose deletes {SUMS_KEY!r} in config.json."
             )
     return compared
