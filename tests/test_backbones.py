@@ -6,6 +6,7 @@ The same ground as its `ModelTesterMixin`, which its wheel does not carry, on ti
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,10 @@ def test_reentrant_checkpointing_is_refused(name: str, model_class: type) -> Non
 )
 def test_every_parameter_gets_a_gradient(name: str, fusion: str, model_class: type) -> None:
     _, found = gradients(build(model_class, name, fusion=fusion), **batch(name))
+    if fusion == "layer":  # The first block is read, of three.
+        above = {key for key in found if re.search(r"backbone\.encoder\.layer\.[12]\.", key)}
+        assert above == {key for key, gradient in found.items() if gradient is None}
+        found = {key: gradient for key, gradient in found.items() if key not in above}
     assert [key for key, gradient in found.items() if gradient is None or not gradient.isfinite().all()] == []
     ours = {key: gradient for key, gradient in found.items() if "backbone." not in key}
     assert [key for key, gradient in ours.items() if not gradient.any()] == []

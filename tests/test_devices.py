@@ -173,4 +173,6 @@ def test_every_parameter_has_a_gradient(model_class: type[DlfaPreTrainedModel], 
         inputs = batch(name)
         model(**inputs, **labels(model_class, inputs)).loss.backward()
         without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
+        if fusion == "layer":  # Two of three blocks are read; the last one, and what norms its output, are not.
+            without = [key for key in without if not re.search(r"backbone\..*(layers?\.2\.|final_norm)", key)]
         assert not without, without

@@ -30,8 +30,16 @@ from transformers import (
     TrainingArguments,
 )
 
-from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
+from modeling_dlfa import (
+    DlfaConfig,
+    DlfaForSequenceClassification,
+    DlfaForTokenClassification,
+    DlfaModel,
+    verify_weights,
+)
 
+# Before v5.1x every state is kept until the backbone returns.
+SELECTS_STATES = tuple(map(int, transformers.__version__.split(".")[:2])) >= (5, 10)
 CLASSES = [DlfaModel, DlfaForSequenceClassification, DlfaForTokenClassification]
 
 
@@ -119,6 +127,30 @@ def test_the_pooler_of_the_checkpoint_reads_the_fused_first_token(tmp_path: Path
     assert "pooler" not in [name for name, _ in model.dlfa.backbone.named_children()]
 
 
+@pytest.mark.parametrize("model_class", CLASSES)
+@pytest.mark.parametrize("layer", [0, 2])
+def test_a_lower_layer_alone_is_read_as_it_is(
+    model_class: type, layer: int, tmp_path: Path, inputs: dict[str, torch.Tensor]
+) -> None:
+    bert = lively(BertModel(config().backbone_config))
+    bert.save_pretrained(tmp_path / "bert")
+    options = {"fusion": "layer", "fusion_layers": layer, "num_labels": 3}
+    model = model_class.from_backbone(tmp_path / "bert", **options)
+    state = bert(**inputs, output_hidden_states=True).hidden_states[layer]
+    assert torch.equal(model.base_model(**inputs).last_hidden_state, state)
+    if model_class is DlfaForSequenceClassification:
+        assert torch.equal(model(**inputs).logits, model.classifier(bert.pooler(state)))
+        # The blocks above are run and not trained.
+        model(**inputs, labels=torch.tensor([0, 1, 2, 0])).loss.backward()
+        trained = {name for name, parameter in model.dlfa.backbone.named_parameters() if parameter.grad is not None}
+        blocks = {int(name.split(".")[2]) for name in trained if name.startswith("encoder.layer.")}
+        assert blocks == set(range(layer)) and "embeddings.word_embeddings.weight" in trained
+    model.save_pretrained(tmp_path / "saved")
+    again = model_class.from_pretrained(tmp_path / "saved")
+    assert again.config.fusion == "layer" and again.config.fusion_layers == [layer]
+    assert torch.equal(again.base_model(**inputs).last_hidden_state, state)
+
+
 @pytest.mark.parametrize("pooling", ["cls", "mean"])
 def test_a_new_pooler_is_called_new(tmp_path: Path, pooling: str, caplog: pytest.LogCaptureFixture) -> None:
     bert = lively(BertModel(config().backbone_config, add_pooling_layer=pooling == "mean"))
@@ -190,7 +222,7 @@ def test_only_the_hidden_states_that_the_fusion_needs_stay_alive(inputs: dict) -
     with torch.no_grad():
         model(**inputs)
     assert alive["at the fusion"] == [True, False, False, True]
-    if int(transformers.__version__.split(".")[0]) >= 5:  # v4 keeps every state until the backbone returns.
+    if SELECTS_STATES:
         assert alive["before the last block"] == [True, False, True]
 
 
@@ -431,6 +463,23 @@ def test_token_labels_that_do_not_count(inputs: dict) -> None:
     torch.testing.assert_close(output.loss, expected)
     averaged = model(**inputs, labels=labels, num_items_in_batch=torch.tensor(int(real.sum()))).loss
     torch.testing.assert_close(averaged, expected)
+
+
+# A tiny classifier, its input and its logits, saved by commit 983fc14.
+SAVED_BEFORE = Path(__file__).with_name("saved_before")
+
+
+@pytest.mark.parametrize("loader", [DlfaForSequenceClassification, AutoModelForSequenceClassification])
+def test_a_checkpoint_that_was_saved_before_loads(loader: Any, tmp_path: Path) -> None:
+    known = json.loads((SAVED_BEFORE / "logits.json").read_text())
+    ids = torch.tensor(known["input_ids"])
+    verify_weights(SAVED_BEFORE)
+    model = loader.from_pretrained(SAVED_BEFORE)
+    assert type(model) is DlfaForSequenceClassification
+    logits = model(ids, (ids != 0).long()).logits
+    torch.testing.assert_close(logits, torch.tensor(known["logits"]), rtol=0, atol=1e-6)
+    model.save_pretrained(tmp_path)
+    assert torch.equal(loader.from_pretrained(tmp_path)(ids, (ids != 0).long()).logits, logits)
 
 
 REMOTE = """

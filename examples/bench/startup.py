@@ -7,13 +7,20 @@ import statistics
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from .harness import interleave
+from transformers import BertForSequenceClassification
+
+from modeling_dlfa import DlfaForSequenceClassification
+
+from .harness import Effort, interleave, timed
 from .processes import BENCH, python
 from .report import Row, count_row, time_row
 from .workload import Workload
 
 PARTS = {"import": "import", "load": "from_pretrained", "first": "first batch after loading"}
+CLASSES: dict[str, Any] = {"plain": BertForSequenceClassification, "dlfa": DlfaForSequenceClassification}
+LOAD_GOAL = 1.1
 MEMORY_GOAL = 1.02
 
 
@@ -33,6 +40,12 @@ def measure(workload: Workload) -> Iterator[Row]:
         ours, theirs = ([entry[part] for entry in found[name]] for name in ("dlfa", "plain"))
         yield time_row("startup", title, ours, theirs, "Bert", better="low")
     yield time_row("startup", "whole process", seconds["dlfa"], seconds["plain"], "Bert", better="low")
+    folders["dlfa"] = workload.folder / "last"
+    workload.dlfa(fusion="last").save_pretrained(folders["dlfa"])
+    loads = {name: timed(partial(CLASSES[name].from_pretrained, folder)) for name, folder in folders.items()}
+    again = interleave(loads, Effort(0, least=7))
+    title = "from_pretrained of the same weights, in a running process"
+    yield time_row("startup", title, again["dlfa"], again["plain"], "Bert", LOAD_GOAL, better="low")
     peaks = {name: int(statistics.median(entry["peak"] for entry in found[name])) for name in found}
     if all(peaks.values()):
         copies = ", ".join(

@@ -79,6 +79,7 @@ def distance(model: Any, graph: OnnxGraph, inputs: dict[str, torch.Tensor]) -> f
         (DlfaForSequenceClassification, "distilbert", {}),
         (DlfaForTokenClassification, "bert", {"fusion_layers": [0, 1], "gate": "select"}),
         (DlfaForSequenceClassification, "xlm-roberta", {"gate": "excite", "pooling": "mean"}),
+        (DlfaForSequenceClassification, "bert", {"fusion": "layer"}),
     ],
 )
 def test_outputs_are_pytorchs_for_any_batch(

@@ -26,12 +26,20 @@ def test_the_baseline_leaves_out_what_only_the_fused_system_reads(tiny_encoder: 
     assert fused.config.reduction_ratio == 2 and fused.config.pooling == baseline.config.pooling == "mean"
 
 
+def test_a_lower_layer_alone_is_planned_beside_the_last(tiny_encoder: Path, tmp_path: Path) -> None:
+    lower, baseline = planned(tiny_encoder, tmp_path, "--fusion", "layer", "--fusion_layers", "-3", "--baseline")
+    assert (lower.system, baseline.system) == ("layer-1", "last") and lower.config.fusion_layers == [1]
+    with pytest.raises(InputError, match="reads one lower layer alone"):
+        planned(tiny_encoder, tmp_path, "--fusion", "layer", "--fusion_layers", "0", "1")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--fusion", "scalar_mix", "--fusion_layers", "1"], "fusion_layers"),
         (["--fusion", "last", "--fusion_layers", "1"], "fusion_layers"),
         (["--fusion", "mean", "--gate", "excite"], "gate"),
+        (["--fusion", "layer", "--reduction_ratio", "2"], "reduction_ratio"),
     ],
 )
 def test_options_without_effect_are_refused(
