@@ -10,8 +10,7 @@ import numpy as np
 
 from ..errors import InputError, quoted
 from ..scoring.metrics import AVERAGES, get_metric
-from ..statistics.bootstrap import Interval
-from ..statistics.comparisons import compare_to_baseline
+from ..statistics.comparisons import Comparison, compare_to_baseline
 from .format import read_results, write_results
 from .scores import load_scored_runs
 from .tables import markdown_table, text_table
@@ -89,16 +88,17 @@ class Results(Mapping[str, Any]):
             for name, system in self._summary["systems"].items()
         }
 
-    def compare(self, system: str, other: str) -> dict[str, Interval]:
+    def compare(self, system: str, other: str) -> dict[str, Comparison]:
         """Compares two systems, paired by seed and by example.
 
         Args:
             system: A name of `systems`.
-            other: Another one. For the baseline the differences are those of the tables; for any other they are
-                computed from the predictions.
+            other: Another one. For the baseline the differences are those of the tables; for any other, and for files
+                written before version 2, they are computed from the predictions.
 
         Returns:
-            For each language and average, as in `scores`, the difference with its 95% interval, fractions of 1.
+            For each language and average, as in `scores`, the difference with its 95% interval, fractions of 1, and
+            the p-value of there being none, not corrected for the number of comparisons.
 
         Raises:
             InputError: There is no such system, they share no seed, or the predictions are not there.
@@ -109,10 +109,11 @@ class Results(Mapping[str, Any]):
         if system == other:
             raise InputError(f"'{system}' is compared with itself. Name two systems.")
         recorded = self._summary["differences"].get(system)
-        if recorded is not None and recorded["baseline"] == other:
+        if recorded is not None and recorded["baseline"] == other and "intervals" in self._summary:
             averages = {name: recorded[name] for name in AVERAGES if recorded[name] is not None}
             entries = {**recorded["languages"], **averages}
-            return {key: Interval(entry["mean"], entry["low"], entry["high"]) for key, entry in entries.items()}
+            numbers = ("mean", "low", "high", "p_value")
+            return {key: Comparison(*(entry[name] for name in numbers)) for key, entry in entries.items()}
         if self.folder is None:
             raise InputError("These results lie in no folder. Read them with load_results, for their predictions.")
         scored = load_scored_runs(self.folder)
@@ -127,7 +128,7 @@ class Results(Mapping[str, Any]):
         compared = compare_to_baseline(
             {system: mine}, others, metric=metric, source_language=source, aligned=scored.aligned
         )
-        return dict(compared[system])
+        return compared[system]
 
     def table(self, form: str = "text") -> str:
         """Returns the table that a paper would print, with the notes that say how the numbers came about.
