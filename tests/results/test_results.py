@@ -64,6 +64,16 @@ def test_any_two_systems_are_compared_from_their_predictions(whole: Path) -> Non
     assert results.compare("last", one)["de"].mean == pytest.approx(-results.compare(one, "last")["de"].mean)
 
 
+def test_intervals_of_version_1_are_computed_anew(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    content = json.loads((whole / "results.json").read_text(encoding="utf-8"))
+    del content["summary"]["intervals"]
+    content["summary"]["differences"]["aif-layer1"]["languages"]["de"] = {"mean": 0.1, "low": 0.0999, "high": 0.1001}
+    (tmp_path / "run" / "results.json").write_text(json.dumps(content | {"schema_version": 1}), encoding="utf-8")
+    found = load_results(tmp_path / "run").compare("aif-layer1", "last")["de"]
+    assert found.high - found.low > 0.01 and 0 < found.p_value <= 1
+
+
 def test_what_cannot_be_compared(whole: Path, tmp_path: Path) -> None:
     results = load_results(whole)
     one, other = results.systems[1:]
