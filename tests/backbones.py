@@ -65,7 +65,10 @@ BACKBONES = tuple(_VALUES)
 EAGER_ONLY = ("deberta-v2", "rembert")
 # Before v5 the encoders know no flex attention, keep the attention that they were built with and collect all hidden
 # states, and DistilBERT takes no position_ids.
-BEFORE_V5 = int(transformers.__version__.split(".")[0]) < 5
+RELEASE = tuple(map(int, transformers.__version__.split(".")[:2]))
+BEFORE_V5 = RELEASE < (5, 0)
+# Before v5.1x every state is kept until the backbone returns, and ModernBERT's blocks keep their attention.
+BEFORE_V5_10 = RELEASE < (5, 10)
 # Their positions are numbered from the left: beyond padding on the left they must be given.
 ABSOLUTE_POSITIONS = ("bert", "distilbert", "rembert")
 

@@ -90,6 +90,10 @@ def test_two_processes_train_like_one(task: str, arguments: list[str], tmp_path:
     printed = launch([*arguments, *EACH_OF_TWO], tmp_path / "ddp", script)
     assert_same_training(tmp_path / "one", tmp_path / "ddp")
     assert "find_unused_parameters" not in printed  # torch warns of a search that finds none.
+    if task == "xnli":
+        # The blocks above have no gradient, for which processes would wait.
+        launch([*arguments, "--fusion", "layer", "--max_steps", "2", *EACH_OF_TWO], tmp_path / "layer", script)
+        assert [run["system"] for run in read(tmp_path / "layer" / "results.json")["runs"]] == ["layer-1"]
     launch([task, *arguments, *EACH_OF_TWO], tmp_path / "fsdp", FSDP, config="fsdp.yaml")
     assert_same_training(tmp_path / "one", tmp_path / "fsdp")
     assert read(tmp_path / "fsdp" / "results.json")["hardware"]["processes"] == 2

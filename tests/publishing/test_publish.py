@@ -83,7 +83,7 @@ def test_a_dry_run_holds_exactly_the_publication(finished: Path, tmp_path: Path)
     folder = tmp_path / "new" / "dry"
     dry_run(finished, "org/name", folder, license="apache-2.0", run="aif-layer1-seed2")
     model = finished / "models" / "aif-layer1-seed2"
-    code = [f"{name}_dlfa.py" for name in ("configuration", "fusion", "modeling", "pretrained", "weights")]
+    code = [f"{name}_dlfa.py" for name in ("configuration", "encoder", "fusion", "modeling", "pretrained", "values")]
     tokenizer = ["tokenizer.json", "tokenizer_config.json"]
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == sorted(
         ["README.md", "config.json", "figures/accuracy_by_language.png", "model.safetensors", "results.json"]
@@ -131,6 +131,12 @@ def leak(model: Path) -> None:
     results.write_text(results.read_text().replace('"command": "', '"command": "--token hf_' + 34 * "a" + " "))
 
 
+def flip(model: Path) -> None:
+    content = bytearray((model / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (model / "model.safetensors").write_bytes(content)
+
+
 def shard_missing(model: Path) -> None:
     (model / "model.safetensors").rename(model / "model-00001-of-00002.safetensors")
     shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
@@ -148,6 +154,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no weights": (leave_out("model.safetensors"), "lacks model.safetensors"),
     "half the weights": (truncate, "is no whole safetensors file"),
+    "a flipped bit": (flip, "model.safetensors of .* is damaged: its sha256 is not the one in config.json"),
     "no shard": (shard_missing, "lacks model-00002-of-00002.safetensors"),
     "no code": (leave_out("modeling_dlfa.py"), "lacks modeling_dlfa.py"),
     "no config": (leave_out("config.json"), "config.json cannot be read"),

@@ -112,6 +112,21 @@ def test_weights_that_end_early_are_found_before_data_are_read(
     )
 
 
+def test_a_checkpoint_of_ours_is_compared_with_its_sums_before_it_is_evaluated(
+    finished: Path, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished / "models" / "aif-layer1-seed1", tmp_path / "flipped")
+    weights = tmp_path / "flipped" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert_refused(
+        [*xnli_arguments, "--do_train", "False", "--model_name_or_path", str(weights.parent)],
+        "is damaged: its sha256 is not the one in config.json",
+        capsys,
+    )
+
+
 @pytest.mark.parametrize("name", ["flash_attention_2", "magic"])
 def test_attention_that_is_not_there(
     name: str, xnli_arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
