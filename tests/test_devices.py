@@ -22,7 +22,8 @@ from .backbones import BACKBONES, batch, build, labels
 from .launching import launch, start
 from .training.test_runner import read
 
-FSDP = "tests/fsdp_on_cpu.py"
+# As a module: a script would have its own folder, which holds tests of `statistics`, before the standard library.
+FSDP = {"script": "tests.fsdp_on_cpu", "launcher": ("--module",), "config": "fsdp.yaml"}
 RUN = "aif-layer1-seed42"
 # Beginning of the files' names, and as many examples as fill whole batches: half a batch Accelerate would fill up.
 TASKS = {"xnli": ("", "96"), "udpos": ("pos-", "70")}
@@ -94,7 +95,7 @@ def test_two_processes_train_like_one(task: str, arguments: list[str], tmp_path:
         # The blocks above have no gradient, for which processes would wait.
         launch([*arguments, "--fusion", "layer", "--max_steps", "2", *EACH_OF_TWO], tmp_path / "layer", script)
         assert [run["system"] for run in read(tmp_path / "layer" / "results.json")["runs"]] == ["layer-1"]
-    launch([task, *arguments, *EACH_OF_TWO], tmp_path / "fsdp", FSDP, config="fsdp.yaml")
+    launch([task, *arguments, *EACH_OF_TWO], tmp_path / "fsdp", **FSDP)
     assert_same_training(tmp_path / "one", tmp_path / "fsdp")
     assert read(tmp_path / "fsdp" / "results.json")["hardware"]["processes"] == 2
 
@@ -135,13 +136,13 @@ def test_one_pass_in_two_processes_is_that_of_one(arguments: list[str], tmp_path
 @pytest.mark.parametrize("task", ["xnli"], indirect=True)
 def test_sharded_training_resumes_and_saves_an_ordinary_checkpoint(arguments: list[str], tmp_path: Path) -> None:
     arguments = ["xnli", *arguments, *EACH_OF_TWO, "--baseline"]
-    launch(arguments, tmp_path / "whole", FSDP, config="fsdp.yaml")
+    launch(arguments, tmp_path / "whole", **FSDP)
     output = tmp_path / "broken"
-    broken = start([*arguments, "--output_dir", str(output)], script=FSDP, config="fsdp.yaml", STOP_AT="15")
+    broken = start([*arguments, "--output_dir", str(output)], **FSDP, STOP_AT="15")
     printed = broken.communicate(timeout=600)[0]
     assert broken.returncode != 0 and re.search(r"exitcode +: 3", printed), printed[-3000:]
     assert not (output / "models").exists(), "nothing was left to resume"
-    launch([*arguments, "--resume_from_checkpoint", "last"], output, FSDP, config="fsdp.yaml")
+    launch([*arguments, "--resume_from_checkpoint", "last"], output, **FSDP)
     records = read(output / "results.json")["runs"]
     assert [record["train"]["resumed"] for record in records] == [True, False]
     for record in records:

@@ -37,6 +37,11 @@ def verify_weights(folder: str | os.PathLike, names: Iterable[str] | None = None
 
     Raises:
         InputError: A file is missing or damaged, or the checkpoint records no sums to compare with.
+
+    Example:
+        >>> from modeling_dlfa import verify_weights
+        >>> verify_weights("runs/xnli/models/aif-layer1-seed1")
+        ['model.safetensors']
     """
     folder = Path(folder)
     sums = recorded_sums(folder)

@@ -26,6 +26,9 @@ from ..conftest import ROOT
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
+EMPTY: dict[str, Any] = {"metric": "accuracy", "source_language": "en", "languages": ["en"], "runs": []}
+
+
 def record(name: str, validation: float | None, *, baseline: bool = False, collapsed: bool = False) -> dict[str, Any]:
     return {
         "name": name,
@@ -37,8 +40,7 @@ def record(name: str, validation: float | None, *, baseline: bool = False, colla
 
 
 def selected(folder: Path, records: list[dict[str, Any]], run: str | None = None) -> Publication:
-    results = {"metric": "accuracy", "source_language": "en", "summary": {"any": 1}, "runs": records}
-    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "results.json").write_text(json.dumps({**EMPTY, "summary": {"any": 1}, "runs": records}))
     return Publication.of(folder, run)
 
 
@@ -65,10 +67,10 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
         selected(tmp_path, [record("a-seed1", 0.5)], "x")
     with pytest.raises(InputError, match="no trained model with a validation score"):
         selected(tmp_path, [{**record("a-seed1", 0.5), "model": None}])
-    (tmp_path / "results.json").write_text(json.dumps({"recipe": {"one_pass": True}, "runs": []}))
+    (tmp_path / "results.json").write_text(json.dumps({**EMPTY, "recipe": {"one_pass": True}}))
     with pytest.raises(InputError, match="trained by --one_pass"):
         Publication.of(tmp_path)
-    (tmp_path / "results.json").write_text(json.dumps({"runs": []}))
+    (tmp_path / "results.json").write_text(json.dumps(EMPTY))
     with pytest.raises(InputError, match="no test scores"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text("{")
