@@ -94,6 +94,23 @@ def test_the_command(xnli: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "error: " in capsys.readouterr().err
 
 
+def test_no_file_is_replaced_unasked(xnli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "cost.json"
+    taken.write_text("mine", encoding="utf-8")
+    arguments = [str(xnli / "model"), str(xnli / "onnx"), "--task", "xnli"]
+    arguments += ["--test_file", str(xnli / "test-{language}.tsv"), "--output_file"]
+    wrong = {(str(taken),): "exists. Name another file, or replace it with --overwrite"}
+    wrong[str(xnli / "test-de.tsv"), "--overwrite"] = "is the input, which it would replace"
+    wrong[str(xnli / "model" / "config.json"), "--overwrite"] = "is a file of the input"
+    for options, expected in wrong.items():
+        before = Path(options[0]).read_bytes()
+        with pytest.raises(SystemExit):
+            dlfa(["compare", *arguments, *options])
+        assert expected in capsys.readouterr().err and Path(options[0]).read_bytes() == before
+    dlfa(["compare", *arguments, str(taken), "--overwrite", "--max_samples", "5"])
+    assert json.loads(taken.read_text(encoding="utf-8"))["metric"] == "accuracy"
+
+
 def test_a_checkpoint_of_another_task_is_refused(xnli: Path) -> None:
     with pytest.raises(InputError, match="PAWS-X has 0, 1"):
         compare_backends(str(xnli / "model"), str(xnli / "onnx"), PAWSX, str(xnli / "test-{language}.tsv"))
