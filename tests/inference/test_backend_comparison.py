@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -109,6 +110,17 @@ def test_no_file_is_replaced_unasked(xnli: Path, tmp_path: Path, capsys: pytest.
         assert expected in capsys.readouterr().err and Path(options[0]).read_bytes() == before
     dlfa(["compare", *arguments, str(taken), "--overwrite", "--max_samples", "5"])
     assert json.loads(taken.read_text(encoding="utf-8"))["metric"] == "accuracy"
+
+
+def test_graphs_of_another_checkpoint_are_refused(xnli: Path, tmp_path: Path) -> None:
+    other = str(save_checkpoint(tmp_path / "other", "sequence", XNLI.labels, fusion="last"))
+    options = (XNLI, str(xnli / "test-{language}.tsv"))
+    with pytest.raises(InputError, match="exported from another checkpoint than .*other: the sha256"):
+        compare_backends(other, str(xnli / "onnx"), *options)
+    # Graphs that another program exported name no weights.
+    shutil.copytree(xnli / "onnx", tmp_path / "onnx")
+    (tmp_path / "onnx" / "onnx_export.json").unlink()
+    assert compare_backends(other, str(tmp_path / "onnx"), *options, max_samples=3)["n"]
 
 
 def test_a_checkpoint_of_another_task_is_refused(xnli: Path) -> None:
