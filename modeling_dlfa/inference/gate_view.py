@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,14 +213,3 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
     with draft_file(Path(path)) as draft:
         figure.savefig(draft, format="png", dpi=_DPI)
     return missing
-
-
-def check_free(paths: Sequence[str | Path], overwrite: bool) -> None:
-    """Refuses to overwrite files.
-
-    Raises:
-        InputError: One of them exists and `overwrite` is not wished, or is a folder.
-    """
-    for path in paths:
-        if Path(path).is_dir() or (Path(path).exists() and not overwrite):
-            raise InputError(f"{path} exists. Name another file, or replace a file with --overwrite.")

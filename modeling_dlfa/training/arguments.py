@@ -140,6 +140,19 @@ class Arguments:
         """One run for each."""
         return self.run.seeds if self.run.seeds is not None else [self.training.seed]
 
+    def inputs(self) -> dict[str, str]:
+        """What the command reads, files, folders or names on the Hub, by the option that named each."""
+        model, data = self.model, self.data
+        named = {
+            "--model_name_or_path": model.model_name_or_path,
+            "--tokenizer_name": model.tokenizer_name,
+            "--dataset_name": data.dataset_name,
+            "--train_file": data.train_file,
+            "--validation_file": data.validation_file,
+            "--test_file": data.test_file,
+        }
+        return {option: name for option, name in named.items() if name}
+
 
 def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     """Reads the command line; a first argument that ends in .yaml, .yml or .json is a file of arguments.

@@ -9,8 +9,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from transformers import Trainer
+from transformers.debug_utils import DebugOption
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
 from transformers.trainer_utils import HubStrategy
+from transformers.utils import is_liger_kernel_available
 
 from ..errors import InputError
 from ..scoring.metrics import get_metric
@@ -110,6 +112,11 @@ def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments
 
 def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> None:
     """Refuses what would have the Trainer lose the answer of an example, or its score, after the first epoch."""
+    if DebugOption.UNDERFLOW_OVERFLOW in training.debug:
+        raise InputError(
+            "--debug underflow_overflow measures every module's inputs, and fails at the attention mask, which holds "
+            "no numbers. Remove it."
+        )
     for name, (good, consequence) in SPOILING.items():
         value = getattr(training, name, good)  # Not every line of transformers has each.
         if value not in (None, good):
@@ -144,6 +151,8 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
         available: Any = getattr(integration_utils, f"is_{_INTEGRATIONS.get(name, name)}_available", None)
         if available is not None and not available():
             raise InputError(f"--report_to {name}: {name} is not installed. Install it, or remove the option.")
+    if training.use_liger_kernel and training.do_train and not is_liger_kernel_available():
+        raise InputError("--use_liger_kernel needs liger-kernel, which is not installed. Install it, or remove it.")
     if training.do_train:
         try:
             Trainer.get_optimizer_cls_and_kwargs(training)

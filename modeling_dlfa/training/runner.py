@@ -32,6 +32,7 @@ from .processes import check_launch, check_shared, held, on_main_process
 from .record import collect_results, start_record
 from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
+from .trial import try_trainer
 
 logger = logging.get_logger(__name__)
 
@@ -59,6 +60,7 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
     check_arguments(task, arguments)
     PartialState()
     check_launch(arguments.model.peft)
+    try_trainer(arguments.training)
     output = OutputDirectory(str(arguments.training.output_dir))
     with held(output.path):
         return _run(task, arguments, output, together)
@@ -68,7 +70,7 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     started = time.time()
     state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
-    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite)
+    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite, inputs=arguments.inputs())
     languages = _languages(task, arguments, tell=state.is_main_process)
     planned = plan_runs(task, arguments)
     runs = own_share(planned, arguments)

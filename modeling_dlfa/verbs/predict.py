@@ -73,7 +73,7 @@ def predict(given: argparse.Namespace) -> None:
         InputError: Wrong input.
     """
     kind = output_format(given.output_file, given.output_format)
-    check_output(given.output_file, given.overwrite, given.input)
+    check_output(given.output_file, given.overwrite, [given.input, given.checkpoint])
 
     from tqdm import tqdm
 

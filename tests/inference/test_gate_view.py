@@ -112,6 +112,7 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
         ([folders["one"], "a", "--png", png], "exists"),
         ([folders["one"], "a", "--png", ""], "--png '' is not the name of a file"),
         ([folders["one"], "a", "--text_file", tmp_path, "--overwrite"], "is not the name of a file"),
+        ([folders["one"], "a", "--png", tmp_path / "x", "--text_file", tmp_path / "x"], "Name two files"),
         ([folders["last"], "a"], "which has no gate"),
         ([folders["one"], " "], "blank text"),
         ([tmp_path, "a"], "Cannot load"),
