@@ -60,15 +60,18 @@ def weight_files(name_or_path: str, hub_arguments: Mapping[str, Any]) -> list[Pa
 
 
 def check_safetensors(path: Path) -> None:
-    """Checks that a file's header is whole and that the file has the length that it names.
+    """Checks that a file is whole, by its header and length, and that the weights in it are finite numbers.
 
     Raises:
-        InputError: It is cut short, or not a file of safetensors.
+        InputError: It is cut short, is not a file of safetensors, or holds NaN or infinity.
     """
     from safetensors import SafetensorError, safe_open
 
+    from .finite import check_finite
+
+    remedy = "Copy it again, or train again."
     try:
-        with safe_open(path, "pt"):
-            pass
+        with safe_open(path, "pt") as file:
+            check_finite(str(path), ((name, file.get_tensor(name)) for name in file.keys()), remedy)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no whole safetensors file ({error}). Copy it again, or train again.") from error
+        raise InputError(f"{path} is not a whole safetensors file ({error}). {remedy}") from error

@@ -133,13 +133,18 @@ class Predictor:
             examples: The examples; what a `ReadAhead` has not got yet is not waited for.
 
         Raises:
-            InputError: See `WordEncoder`.
+            InputError: See `WordEncoder`; or an answer is not finite.
         """
         remaining = iter(examples)
         take = examples.take if isinstance(examples, ReadAhead) else lambda limit: list(islice(remaining, limit))
         while buffer := take(self.buffer_size):
             answers = self._texts(buffer) if self._encoder is None else self._words(buffer, self._encoder)
             for example, answer in zip(buffer, answers, strict=True):
+                if not np.isfinite(answer).all():
+                    raise InputError(
+                        f"line {example.line}: the answer of {self.checkpoint.name} is not a finite number. Compute "
+                        "in float32 (without --dtype) or on another device; else its weights are not fit for use."
+                    )
                 yield Prediction(example, answer)
 
     def _texts(self, examples: list[Example]) -> list[NDArray[np.float64]]:

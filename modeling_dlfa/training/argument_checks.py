@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..publishing.licences import check_license
 from .options import LORA_OPTIONS, PEFT_METHODS, READ_BY, DataArguments, ModelArguments, RunArguments
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def check_options(task: Task, options: Options | Arguments) -> None:
     for group in (options.model, options.data, options.run):
         check_numbers(group, _NUMBERS)
     check_seeds("--seeds", options.run.seeds or ())
+    check_license(options.run.license)
     _check_run(options.run, options.model, options.given)
     if options.model.fusion is not None:
         check_effect(options.model.fusion_options(), options.model.fusion)

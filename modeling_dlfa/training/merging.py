@@ -16,6 +16,7 @@ from ..command.redaction import command_line
 from ..errors import InputError
 from ..files.folders import check_new_folder, check_space, named_folder, new_folder
 from ..files.writing import read_json, write_json
+from ..publishing.licences import check_license
 from ..publishing.publish import write_cards
 from ..results.directory import OutputDirectory, differences
 from ..results.format import read_results
@@ -88,9 +89,10 @@ def merge_runs(
         The results of the whole command.
 
     Raises:
-        InputError: A directory is no shard, the shards are of different commands, have a run twice or lack one, or
+        InputError: A directory is not a shard, the shards are of different commands, have a run twice or lack one, or
             `output_dir` holds something.
     """
+    check_license(license)
     target = named_folder(output_dir)
     check_target(target)
     if not shard_dirs:

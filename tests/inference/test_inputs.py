@@ -150,6 +150,12 @@ def test_texts_are_not_tagged_as_words() -> None:
     assert "there is no 'tokens'" in refused("token", "jsonl", '{"text": "a", "text_pair": "b"}\n')
     message = refused("token", "conll", "EU NNP B-ORG\nNot a word but a sentence .\n")
     assert message.startswith("in, line 2: 7 columns with spaces between, but 3 above")
+    labelled = "premise\thypothesis\tlabel\nA cat sleeps.\tA dog runs.\tneutral\n"
+    for header in ("premise\thypothesis\tlabel\n", "text\tlabel\n", "sentence1\tsentence2\n", "id\ttokens\tlabels\n"):
+        assert "the first is not of words" in refused("token", "conll", header + "a\tb\n")
+    assert "in, line 1: two texts" in refused("token", "conll", labelled.partition("\n")[2])
+    assert "in, line 1: a text of several" in refused("token", "conll", "A text is not a word but many words.\tgood\n")
+    assert read("token", "conll", "text\tNOUN\nlabel\tNOUN\n")[0] == [["text", "label"]]
     # Words with spaces in them, as Vietnamese has them, stay what they are.
     assert read("token", "conll", "Việt Nam\tPROPN\n10 000\tNUM\n")[0] == [["Việt Nam", "10 000"]]
     with pytest.raises(InputError, match="for which CSV has no layout"):
