@@ -14,15 +14,17 @@ from ..errors import InputError
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def check_place(option: str, name: str) -> None:
+def check_place(option: str, name: str, *, file: str | None = "config.json") -> None:
     """Refuses what can only be a path, and is none that exists: the Hub would be asked for a model of that name.
 
     Args:
         option: What the user gave it as, such as `--model_name_or_path`.
         name: Folder or Hub id.
+        file: What a folder must hold; None for anything.
 
     Raises:
-        InputError: There is no such folder; the message names one beside it of nearly that name.
+        InputError: There is no such folder, and the message names one beside it of nearly that name; or it lacks the
+            file, and the message names a folder below it that has one.
     """
     path = Path(name).expanduser()
     if path.is_file():
@@ -30,6 +32,10 @@ def check_place(option: str, name: str) -> None:
     if path.is_dir():
         if path != Path(name):
             raise InputError(f"{option} {name}: write the folder out, {path}; '~' was not replaced.")
+        if file is not None and not (path / file).is_file():
+            below = [found.parent for found in sorted([*path.glob(f"*/{file}"), *path.glob(f"*/*/{file}")])]
+            hint = f" Did you mean {below[0]}?" if below else " Save the model there by save_pretrained."
+            raise InputError(f"{option} {name}: this folder holds no {file}, so no model is loaded from it.{hint}")
         return
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, n=1)

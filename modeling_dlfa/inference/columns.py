@@ -116,7 +116,7 @@ def table_columns(
         raise InputError(f"{where}: the columns are {listed}; which hold the {what}? Name them with --columns.")
     wrong = [name for name in chosen if list(names).count(name) != 1]
     if wrong:
-        raise InputError(f"{where}: the columns are {listed}: not one is {wrong[0]!r}. Correct --columns.")
+        raise InputError(f"{where}: the columns are {listed}; {wrong[0]!r} must be there once. Correct --columns.")
     check_count(chosen, own, kind, where)
     return [list(names).index(name) for name in chosen]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
+from ..command.wording import counted
 from ..data.conll import conll_columns, conllu_words
 from ..errors import InputError
 from ..tasks import PANX
@@ -80,8 +81,8 @@ def _conll_words(block: list[tuple[int, str]], layout: Layout) -> list[str]:
         if "\t" not in line and len(columns) > 1:
             if width not in (None, len(columns)):
                 raise InputError(
-                    f"{layout.where(place)}: {len(columns)} columns with spaces between, but {width} above: not a "
-                    "word a line. For a sentence a line give --input_format lines."
+                    f"{layout.where(place)}: {counted(len(columns), 'column')} with spaces between, but {width} "
+                    "above: not a word a line. For a sentence a line give --input_format lines."
                 )
             width = len(columns)
         words.append(columns[0])

@@ -42,7 +42,7 @@ def check_options(task: Task, options: Options | Arguments) -> None:
         options: As given, alone or with the Trainer's.
 
     Raises:
-        InputError: Training needs a package that is not installed, or an option makes no sense, contradicts another
+        InputError: Training needs a package that is not installed, or an option is out of range, contradicts another
             one or cannot act.
     """
     check_installed(TRAIN_PACKAGES, "train", "Training")
@@ -91,7 +91,7 @@ def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None
         value = getattr(group, name, None)
         if isinstance(value, (int, float)) and not least <= value < below:
             wanted = f"{least} or more" if below == math.inf else f"a number from {least} to below {below:g}"
-            raise InputError(f"--{name} {value} makes no sense. Give {wanted}.")
+            raise InputError(f"--{name} {value} is out of range. Give {wanted}.")
 
 
 def check_seeds(name: str, seeds: Iterable[int | None]) -> None:

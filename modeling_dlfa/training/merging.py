@@ -54,7 +54,7 @@ class Shard:
         output = OutputDirectory(path)
         results, _ = read_results(output.path)
         if "shard" not in results:
-            raise InputError(f"{path} is no shard. Merge the output directories of commands with --num_shards.")
+            raise InputError(f"{path} is not a shard. Merge the output directories of commands with --num_shards.")
         return cls(output, results, read_json(output.arguments))
 
     @property
@@ -135,7 +135,7 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
     for other in others:
         if details := differences(first.identity(), other.identity()):
             raise InputError(
-                f"{first.output.path} and {other.output.path} are no shards of one command ({details}). Start all "
+                f"{first.output.path} and {other.output.path} are not shards of one command ({details}). Start all "
                 "with the same arguments but for --shard_index and --output_dir."
             )
     owner: dict[str, Path] = {}

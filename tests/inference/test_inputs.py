@@ -75,7 +75,8 @@ def test_headers_that_do_not_tell_are_refused() -> None:
     )
     assert read("sequence", "csv", "review,stars\ngood,5\n", columns=("review",)) == ([["good"]], [])
     assert "which hold the texts" in refused("sequence", "tsv", "review\tlabel\ngood\t1\n")
-    assert "not one is 'premise'" in refused("sequence", "tsv", "premise\tpremise\na\tb\n", columns=("premise",))
+    twice = "premise\tpremise\na\tb\n"
+    assert "'premise' must be there once" in refused("sequence", "tsv", twice, columns=("premise",))
     # What is separated otherwise, or quoted, would be read as text.
     remedy = "Rename the file to .csv, or give --input_format csv."  # It may be named so.
     assert remedy in refused("sequence", "tsv", "text,label\ngood,1\n")

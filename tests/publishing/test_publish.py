@@ -147,7 +147,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
         "holds last/optimizer.pt",
     ),
     "no weights": (leave_out("model.safetensors"), "lacks model.safetensors"),
-    "half the weights": (truncate, "is no whole safetensors file"),
+    "half the weights": (truncate, "is not a whole safetensors file"),
     "no shard": (shard_missing, "lacks model-00002-of-00002.safetensors"),
     "no code": (leave_out("modeling_dlfa.py"), "lacks modeling_dlfa.py"),
     "no config": (leave_out("config.json"), "config.json cannot be read"),
