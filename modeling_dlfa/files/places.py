@@ -14,15 +14,17 @@ from ..errors import InputError
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def check_place(option: str, name: str) -> None:
+def check_place(option: str, name: str, *, file: str | None = "config.json") -> None:
     """Refuses what can only be a path, and is none that exists: the Hub would be asked for a model of that name.
 
     Args:
         option: What the user gave it as, such as `--model_name_or_path`.
         name: Folder or Hub id.
+        file: What a folder must hold; None for anything.
 
     Raises:
-        InputError: There is no such folder; the message names one beside it of nearly that name.
+        InputError: There is no such folder, and the message names one beside it of nearly that name; or it lacks the
+            file, and the message names a folder below it that has one.
     """
     path = Path(name).expanduser()
     if path.is_file():
@@ -30,6 +32,10 @@ def check_place(option: str, name: str) -> None:
     if path.is_dir():
         if path != Path(name):
             raise InputError(f"{option} {name}: write the folder out, {path}; '~' was not replaced.")
+        if file is not None and not (path / file).is_file():
+            below = [found.parent for found in sorted([*path.glob(f"*/{file}"), *path.glob(f"*/*/{file}")])]
+            hint = f" Did you mean {below[0]}?" if below else " Save the model there by save_pretrained."
+            raise InputError(f"{option} {name}: this folder holds no {file}, so no model is loaded from it.{hint}")
         return
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, n=1)
@@ -60,15 +66,18 @@ def weight_files(name_or_path: str, hub_arguments: Mapping[str, Any]) -> list[Pa
 
 
 def check_safetensors(path: Path) -> None:
-    """Checks that a file's header is whole and that the file has the length that it names.
+    """Checks that a file is whole, by its header and length, and that the weights in it are finite numbers.
 
     Raises:
-        InputError: It is cut short, or not a file of safetensors.
+        InputError: It is cut short, is not a file of safetensors, or holds NaN or infinity.
     """
     from safetensors import SafetensorError, safe_open
 
+    from .finite import check_finite
+
+    remedy = "Copy it again, or train again."
     try:
-        with safe_open(path, "pt"):
-            pass
+        with safe_open(path, "pt") as file:
+            check_finite(str(path), ((name, file.get_tensor(name)) for name in file.keys()), remedy)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no whole safetensors file ({error}). Copy it again, or train again.") from error
+        raise InputError(f"{path} is not a whole safetensors file ({error}). {remedy}") from error

@@ -70,6 +70,15 @@ def _are_names(fields: Sequence[str], own: Sequence[str]) -> bool:
     return len(names) > 1 and not LABEL_COLUMNS.isdisjoint(map(_plain, names))
 
 
+def is_text_header(fields: Sequence[str]) -> bool:
+    """Whether a line of words with their tags names other columns: of two texts, or of a label beside something.
+
+    A name such as `text` alone, or with a tag, is a word like any other.
+    """
+    chosen = known_columns(fields, "sequence", ())
+    return len(chosen or ()) > 1 or not LABEL_COLUMNS.isdisjoint(map(_plain, fields[1:]))
+
+
 def is_word_header(fields: Sequence[str]) -> bool:
     """Whether a line of words with their tags names its columns instead."""
     first, *others = map(_plain, fields)
@@ -107,7 +116,7 @@ def table_columns(
         raise InputError(f"{where}: the columns are {listed}; which hold the {what}? Name them with --columns.")
     wrong = [name for name in chosen if list(names).count(name) != 1]
     if wrong:
-        raise InputError(f"{where}: the columns are {listed}: not one is {wrong[0]!r}. Correct --columns.")
+        raise InputError(f"{where}: the columns are {listed}; {wrong[0]!r} must be there once. Correct --columns.")
     check_count(chosen, own, kind, where)
     return [list(names).index(name) for name in chosen]
 

@@ -18,6 +18,7 @@ from ..checkpoints.models import MODEL_CLASSES, longest_input
 from ..checkpoints.tokenizers import save_tokenizer
 from ..configuration_dlfa import SUMS_KEY, DlfaConfig
 from ..errors import InputError
+from ..files.finite import check_finite
 from ..files.folders import check_new_folder, named_folder, new_folder
 from ..files.places import check_place
 from ..files.writing import write_json
@@ -119,6 +120,7 @@ def load_checkpoint(
             raise InputError(f"{name} holds {config.architectures}, none of {', '.join(known)}.")
         # Exported, sdpa is the same products with a test for NaN and more transpositions around them.
         model = classes[0].from_pretrained(name, dtype=torch.float32, attn_implementation="eager", **hub_arguments)
+        check_finite(name, model.named_parameters(), "Copy it again, or train again.")
     except (OSError, ValueError) as error:
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)

@@ -127,7 +127,7 @@ class OnnxLogits:
         where: Name of the graph, for messages.
 
     Raises:
-        InputError: It is no classifier's graph, wants what the tokenizer does not give, or has other labels.
+        InputError: It is not a classifier's graph, wants what the tokenizer does not give, or has other labels.
     """
 
     def __init__(self, graph: OnnxGraph, given: Iterable[str], labels: int, where: str) -> None:

@@ -154,7 +154,7 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     languages = resolve_languages(wished, task, arguments.data.test_file if arguments.training.do_predict else None)
     missing = languages_without_file(wished, task, languages)
     if tell and missing:
-        logger.info(f"Not tested, for want of a file: {' '.join(missing)}.")
+        logger.info(f"Skipped, no test file: {' '.join(missing)}.")
     return languages
 
 

@@ -108,7 +108,7 @@ def own_share(planned: Sequence[Run], arguments: Arguments) -> list[Run]:
     """
     index, shards = arguments.run.shard_index, arguments.run.num_shards
     if shards > len(planned):
-        raise InputError(f"--num_shards {shards} is more than the {len(planned)} runs of this command. Lower it.")
+        raise InputError(f"--num_shards {shards} is more than this command has runs ({len(planned)}). Lower it.")
     return list(planned[index * len(planned) // shards : (index + 1) * len(planned) // shards])
 
 
@@ -237,7 +237,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
     """
     model = arguments.model
     name = model.tokenizer_name or model.model_name_or_path
-    check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name)
+    check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name, file=None)
     tokenizer = loading.load_tokenizer(name, config, OWN_TOKENIZER, **hub_arguments(model))
     # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
     tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))

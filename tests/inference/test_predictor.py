@@ -224,7 +224,7 @@ def test_nothing_is_half_written(sequence: Path, tmp_path: Path, capfd: pytest.C
     run(sequence, tmp_path / "in.tsv", "--output_file", output, "--skip_bad_lines")
     assert [row[0] for row in rows(output)] == ["line", *map(str, range(1, 10)), "11"]
     err = capfd.readouterr().err
-    assert "skipped: " in err and "in.tsv, line 10: " in err and "1 broken examples left out" in err
+    assert "skipped: " in err and "in.tsv, line 10: " in err and "1 broken example left out" in err
     assert "exists" in fails(capfd, sequence, tmp_path / "in.tsv", "--output_file", output)
     before = output.read_text(encoding="utf-8")
     # What fails in the middle leaves what was there before.
@@ -271,7 +271,7 @@ def test_other_checkpoints_and_options(
     )
     (tmp_path / "in.txt").write_text("word " * 200 + "\n", encoding="utf-8")
     run(sequence, tmp_path / "in.txt")
-    assert "1 texts were longer than 160 tokens and were cut" in capfd.readouterr().err
+    assert "1 text longer than 160 tokens: cut" in capfd.readouterr().err
     config.architectures = ["BertModel"]
     config.save_pretrained(bert)
     assert "no classifier of texts or words" in fails(capfd, bert, tmp_path / "in.txt")

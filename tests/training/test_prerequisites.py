@@ -107,7 +107,7 @@ def test_weights_that_end_early_are_found_before_data_are_read(
     absent = ["--train_file", "absent.tsv"]
     assert_refused(
         [*xnli_arguments, *absent, "--model_name_or_path", str(tmp_path / "damaged")],
-        "is no whole safetensors file",
+        "is not a whole safetensors file",
         capsys,
     )
 
@@ -201,3 +201,11 @@ def test_slow_bf16_is_warned_of_and_no_secret_is_recorded(
     (tmp_path / "cpuinfo").write_text("flags : avx512_bf16\n")
     main("xnli", [*xnli_arguments, "--bf16", "True", "--overwrite", "--max_steps", "1"])
     assert "warning: --bf16" not in capsys.readouterr().err
+
+
+def test_a_folder_without_a_model_is_told_from_an_encoder(tmp_path: Path, finished: Path) -> None:
+    with pytest.raises(InputError, match="this folder holds no config.json.* Save the model there"):
+        check_place("--model_name_or_path", str(tmp_path))
+    with pytest.raises(InputError, match=r"holds no config.json.* Did you mean .*models/aif-layer1-seed1\?"):
+        check_place("The checkpoint", str(finished))
+    check_place("--tokenizer_name", str(tmp_path), file=None)

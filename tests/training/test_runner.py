@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 from transformers.utils import is_liger_kernel_available
 
 from modeling_dlfa import DlfaForSequenceClassification
@@ -269,10 +270,20 @@ ERRORS = {
     "no predictions": (["--prediction_loss_only", "True"], "--prediction_loss_only True throws"),
     "other labels": (["--label_names", "premise", "labels"], "--label_names premise labels has the Trainer look"),
     "scores of batches": (["--batch_eval_metrics", "True"], "--batch_eval_metrics True scores every batch alone"),
+    "an order that does not exist": (
+        ["--train_sampling_strategy", "foo"],
+        "group_by_length" if hasattr(TrainingArguments, "train_sampling_strategy") else "there is no option",
+    ),
+    "modules of no optimiser": (["--optim_target_modules", "foo"], "has no effect with --optim adamw"),
+    "half precision on a CPU": (["--fp16", "True"], "is for a GPU"),
+    "bf16 without a GPU or a CPU": (["--bf16", "True", "--use_cpu", "False"], "bf16 on the CPU by --use_cpu True"),
     "the worst checkpoint": (["--greater_is_better", "False"], "--greater_is_better False with accuracy keeps"),
     "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
     "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
-    "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),
+    "pushing to no repository": (
+        ["--push_to_hub", "True", "--hub_model_id", "a/b/c"],
+        "'a/b/c' is not a repository",
+    ),
     "pushing offline": (
         ["--push_to_hub", "True", "--hub_model_id", "org/name", "--hub_token", "hf_x"],
         "HF_HUB_OFFLINE is set",
@@ -305,6 +316,10 @@ BROKEN_FILES = {
     "no rows": ("premise\thypothesis\tlabel\n", "train.tsv"),
     "malformed line": ("premise\thypothesis\tlabel\na\tb\tneutral\na\tb\n", "train.tsv, line 3"),
     "no label": ("premise\thypothesis\tlabel\na\tb\t\n", "train.tsv, line 2"),
+    "nothing but blanks": (
+        "premise\thypothesis\tlabel\n \t\tneutral\n\t \tentailment\n",
+        "All texts of the training data are blank (the first: ",
+    ),
 }
 
 

@@ -92,7 +92,7 @@ def read_data(arguments: LayerAnalysisArguments) -> AnalysisData:
     def load(path: str | Path, code: str, limit: int) -> Split:
         split = load_file(path, UDPOS, code)
         if len(split) < MIN_EXAMPLES:
-            raise InputError(f"{path}: {len(split)} sentences are too few. Give {MIN_EXAMPLES} or more.")
+            raise InputError(f"{path}: too few sentences, {len(split)}. Give {MIN_EXAMPLES} or more.")
         rng = np.random.default_rng(arguments.seed)
         rows = sorted(rng.choice(len(split), min(limit, len(split)), replace=False).tolist())
         words = [split.texts[0][row] for row in rows]

@@ -75,7 +75,7 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
         What `one_pass_agreement.json` holds (see `measure_agreement`).
 
     Raises:
-        InputError: One of them is no such sweep, or they differ in what must be the same; or files of these names
+        InputError: One of them is not such a sweep, or they differ in what must be the same; or files of these names
             lie there that no comparison wrote.
     """
     full_output, output = OutputDirectory(full_dir), OutputDirectory(one_pass_dir)

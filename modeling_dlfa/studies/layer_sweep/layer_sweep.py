@@ -116,10 +116,10 @@ def read_sweep(output: OutputDirectory) -> dict[str, Any]:
     baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
     layers = [name for name in systems if name not in baselines]
     if len(baselines) != 1 or not layers:
-        raise InputError(f"{output.path} is no sweep: it needs fused systems and one baseline beside them.")
+        raise InputError(f"{output.path} is not a sweep: it needs fused systems and one baseline beside them.")
     forms = {(runs[0]["fusion"], runs[0]["gate"]) for runs in systems.values() if not runs[0]["baseline"]}
     if len(forms) > 1 or any(len(systems[name][0]["fusion_layers"]) != 1 for name in layers):
-        raise InputError(f"{output.path} is no sweep: its systems must differ in one lower layer alone.")
+        raise InputError(f"{output.path} is not a sweep: its systems must differ in one lower layer alone.")
     if any([run["seed"] for run in runs] != results["seeds"] for runs in systems.values()):
         raise InputError(f"{output.path} is not whole: a system lacks a seed. Resume the sweep.")
     return results

@@ -295,7 +295,7 @@ def test_a_directory_that_is_no_sweep(finished: Path, tmp_path: Path, capsys: py
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": alone}), encoding="utf-8")
     with pytest.raises(SystemExit):
         dlfa(command)
-    assert "is no sweep: it needs fused systems and one baseline" in capsys.readouterr().err
+    assert "is not a sweep: it needs fused systems and one baseline" in capsys.readouterr().err
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": results["runs"][:3]}), encoding="utf-8")
     with pytest.raises(SystemExit):
         dlfa(command)
