@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import tempfile
 
 import torch
 from transformers import Trainer
@@ -29,7 +30,8 @@ def try_trainer(training: CrossLingualTrainingArguments) -> None:
     trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO
     model = torch.nn.Linear(1, 1)
     try:
-        trainer = Trainer(model=model, args=trial)
+        with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer makes the folder.
+            trainer = Trainer(model=model, args=trial)
     except Exception as error:  # Each library that it builds on has errors of its own.
         fsdp = "--fsdp: " if training.fsdp else ""
         remedy = "Launch several processes, or remove --fsdp." if fsdp else "Correct or remove the option."
