@@ -23,8 +23,8 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
         file: What a folder must hold; None for anything.
 
     Raises:
-        InputError: There is no such folder, and the message names one beside it of nearly that name; or it lacks the
-            file, and the message names a folder below it that has one.
+        InputError: There is no such folder, and the message names one beside it of nearly that name; or it is the
+            output directory of a command, and the message names a model in it; or it lacks the file.
     """
     path = Path(name).expanduser()
     if path.is_file():
@@ -32,6 +32,12 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
     if path.is_dir():
         if path != Path(name):
             raise InputError(f"{option} {name}: write the folder out, {path}; '~' was not replaced.")
+        runs = [config.parent.name for config in sorted(path.glob("models/*/config.json"))]
+        if runs and not (path / "config.json").is_file():
+            raise InputError(
+                f"{option} {name} is the output directory of a command. Name one of its models, such as "
+                f"{path / 'models' / runs[0]}" + (f" ({len(runs)} there)." if len(runs) > 1 else ".")
+            )
         if file is not None and not (path / file).is_file():
             below = [found.parent for found in sorted([*path.glob(f"*/{file}"), *path.glob(f"*/*/{file}")])]
             hint = f" Did you mean {below[0]}?" if below else " Save the model there by save_pretrained."
@@ -42,6 +48,26 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
     if not _HUB_ID.fullmatch(name) or name.startswith(".") or close:
         hint = f" Did you mean {path.parent / close[0]}?" if close else ""
         raise InputError(f"{option} {name}: there is no such folder, and it is not an id of the Hub.{hint}")
+
+
+def hub_commit(name: str, cache_dir: str | None = None, revision: str | None = None) -> str | None:
+    """Returns the commit of the Hub that a model was loaded from; None for a folder, also one that is gone by now.
+
+    Args:
+        name: Folder or Hub id.
+        cache_dir: Where downloads are kept.
+        revision: Branch, tag or commit.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    if Path(name).exists():
+        return None
+    try:
+        found = try_to_load_from_cache(name, "config.json", cache_dir, revision)
+    except HFValidationError:
+        return None
+    return Path(found).parent.name if isinstance(found, str) else None
 
 
 def weight_files(name_or_path: str, hub_arguments: Mapping[str, Any]) -> list[Path]:

@@ -142,5 +142,22 @@ def check_count(texts: Sequence[str], own: Sequence[str], kind: str, where: str)
         )
 
 
+def check_given(texts: Sequence[str], own: Sequence[str], where: str) -> None:
+    """Refuses one text, given as such, where the checkpoint was trained on two, and the reverse.
+
+    Args:
+        texts: The texts.
+        own: Names of what the checkpoint was trained to read; empty where it does not say.
+        where: Where they stand, for the message.
+
+    Raises:
+        InputError: Their number is another.
+    """
+    if len(texts) not in (1, 2) or (own and len(texts) != len(own)):
+        read = f"reads {' and '.join(map(repr, own))}" if own else "reads one text or two"
+        counted = "one text" if len(texts) == 1 else f"{len(texts)} texts"
+        raise InputError(f"{where} has {counted}, but the checkpoint {read}. Give as many.")
+
+
 def _plain(name: str) -> str:
     return name.strip().casefold()

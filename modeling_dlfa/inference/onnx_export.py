@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from transformers import PreTrainedTokenizerBase
 
 from ..checkpoints.loading import MODEL_FILE, cannot_load, load_tokenizer
@@ -20,7 +19,7 @@ from ..configuration_dlfa import SUMS_KEY, DlfaConfig
 from ..errors import InputError
 from ..files.finite import check_finite
 from ..files.folders import check_new_folder, named_folder, new_folder
-from ..files.places import check_place
+from ..files.places import check_place, hub_commit
 from ..files.writing import write_json
 from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_check import TOLERANCE, Check, check_batches, compare
@@ -125,10 +124,7 @@ def load_checkpoint(
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     hub_id = None if Path(name).exists() else name
-    cached = hub_id and try_to_load_from_cache(
-        hub_id, "config.json", hub_arguments.get("cache_dir"), hub_arguments.get("revision")
-    )
-    commit = Path(cached).parent.name if isinstance(cached, str) else None
+    commit = hub_commit(name, hub_arguments.get("cache_dir"), hub_arguments.get("revision"))
     return model.eval(), tokenizer, {"checkpoint": hub_id, "commit": commit, SUMS_KEY: saved.get(SUMS_KEY)}
 
 

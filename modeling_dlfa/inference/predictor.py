@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from transformers import DataCollatorWithPadding
 
-from ..command.wording import counted
 from ..data.windows import WordEncoder
 from ..errors import InputError
 from .checkpoint import Backend, Checkpoint
+from .columns import check_given
 from .lines import check_texts
 from .reading import Example
 from .source import ReadAhead
@@ -114,9 +114,8 @@ class Predictor:
             wanted = "a list of words" if is_token else "a text, or a pair of texts"
             raise InputError(f"{where} is {given!r}. Give {wanted}.")
         texts = [given] if isinstance(given, str) else list(given)
-        if not is_token and (len(texts) not in (1, 2) or (own and len(texts) != len(own))):
-            read = f"reads {' and '.join(map(repr, own))}" if own else "reads one text or two"
-            raise InputError(f"{where} has {counted(len(texts), 'text')}, but the checkpoint {read}. Give as many.")
+        if not is_token:
+            check_given(texts, own, where)
         if not texts:
             raise InputError(f"{where} has no words. Leave it out, or give the words that it lacks.")
         check_texts(texts, where, blank=is_token)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What `pip install 'modeling-dlfa[train]'` brings and training imports.
 TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "jinja2", "matplotlib", "numpy", "scipy", "seqeval", "yaml")
+# What `pip install 'modeling-dlfa[studies]'` brings and tables and figures need.
+STUDY_PACKAGES = ("matplotlib", "numpy", "scipy")
 LARGEST_SEED = 2**32 - 1  # Of numpy.
 _NUMBERS: dict[str, tuple[float, float]] = {
     "max_length": (1, math.inf),

@@ -30,7 +30,7 @@ from .disk_space import check_disk
 from .execution import Command, execute
 from .processes import check_launch, check_shared, held, on_main_process
 from .record import collect_results, start_record
-from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
+from .systems import Run, check_buildable, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
 from .trial import try_trainer
 
@@ -60,7 +60,6 @@ def run_task(task: Task, arguments: Arguments, together: Together | None = None)
     check_arguments(task, arguments)
     PartialState()
     check_launch(arguments.model.peft)
-    try_trainer(arguments.training)
     output = OutputDirectory(str(arguments.training.output_dir))
     with held(output.path):
         return _run(task, arguments, output, together)
@@ -71,13 +70,14 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
     anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite, inputs=arguments.inputs())
+    try_trainer(training)
     languages = _languages(task, arguments, tell=state.is_main_process)
     planned = plan_runs(task, arguments)
     runs = own_share(planned, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
     check_adaptable(task, arguments.model, planned)
-    check_attention(arguments, runs[0].config)
+    check_buildable(arguments, runs[0].config)
     fetch_weights(arguments)
     if state.is_main_process:
         _warn_of_slow_bf16(training)

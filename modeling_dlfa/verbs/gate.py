@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..command.parser import CommandParser
+from ..training.argument_checks import check_installed
 
 
 def main(argv: Sequence[str]) -> None:
@@ -38,6 +39,8 @@ def main(argv: Sequence[str]) -> None:
     ]
     if len({place.resolve() for place in places}) < len(places):
         raise InputError(f"--png and --text_file are both {given.png}. Name two files.")
+    if given.png is not None:
+        check_installed(["matplotlib"], "studies", "--png")
     view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
     if given.text_file:
         write_text(Path(given.text_file), fusion_text(view))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -314,3 +315,18 @@ def test_wrong_inputs_from_python(sequence: Path, token: Path) -> None:
         assert expected in str(error.value)
     with pytest.raises(InputError, match="absent: there is no such folder"):
         Predictor(sequence / "absent")
+
+
+def test_what_was_meant_is_said(
+    sequence: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tmp_path / "in.tsv"
+    texts.write_text("premise\thypothesis\na\tb\n", encoding="utf-8")
+    output = tmp_path / "runs"
+    shutil.copytree(sequence, output / "models" / "aif-layer1-seed1")
+    message = fails(capfd, output, texts)
+    assert f"is the output directory of a command. Name one of its models, such as {output / 'models'}" in message
+    assert f"{tmp_path} is a folder. Give a file" in fails(capfd, sequence, tmp_path)
+    assert "--columns foo foo names 'foo' twice" in fails(capfd, sequence, texts, "--columns", "foo", "foo")
+    message = fails(capfd, sequence, texts, "--backend", "onnx")
+    assert message.endswith(f"in {sequence}. Make it with `dlfa export`, or name another file with --onnx_file.")

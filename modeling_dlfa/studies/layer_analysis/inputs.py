@@ -13,6 +13,7 @@ from ...data.loading import expand_files, languages_on_disk, load_file
 from ...data.splits import Split
 from ...errors import InputError
 from ...tasks import UDPOS
+from ...training.argument_checks import check_seeds
 from ..folder import is_study, study_folder
 from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
 from .arguments import SIMILARITIES, LayerAnalysisArguments
@@ -63,6 +64,7 @@ def check_arguments(arguments: LayerAnalysisArguments) -> None:
         raise InputError("Parts of speech need --pos_train_file and --pos_test_file, or neither.")
     if arguments.figure_similarity not in SIMILARITIES:
         raise InputError(f"There is no similarity '{arguments.figure_similarity}'. Choose: {', '.join(SIMILARITIES)}.")
+    check_seeds("--seed", [arguments.seed])
     counts = {name: getattr(arguments, name) for name in vars(arguments) if name.startswith(("max_", "n_"))}
     for name, count in {**counts, "batch_size": arguments.batch_size}.items():
         least = {"batch_size": 1, "max_length": 1, "max_sentences": MIN_SENTENCES}.get(name, MIN_EXAMPLES)
