@@ -118,7 +118,7 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
         ([folders["one"], "a", "--png", tmp_path / "x", "--text_file", tmp_path / "x"], "Name two files"),
         ([folders["last"], "a"], "which has no gate"),
         ([folders["one"], " "], "blank text"),
-        ([tmp_path, "a"], "Cannot load"),
+        ([tmp_path, "a"], "this folder holds no config.json"),
     ]
     for arguments, expected in errors:
         with pytest.raises(SystemExit) as stop:

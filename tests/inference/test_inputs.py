@@ -93,7 +93,7 @@ def test_csv_is_read_as_by_the_runner() -> None:
     lines, faults = enumerate(io.BytesIO(broken), start=1), []
     kept = list(read_examples(lines, InputFormat("sequence", "csv"), "in", faults.append))
     assert [(example.line, example.texts) for example in kept] == [(2, ["a"]), (6, ["e\nf"]), (10, ["g"])]
-    expected = ["line 3: malformed, 1 fields", "line 4: malformed", "line 5: not UTF-8", "line 8: a text is blank"]
+    expected = ["line 3: malformed, 1 field ", "line 4: malformed", "line 5: not UTF-8", "line 8: a text is blank"]
     for fault, start in zip(faults, [*expected, "line 9: the line is blank"], strict=True):
         assert str(fault).startswith(f"in, {start}")
     assert [example.number for example in kept] == [0, 4, 7]

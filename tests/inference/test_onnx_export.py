@@ -120,6 +120,7 @@ def test_folder_and_record(sequence: tuple[Path, Path]) -> None:
             "config.json",
             "configuration_dlfa.py",
             "encoder_dlfa.py",
+            "values_dlfa.py",
             "onnx_export.json",
         ),
         *("tokenizer.json", "tokenizer_config.json"),

@@ -174,11 +174,11 @@ def test_every_format_of_words(form: str) -> None:
 
 BAD = {
     "three columns": ("tsv", (), b"a\tb\na\tb\tc\nc\td\n", "line 2: malformed, 3 columns"),
-    "another number of columns": ("tsv", (), b"a\tb\na\nc\td\n", "line 2: malformed, 1 columns"),
+    "another number of columns": ("tsv", (), b"a\tb\na\nc\td\n", "line 2: malformed, 1 column "),
     "a blank text": ("tsv", (), b"a\tb\na\t \nc\td\n", "line 2: a text is blank"),
     "a blank line": ("tsv", (), b"a\tb\n\nc\td\n\n", "line 2: the line is blank"),
     "not UTF-8": ("tsv", (), b"a\tb\na\t\xff\nc\td\n", "line 2: not UTF-8 (byte 3)"),
-    "short row": ("tsv", ("y",), b"x\ty\nb\nx\tc\n", "line 2: malformed, 1 columns"),
+    "short row": ("tsv", ("y",), b"x\ty\nb\nx\tc\n", "line 2: malformed, 1 column "),
     "no JSON": ("jsonl", (), b'{"text": "b"}\n{"text"\n{"text": "d"}\n', "line 2: malformed JSON"),
     "no object": ("jsonl", (), b'{"text": "b"}\n[1]\n{"text": "d"}\n', "line 2: malformed, expected a JSON object"),
     "no text": ("jsonl", (), b'{"text": "b"}\n{"txt": "c"}\n{"text": "d"}\n', "line 2: there is no 'text'"),

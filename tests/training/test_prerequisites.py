@@ -138,7 +138,8 @@ def test_attention_that_is_not_there(
 
 def test_names_of_models_that_can_only_be_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "encoder").mkdir()
-    (tmp_path / "config.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "encoder"):
+        (folder / "config.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     for fine in ("encoder", "org/model", "bert-base-cased", str(tmp_path)):
         check_place("--model_name_or_path", fine)
