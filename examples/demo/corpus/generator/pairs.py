@@ -1,52 +1,40 @@
-"""Draws premise-hypothesis pairs whose label no shortcut tells.
+"""Draws premise-hypothesis pairs in which one relation decides the label, and no shortcut tells it.
 
-The hypothesis comes first, with the slots in which the premise will use other words. Then one premise is drawn for
-each of the three labels; all three state as many facts, have as many words in English and repeat the same words of the
-hypothesis. So neither the hypothesis nor the overlap knows the label: only what the other words mean to it does.
+The hypothesis comes first, with the one slot that decides. It then gets one premise for each label, which repeats the
+other slots (and may add one that the hypothesis drops). So the hypothesis says nothing about the label.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from itertools import product
 from random import Random
 from typing import NamedTuple
 
 from corpus_lexicon import sentence
-from scenes import ACTION, PLACE, SLOTS, SUBJECT, TIME, Scene, kinds, relation, sensible
+from plausible import sensible
+from scenes import ACTION, ACTIVITIES, COUNTS, PLACE, PLACES, STATES, SUBJECT, SUBJECTS, THINGS, TIME, TIMES, Scene, relation
 
 LABELS = ("entailment", "neutral", "contradiction")
 SHARES = {"train": 60, "validation": 15, "test": 25}  # Of all scenes, in per cent.
-_SHAPES = {
-    (SUBJECT, ACTION): 25,
-    (SUBJECT, ACTION, PLACE): 35,
-    (SUBJECT, ACTION, TIME): 30,
-    (SUBJECT, ACTION, PLACE, TIME): 10,
+RELATION_OF_LABEL = {"entailment": "entailed", "neutral": "open", "contradiction": "exclusive"}
+_VALUES_OF_DIMENSION = {name: list(tree) for name, tree in {**STATES, **THINGS, **TIMES}.items()}
+_TIMES = [time for tree in TIMES.values() for time in tree]
+_SLOT_VALUES: dict[int, list[str]] = {
+    SUBJECT: list(SUBJECTS),
+    ACTION: [*ACTIVITIES, *(value for tree in STATES.values() for value in tree)],
+    PLACE: list(PLACES),
+    TIME: _TIMES,
 }
-_KINDS = [sorted({kind for kind in slot.values() if kind}) for slot in SLOTS]
-_LEAVES = [[value for value in slot if value not in general] for slot, general in zip(SLOTS, _KINDS, strict=True)]
-# Which slots differ, and how often we try it. Where neither place nor time differs, a neutral premise must be vaguer
-# than the hypothesis; that alone would give it away to someone who reads the premise only, so these are few.
-_DIFFERING = {
-    **dict.fromkeys([(SUBJECT,), (ACTION,), (SUBJECT, ACTION)], 1),
-    **dict.fromkeys([(PLACE,), (TIME,), (SUBJECT, PLACE), (SUBJECT, TIME), (ACTION, PLACE), (ACTION, TIME)], 12),
-    **dict.fromkeys([(PLACE, TIME), (SUBJECT, ACTION, PLACE), (SUBJECT, ACTION, TIME)], 10),
-}
-# How readily each slot decides the label, and what the other differing slots do: a premise that contradicts mostly
-# does so in several ways, or a small model takes long to see which words clash.
-_DECIDES = {"entailment": (1, 1, 1, 1), "neutral": (1, 1, 25, 25), "contradiction": (3, 2, 1, 1)}
-_OTHERS = {
-    "entailment": {"entailed": 1.0},
-    "neutral": {"entailed": 0.95, "open": 0.05},
-    "contradiction": {"exclusive": 0.6, "entailed": 0.37, "open": 0.03},
-}
-_UNEVEN = 0.05  # How often a triple that makes the premises tell more about their labels is kept nevertheless.
-# What overlap can see of a premise: how many words, how many distinct ones, which the hypothesis has too.
-_Look = tuple[int, int, frozenset[str]]
-_DRAWS = 60
-_TRIES = 20
+_THINGS = [value for tree in THINGS.values() for value in tree]
+# What a triple is about, and how often: the slot that decides and the actions that may be told.
+_TOPICS: dict[str, int] = {"subject": 10, "activity": 26, "state": 22, "place": 13, "time": 11, "thing": 10, "count": 8}
+_SLOT_OF_TOPIC = {"subject": SUBJECT, "place": PLACE, "time": TIME}
+_DRAWS = 40
+_TRIES = 30
 
 
 class Pair(NamedTuple):
@@ -78,74 +66,64 @@ def tell(scene: Scene, language: str, seed: int) -> str:
     return sentence(scene, language, _bucket(scene, seed, "order"))
 
 
-def label_of(premise: Scene, hypothesis: Scene) -> str | None:
-    """The label that follows from the facts, or None where a reader might hesitate."""
-    found = [relation(p, h) for p, h in zip(premise, hypothesis, strict=True) if h is not None]
-    if None in found:
-        return None
-    return LABELS[2] if "exclusive" in found else LABELS[1] if "open" in found else LABELS[0]
-
-
-def _draw_hypothesis(differing: tuple[int, ...], balance: _Balance, rng: Random) -> Scene | None:
-    """A scene that states the given slots by general values: only these can follow from other words."""
-    shapes = [(shape, weight) for shape, weight in _SHAPES.items() if set(differing) <= set(shape)]
-    shape = rng.choices([shape for shape, _ in shapes], [weight for _, weight in shapes])[0]
-    values: list[str | None] = [None] * len(SLOTS)
-    for slot in shape:
-        general = slot in differing or rng.random() < 0.3
-        fitting = _fitting(Scene._make(values), slot, general)
-        if not fitting:
-            return None
-        values[slot] = balance.rare([rng.choice(fitting) for _ in range(3)])
-    return Scene._make(values)
-
-
 @cache
-def _fitting(scene: Scene, slot: int, general: bool) -> list[str]:
-    """The values that a slot of the scene can take, the ones before it being settled."""
-    options = _KINDS[slot] if general else list(SLOTS[slot])
-    if slot == SUBJECT:
-        return options
-    return [value for value in options if sensible(Scene._make([*scene[:slot], value, *scene[slot + 1 :]]))]
+def words(scene: Scene, seed: int) -> tuple[str, ...]:
+    """The English words of a scene, as overlap counts them."""
+    return tuple(word.strip(",.").lower() for word in tell(scene, "en", seed).split())
 
 
 @cache
 def _options(slot: int, value: str, wanted: str) -> list[str | None]:
-    options: list[str | None] = [other for other in SLOTS[slot] if relation(other, value) == wanted]
-    if wanted == "exclusive":  # As specific as a premise that entails the value.
-        options = [other for other in options if other not in _KINDS[slot] or len(kinds(other)) > len(kinds(value))]
+    pool = list(COUNTS) if value in COUNTS else _THINGS if value in _THINGS else _SLOT_VALUES[slot]
+    options: list[str | None] = [other for other in pool if relation(other, value) == wanted]
     if wanted == "open" and slot in (PLACE, TIME):
-        options += [None] * max(1, 3 * len(options))
+        options += [None] * (3 * len(options) + 1)
     return options
 
 
-def _draw_premise(hypothesis: Scene, differing: tuple[int, ...], label: str, size: int, rng: Random) -> Scene | None:
-    """A premise with ``size`` facts that repeats the hypothesis except in the slots that differ."""
+@cache
+def _deciding(slot: int, value: str) -> bool:
+    """Whether each label has a value that could stand in the premise."""
+    return all(_options(slot, value, wanted) for wanted in RELATION_OF_LABEL.values())
+
+
+def _draw_hypothesis(topic: str, balance: _Balance, rng: Random) -> tuple[Scene, int] | None:
+    """A sensible scene, and the slot whose value shall decide about it."""
+    slot = _SLOT_OF_TOPIC.get(topic, ACTION)
+    subject: str | None = None
+    if topic == "thing" or (topic == "time" and rng.random() < 0.15):
+        action = balance.rare(_DECIDING["thing"], rng)
+    elif topic == "count" or (topic == "time" and rng.random() < 0.15):
+        action = balance.rare(_DECIDING["count"], rng)
+    else:
+        of_action = topic if topic in _DECIDING and slot == ACTION else rng.choice(("activity", "activity", "state"))
+        action = balance.rare(_DECIDING[of_action] if slot == ACTION else _VALUES[of_action], rng)
+        subject = balance.rare(_DECIDING["subject"] if slot == SUBJECT else _VALUES["subject"], rng)
+    stated = {
+        PLACE: action in COUNTS or slot == PLACE or rng.random() < 0.25,
+        TIME: slot == TIME or rng.random() < 0.3,
+    }
+    for_place = _DECIDING["place"] if slot == PLACE else _VALUES["place"]
+    for_time = _DECIDING["time"] if slot == TIME else _VALUES["time"]
+    place = balance.rare(for_place, rng) if stated[PLACE] else None
+    scene = Scene(subject, action, place, balance.rare(for_time, rng) if stated[TIME] else None)
+    return (scene, slot) if sensible(scene) else None
+
+
+def _draw_premise(hypothesis: Scene, slot: int, label: str, size: int, rng: Random) -> Scene | None:
+    """A premise with ``size`` facts that repeats the hypothesis except in the slot that decides."""
     values = list(hypothesis)
-    decisive = {"entailment": "entailed", "neutral": "open", "contradiction": "exclusive"}[label]
-    chosen = rng.choices(differing, [_DECIDES[label][slot] for slot in differing])[0]
-    for slot in differing:
-        others = _OTHERS[label]
-        wanted = decisive if slot == chosen else rng.choices(list(others), list(others.values()))[0]
-        value = hypothesis[slot]
-        assert value is not None
-        options = _options(slot, value, wanted)
-        if not options:
-            return None
-        values[slot] = rng.choice(options)
-    # What the hypothesis leaves out, the premise may say; never the slot that it was just chosen to leave open.
-    free = [slot for slot in (PLACE, TIME) if hypothesis[slot] is None]
+    decided = hypothesis[slot]
+    assert decided is not None
+    values[slot] = rng.choice(_options(slot, decided, RELATION_OF_LABEL[label]))
+    # What the hypothesis leaves out, the premise may say.
+    free = [other for other in (PLACE, TIME) if hypothesis[other] is None]
     missing = size - sum(value is not None for value in values)
     if not 0 <= missing <= len(free):
         return None
-    for slot in rng.sample(free, missing):
-        values[slot] = rng.choice(_LEAVES[slot] if rng.random() < 0.8 else _KINDS[slot])
+    for other in rng.sample(free, missing):
+        values[other] = rng.choice(_SLOT_VALUES[other])
     return Scene._make(values)
-
-
-@cache
-def _words(scene: Scene, seed: int) -> list[str]:
-    return [word.strip(",.").lower() for word in tell(scene, "en", seed).split()]
 
 
 def draw_triples(count: int, split: str, seed: int) -> Iterator[tuple[Pair, ...]]:
@@ -155,10 +133,10 @@ def draw_triples(count: int, split: str, seed: int) -> Iterator[tuple[Pair, ...]
     balance = _Balance()
     found = 0
     while found < count:
-        differing = rng.choices(list(_DIFFERING), list(_DIFFERING.values()))[0]
+        topic = rng.choices(list(_TOPICS), list(_TOPICS.values()))[0]
         for _ in range(_TRIES):
-            triple = _draw_triple(differing, split, seed, balance, rng)
-            if triple and not any(pair[:2] in seen for pair in triple) and balance.accepts(triple, rng):
+            triple = _draw_triple(topic, split, seed, balance, seen, rng)
+            if triple:
                 seen.update(pair[:2] for pair in triple)
                 for pair in triple:
                     balance.add(pair)
@@ -182,45 +160,70 @@ class _Balance:
             self._totals[value] += 1
         self._told.update((*pair.premise, *pair.hypothesis))
 
-    def rare(self, values: list[str]) -> str:
-        """The value that the rows so far have named least."""
-        return min(values, key=lambda value: self._told[value])
+    def rare(self, values: list[str], rng: Random) -> str:
+        """Of a few values, the one that the rows so far have named least."""
+        return min(rng.choices(values, k=3), key=lambda value: self._told[value])
 
-    def pick(self, label: str, premises: list[Scene]) -> Scene:
-        """The premise whose values this label has had least."""
-        return min(premises, key=lambda premise: sum(self._surplus(label, value) for value in premise))
+    def surplus(self, label: str, premise: Scene) -> float:
+        """How much more often this label's premises have had these values than the others'."""
+        return sum(
+            (len(LABELS) * self._counts[label, value] - self._totals[value]) / (self._totals[value] + 9) ** 0.5
+            for value in premise
+        )
 
-    def accepts(self, triple: tuple[Pair, ...], rng: Random) -> bool:
-        """Whether the rows even out the premises, or are among the few that may do the contrary."""
-        surplus = sum(self._surplus(pair.label, value) for pair in triple for value in pair.premise)
-        return surplus <= 0 or rng.random() < _UNEVEN
 
-    def _surplus(self, label: str, value: str | None) -> float:
-        return (len(LABELS) * self._counts[label, value] - self._totals[value]) / (self._totals[value] + 9) ** 0.5
+def _spread(premises: tuple[Scene, ...], hypothesis: Scene, seed: int) -> float:
+    """How much the three premises of a hypothesis differ in length and in the words that they repeat."""
+    own = set(words(hypothesis, seed))
+    lengths = [len(words(premise, seed)) for premise in premises]
+    shared = [own.intersection(words(premise, seed)) for premise in premises]
+    sizes = [len(each) for each in shared]
+    return max(lengths) - min(lengths) + 2 * (max(sizes) - min(sizes)) + len(set.union(*shared) - set.intersection(*shared)) / 2
 
 
 def _draw_triple(
-    differing: tuple[int, ...], split: str, seed: int, balance: _Balance, rng: Random
+    topic: str, split: str, seed: int, balance: _Balance, seen: set[tuple[Scene, Scene]], rng: Random
 ) -> tuple[Pair, ...] | None:
     """One hypothesis with its three premises, or None where there are none that are alike enough."""
-    hypothesis = _draw_hypothesis(differing, balance, rng)
-    if hypothesis is None or split_of(hypothesis, seed) != split or not sensible(hypothesis):
+    drawn = _draw_hypothesis(topic, balance, rng)
+    if drawn is None or split_of(drawn[0], seed) != split:
         return None
-    size = rng.choice(range(sum(value is not None for value in hypothesis), len(SLOTS) + 1))
-    own = set(_words(hypothesis, seed))
-    alike: dict[_Look, dict[str, list[Scene]]] = {}
+    hypothesis, slot = drawn
+    size = sum(value is not None for value in hypothesis) + (rng.random() < 0.35)
+    by_label: list[list[Scene]] = []
     for label in LABELS:
-        found = defaultdict(list)
+        found = {}
         for _ in range(_DRAWS):
-            premise = _draw_premise(hypothesis, differing, label, size, rng)
-            if premise is None or split_of(premise, seed) != split or not sensible(premise):
-                continue
-            if label_of(premise, hypothesis) == label:
-                words = _words(premise, seed)
-                found[len(words), len(set(words)), frozenset(own.intersection(words))].append(premise)
-        kept = [look for look in found if label == LABELS[0] or look in alike]
-        alike = {look: {**alike.get(look, {}), label: found[look]} for look in kept}
-        if not alike:
+            premise = _draw_premise(hypothesis, slot, label, size, rng)
+            if premise and sensible(premise) and split_of(premise, seed) == split and (premise, hypothesis) not in seen:
+                found[premise] = None
+        if not found:
             return None
-    by_label = rng.choice(list(alike.values()))
-    return tuple(Pair(balance.pick(label, by_label[label]), hypothesis, label) for label in LABELS)
+        by_label.append(sorted(found, key=lambda premise: balance.surplus(label, premise))[:_KEPT])
+    triples = [t for t in product(*by_label)]
+    best = min(
+        triples,
+        key=lambda premises: _SPREAD_WEIGHT * _spread(premises, hypothesis, seed)
+        + sum(balance.surplus(label, premise) for label, premise in zip(LABELS, premises, strict=True)),
+    )
+    if _spread(best, hypothesis, seed) > _MOST_SPREAD:
+        return None
+    return tuple(Pair(premise, hypothesis, label) for premise, label in zip(best, LABELS, strict=True))
+
+
+_KEPT = 8
+_SPREAD_WEIGHT = 0.7
+_MOST_SPREAD = 3.0
+_VALUES: dict[str, list[str]] = {
+    "subject": list(SUBJECTS),
+    "activity": list(ACTIVITIES),
+    "state": [value for tree in STATES.values() for value in tree],
+    "place": list(PLACES),
+    "time": _TIMES,
+    "thing": _THINGS,
+    "count": list(COUNTS),
+}
+_DECIDING = {
+    name: [value for value in values if _deciding(_SLOT_OF_TOPIC.get(name, ACTION), value)]
+    for name, values in _VALUES.items()
+}

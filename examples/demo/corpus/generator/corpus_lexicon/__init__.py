@@ -35,11 +35,17 @@ def sentence(scene: Scene, language: str, variant: int = 0) -> str:
         variant: which of the patterns that the language has for these facts, modulo their number.
     """
     words = lexicon(language)
-    subject, _, form = words.SUBJECTS[scene.subject].partition("|")
+    subject, _, form = words.SUBJECTS[scene.subject].partition("|") if scene.subject else ("", "", "")
     agreement = int(form or 0)
-    action, _, rest = _form(words.ACTIONS[scene.action], agreement).partition("~")
-    stated = "sa" + ("p" if scene.place else "") + ("t" if scene.time else "")
-    patterns = words.PATTERNS[stated]
+    stated = ("p" if scene.place else "") + ("t" if scene.time else "")
+    if scene.subject:
+        phrase, shape = words.ACTIONS[scene.action], f"sa{stated}"
+    elif scene.action in words.COUNTS:
+        phrase, shape = words.COUNTS[scene.action], f"n{stated}"
+    else:
+        phrase, shape = words.THINGS[scene.action], f"x{stated}"
+    action, _, rest = _form(phrase, agreement).partition("~")
+    patterns = words.PATTERNS[shape]
     text = _form(patterns[variant % len(patterns)], agreement).format(
         s=subject,
         a=action.strip(),
