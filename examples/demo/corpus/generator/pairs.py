@@ -1,59 +1,66 @@
-"""Draws premise-hypothesis pairs in which one relation decides the label, and no shortcut tells it.
+"""Draws premise-hypothesis pairs in which one relation decides the label, and no shortcut tells which.
 
-The hypothesis comes first, with the one slot that decides. It then gets one premise for each label, which repeats the
-other slots (and may add one that the hypothesis drops). So the hypothesis says nothing about the label.
+The hypothesis comes first, with the slot that decides. It then gets one premise for each label, which puts another
+value there, repeats the rest and may add a place or a time that the hypothesis drops. So the hypothesis says nothing
+about the label. Where it can be had, the three premises lack the same words of the hypothesis.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
-from itertools import product
 from random import Random
-from typing import NamedTuple
 
-from corpus_lexicon import sentence
+from balance import LABELS, Balance, Pair, tell, words
 from plausible import sensible
-from scenes import ACTION, ACTIVITIES, COUNTS, PLACE, PLACES, STATES, SUBJECT, SUBJECTS, THINGS, TIME, TIMES, Scene, relation
+from scenes import (
+    ACTION,
+    ACTIVITIES,
+    COUNTS,
+    PLACE,
+    PLACES,
+    STATES,
+    SUBJECT,
+    SUBJECTS,
+    THINGS,
+    TIME,
+    TIMES,
+    Scene,
+    relation,
+)
 
-LABELS = ("entailment", "neutral", "contradiction")
 SHARES = {"train": 60, "validation": 15, "test": 25}  # Of all scenes, in per cent.
 RELATION_OF_LABEL = {"entailment": "entailed", "neutral": "open", "contradiction": "exclusive"}
-_VALUES_OF_DIMENSION = {name: list(tree) for name, tree in {**STATES, **THINGS, **TIMES}.items()}
-_TIMES = [time for tree in TIMES.values() for time in tree]
-_SLOT_VALUES: dict[int, list[str]] = {
-    SUBJECT: list(SUBJECTS),
-    ACTION: [*ACTIVITIES, *(value for tree in STATES.values() for value in tree)],
-    PLACE: list(PLACES),
-    TIME: _TIMES,
+# What decides, and how often we try it; the values that it may have, and the slot in which they stand.
+_TOPICS = {"subject": 10, "activity": 26, "state": 22, "place": 13, "time": 11, "thing": 10, "count": 8}
+_VALUES: dict[str, list[str]] = {
+    "subject": list(SUBJECTS),
+    "activity": list(ACTIVITIES),
+    "state": [value for tree in STATES.values() for value in tree],
+    "place": list(PLACES),
+    "time": [value for tree in TIMES.values() for value in tree],
+    "thing": [value for tree in THINGS.values() for value in tree],
+    "count": list(COUNTS),
 }
-_THINGS = [value for tree in THINGS.values() for value in tree]
-# What a triple is about, and how often: the slot that decides and the actions that may be told.
-_TOPICS: dict[str, int] = {"subject": 10, "activity": 26, "state": 22, "place": 13, "time": 11, "thing": 10, "count": 8}
-_SLOT_OF_TOPIC = {"subject": SUBJECT, "place": PLACE, "time": TIME}
+_SLOTS = {"subject": SUBJECT, "place": PLACE, "time": TIME}
+_SLOT_OF_TOPIC = {topic: _SLOTS.get(topic, ACTION) for topic in _TOPICS}
+_DROPPED = 0.35  # How often the premises state a place or a time that the hypothesis leaves out.
+_UNLIKE = 0.15  # How often premises may differ in the words of the hypothesis that they lack.
+_UNEVEN = 0.3  # How often three premises that tell more about their labels are kept nevertheless.
+_TRIES = 100
 _DRAWS = 40
-_TRIES = 30
-
-
-class Pair(NamedTuple):
-    """One row: two scenes and how the second follows from the first."""
-
-    premise: Scene
-    hypothesis: Scene
-    label: str
-
-
-def _bucket(scene: Scene, seed: int, salt: str) -> int:
-    digest = sha256(f"{seed} {salt} {' '.join(str(value) for value in scene)}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 @cache
 def split_of(scene: Scene, seed: int) -> str:
     """The one split in which the scene may be told, be it as a premise or as a hypothesis."""
-    point = _bucket(scene, seed, "split") % 100
+    # Sentences about one thing, or about counts, at one place and time stay together: there are few of them.
+    thing = scene.action.split("_")[0] if scene.action in _VALUES["thing"] else scene.action
+    told = scene._replace(action="count" if scene.action in COUNTS else thing)
+    digest = sha256(f"{seed} split {' '.join(str(value) for value in told)}".encode()).digest()
+    point = int.from_bytes(digest[:4], "big") % 100
     for split, share in SHARES.items():
         if point < share:
             return split
@@ -61,53 +68,70 @@ def split_of(scene: Scene, seed: int) -> str:
     raise AssertionError("the shares make 100")
 
 
-def tell(scene: Scene, language: str, seed: int) -> str:
-    """The scene's sentence, with one word order chosen for it once and for all."""
-    return sentence(scene, language, _bucket(scene, seed, "order"))
+def draw_triples(count: int, split: str, seed: int) -> Iterator[tuple[Pair, ...]]:
+    """Draws ``count`` hypotheses of a split, each with one premise for each label; no pair comes twice."""
+    rng = Random(f"{seed} {split}")
+    seen: set[tuple[Scene, Scene]] = set()
+    balance = Balance(seed)
+    found = 0
+    while found < count:
+        [topic] = rng.choices(list(_TOPICS), list(_TOPICS.values()))
+        for _ in range(_TRIES):
+            triple = _draw_triple(topic, split, seed, balance, seen, rng)
+            if triple is not None:
+                seen.update((pair.premise, pair.hypothesis) for pair in triple)
+                balance.add(triple)
+                found += 1
+                yield triple
+                break
 
 
-@cache
-def words(scene: Scene, seed: int) -> tuple[str, ...]:
-    """The English words of a scene, as overlap counts them."""
-    return tuple(word.strip(",.").lower() for word in tell(scene, "en", seed).split())
+def _draw_triple(
+    topic: str, split: str, seed: int, balance: Balance, seen: set[tuple[Scene, Scene]], rng: Random
+) -> tuple[Pair, ...] | None:
+    """One hypothesis with its three premises, or None where this draw has led to none."""
+    slot = _SLOT_OF_TOPIC[topic]
+    hypothesis = _draw_hypothesis(topic, balance, rng)
+    if not sensible(hypothesis) or split_of(hypothesis, seed) != split:
+        return None
+    size = sum(value is not None for value in hypothesis) + (rng.random() < _DROPPED)
+    own = frozenset(words(hypothesis, seed))
+    # Label, words of the hypothesis that the premise lacks, premises.
+    found: dict[str, dict[frozenset[str], list[Scene]]] = {label: defaultdict(list) for label in LABELS}
+    for label in LABELS:
+        for _ in range(_DRAWS):
+            premise = _draw_premise(hypothesis, slot, label, size, rng)
+            if premise is None or (premise, hypothesis) in seen or split_of(premise, seed) != split:
+                continue
+            if sensible(premise):
+                found[label][own.difference(words(premise, seed))].append(premise)
+    alike = [lacking for lacking in found[LABELS[0]] if all(lacking in found[label] for label in LABELS)]
+    if not all(found.values()) or (not alike and rng.random() > _UNLIKE):
+        return None
+    chosen = rng.choice(alike) if alike else None
+    triple = []
+    for label, premises in found.items():
+        options = sum(premises.values(), []) if chosen is None else premises[chosen]
+        triple.append(Pair(balance.pick(options, hypothesis, label), hypothesis, label))
+    if sum(balance.surplus(*pair) for pair in triple) > 0 and rng.random() > _UNEVEN:
+        return None
+    return tuple(triple)
 
 
-@cache
-def _options(slot: int, value: str, wanted: str) -> list[str | None]:
-    pool = list(COUNTS) if value in COUNTS else _THINGS if value in _THINGS else _SLOT_VALUES[slot]
-    options: list[str | None] = [other for other in pool if relation(other, value) == wanted]
-    if wanted == "open" and slot in (PLACE, TIME):
-        options += [None] * (3 * len(options) + 1)
-    return options
+def _draw_hypothesis(topic: str, balance: Balance, rng: Random) -> Scene:
+    """A scene about the topic; not every one is sensible."""
 
+    def draw(name: str) -> str:
+        return balance.rare((_DECIDING if name == topic else _VALUES)[name], rng)
 
-@cache
-def _deciding(slot: int, value: str) -> bool:
-    """Whether each label has a value that could stand in the premise."""
-    return all(_options(slot, value, wanted) for wanted in RELATION_OF_LABEL.values())
-
-
-def _draw_hypothesis(topic: str, balance: _Balance, rng: Random) -> tuple[Scene, int] | None:
-    """A sensible scene, and the slot whose value shall decide about it."""
-    slot = _SLOT_OF_TOPIC.get(topic, ACTION)
-    subject: str | None = None
-    if topic == "thing" or (topic == "time" and rng.random() < 0.15):
-        action = balance.rare(_DECIDING["thing"], rng)
-    elif topic == "count" or (topic == "time" and rng.random() < 0.15):
-        action = balance.rare(_DECIDING["count"], rng)
-    else:
-        of_action = topic if topic in _DECIDING and slot == ACTION else rng.choice(("activity", "activity", "state"))
-        action = balance.rare(_DECIDING[of_action] if slot == ACTION else _VALUES[of_action], rng)
-        subject = balance.rare(_DECIDING["subject"] if slot == SUBJECT else _VALUES["subject"], rng)
-    stated = {
-        PLACE: action in COUNTS or slot == PLACE or rng.random() < 0.25,
-        TIME: slot == TIME or rng.random() < 0.3,
-    }
-    for_place = _DECIDING["place"] if slot == PLACE else _VALUES["place"]
-    for_time = _DECIDING["time"] if slot == TIME else _VALUES["time"]
-    place = balance.rare(for_place, rng) if stated[PLACE] else None
-    scene = Scene(subject, action, place, balance.rare(for_time, rng) if stated[TIME] else None)
-    return (scene, slot) if sensible(scene) else None
+    about = topic
+    if topic == "time":  # All may be told with a time.
+        [about] = rng.choices(("subject", "thing", "count"), (70, 15, 15))
+    if about in ("subject", "place"):
+        about = rng.choice(("activity", "activity", "state"))
+    subject = None if about in ("thing", "count") else draw("subject")
+    place = draw("place") if topic == "place" or about == "count" or rng.random() < 0.25 else None
+    return Scene(subject, draw(about), place, draw("time") if topic == "time" or rng.random() < 0.3 else None)
 
 
 def _draw_premise(hypothesis: Scene, slot: int, label: str, size: int, rng: Random) -> Scene | None:
@@ -122,108 +146,29 @@ def _draw_premise(hypothesis: Scene, slot: int, label: str, size: int, rng: Rand
     if not 0 <= missing <= len(free):
         return None
     for other in rng.sample(free, missing):
-        values[other] = rng.choice(_SLOT_VALUES[other])
+        values[other] = rng.choice(_VALUES["place" if other == PLACE else "time"])
     return Scene._make(values)
 
 
-def draw_triples(count: int, split: str, seed: int) -> Iterator[tuple[Pair, ...]]:
-    """Draws ``count`` hypotheses of a split, each with one premise for each label; no pair comes twice."""
-    rng = Random(f"{seed} {split}")
-    seen: set[tuple[Scene, Scene]] = set()
-    balance = _Balance()
-    found = 0
-    while found < count:
-        topic = rng.choices(list(_TOPICS), list(_TOPICS.values()))[0]
-        for _ in range(_TRIES):
-            triple = _draw_triple(topic, split, seed, balance, seen, rng)
-            if triple:
-                seen.update(pair[:2] for pair in triple)
-                for pair in triple:
-                    balance.add(pair)
-                found += 1
-                yield triple
-                break
+@cache
+def _options(slot: int, value: str, wanted: str) -> list[str | None]:
+    """What the premise may say in place of ``value``; None stands for saying nothing."""
+    pool = next(pool for pool in _POOLS if value in pool)
+    options: list[str | None] = [other for other in pool if relation(other, value) == wanted]
+    if wanted == "open" and slot in (PLACE, TIME):
+        options += [None] * (3 * len(options) + 1)
+    return options
 
 
-class _Balance:
-    """Evens out what the rows name: no value is rare, and none says much about the label of its premise."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str | None]] = Counter()
-        self._totals: Counter[str | None] = Counter()
-        self._told: Counter[str | None] = Counter()
-
-    def add(self, pair: Pair) -> None:
-        """Takes note of a row."""
-        for value in pair.premise:
-            self._counts[pair.label, value] += 1
-            self._totals[value] += 1
-        self._told.update((*pair.premise, *pair.hypothesis))
-
-    def rare(self, values: list[str], rng: Random) -> str:
-        """Of a few values, the one that the rows so far have named least."""
-        return min(rng.choices(values, k=3), key=lambda value: self._told[value])
-
-    def surplus(self, label: str, premise: Scene) -> float:
-        """How much more often this label's premises have had these values than the others'."""
-        return sum(
-            (len(LABELS) * self._counts[label, value] - self._totals[value]) / (self._totals[value] + 9) ** 0.5
-            for value in premise
-        )
-
-
-def _spread(premises: tuple[Scene, ...], hypothesis: Scene, seed: int) -> float:
-    """How much the three premises of a hypothesis differ in length and in the words that they repeat."""
-    own = set(words(hypothesis, seed))
-    lengths = [len(words(premise, seed)) for premise in premises]
-    shared = [own.intersection(words(premise, seed)) for premise in premises]
-    sizes = [len(each) for each in shared]
-    return max(lengths) - min(lengths) + 2 * (max(sizes) - min(sizes)) + len(set.union(*shared) - set.intersection(*shared)) / 2
-
-
-def _draw_triple(
-    topic: str, split: str, seed: int, balance: _Balance, seen: set[tuple[Scene, Scene]], rng: Random
-) -> tuple[Pair, ...] | None:
-    """One hypothesis with its three premises, or None where there are none that are alike enough."""
-    drawn = _draw_hypothesis(topic, balance, rng)
-    if drawn is None or split_of(drawn[0], seed) != split:
-        return None
-    hypothesis, slot = drawn
-    size = sum(value is not None for value in hypothesis) + (rng.random() < 0.35)
-    by_label: list[list[Scene]] = []
-    for label in LABELS:
-        found = {}
-        for _ in range(_DRAWS):
-            premise = _draw_premise(hypothesis, slot, label, size, rng)
-            if premise and sensible(premise) and split_of(premise, seed) == split and (premise, hypothesis) not in seen:
-                found[premise] = None
-        if not found:
-            return None
-        by_label.append(sorted(found, key=lambda premise: balance.surplus(label, premise))[:_KEPT])
-    triples = [t for t in product(*by_label)]
-    best = min(
-        triples,
-        key=lambda premises: _SPREAD_WEIGHT * _spread(premises, hypothesis, seed)
-        + sum(balance.surplus(label, premise) for label, premise in zip(LABELS, premises, strict=True)),
-    )
-    if _spread(best, hypothesis, seed) > _MOST_SPREAD:
-        return None
-    return tuple(Pair(premise, hypothesis, label) for premise, label in zip(best, LABELS, strict=True))
-
-
-_KEPT = 8
-_SPREAD_WEIGHT = 0.7
-_MOST_SPREAD = 3.0
-_VALUES: dict[str, list[str]] = {
-    "subject": list(SUBJECTS),
-    "activity": list(ACTIVITIES),
-    "state": [value for tree in STATES.values() for value in tree],
-    "place": list(PLACES),
-    "time": _TIMES,
-    "thing": _THINGS,
-    "count": list(COUNTS),
-}
+_POOLS = [
+    _VALUES["activity"] + _VALUES["state"],
+    *(_VALUES[name] for name in ("subject", "place", "time", "thing", "count")),
+]
 _DECIDING = {
-    name: [value for value in values if _deciding(_SLOT_OF_TOPIC.get(name, ACTION), value)]
+    name: [
+        value
+        for value in values
+        if all(_options(_SLOT_OF_TOPIC[name], value, each) for each in RELATION_OF_LABEL.values())
+    ]
     for name, values in _VALUES.items()
 }

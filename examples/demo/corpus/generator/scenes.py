@@ -51,19 +51,20 @@ STATES: dict[str, dict[str, str | None]] = {
     "posture": {"standing": None, "not_standing": None, "sitting": "not_standing", "on_chair": "sitting"},
     "feet": {"shoes": None, "boots": "shoes", "barefoot": None, "no_shoes": None},
     "health": {"ill": None, "fever": "ill", "flu": "ill", "not_ill": None, "healthy": "not_ill"},
-    "hunger": {"hungry": None, "starving": "hungry", "not_hungry": None, "eaten_enough": "not_hungry"},
+    "hunger": {"hungry": None, "starving": "hungry", "not_hungry": None, "full": "not_hungry"},
     "company": {"alone": None, "no_company": None, "not_alone": None, "with_friend": "not_alone"},
 }
 # What is said of a thing without a subject of its own, likewise.
 THINGS: dict[str, dict[str, str | None]] = {
-    "shop hours": {"shop_open": None, "shop_not_closed": None, "shop_closed": None, "shop_not_open": None},
+    "shop hours": {"shop_open": None, "shop_not_closed": None, "shop_closed": None, "shop_not_open": None, "shop_locked": "shop_closed"},
     "shop size": {"shop_big": None, "shop_huge": "shop_big", "shop_small": None, "shop_tiny": "shop_small"},
-    "street wetness": {"street_wet": None, "street_not_dry": None, "street_dry": None, "street_not_wet": None},
+    "street wetness": {"street_wet": None, "street_not_dry": None, "street_flooded": "street_wet", "street_dry": None, "street_not_wet": None},
     "street noise": {
-        "street_not_noisy": None, "street_quiet": "street_not_noisy",
+        "street_not_noisy": None, "street_quiet": "street_not_noisy", "street_silent": "street_quiet",
         "street_not_quiet": None, "street_noisy": "street_not_quiet",
     },
-    "room dirt": {"room_clean": None, "room_not_dirty": None, "room_dirty": None, "room_not_clean": None},
+    "room dirt": {"room_clean": None, "room_not_dirty": None, "room_spotless": "room_clean",
+        "room_dirty": None, "room_not_clean": None, "room_filthy": "room_dirty",},
     "room light": {"room_bright": None, "room_sunny": "room_bright", "room_dark": None, "room_pitch_dark": "room_dark"},
     "bus seats": {"bus_full": None, "bus_packed": "bus_full", "bus_empty": None, "bus_nobody": None},
     "bus punctuality": {"bus_late": None, "bus_hour_late": "bus_late", "bus_not_late": None, "bus_on_time": "bus_not_late"},
