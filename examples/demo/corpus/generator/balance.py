@@ -66,11 +66,11 @@ class Balance:
         return total
 
     def _shown(self, premise: Scene, hypothesis: Scene) -> list[Hashable]:
-        """The premise's values, and what overlap sees: lengths, and which words of the hypothesis do not come again."""
+        """The premise's values, and what overlap sees: lengths, and which words of the hypothesis it lacks."""
         before, after = words(premise, self._seed), words(hypothesis, self._seed)
         shared = set(before) & set(after)
         lacking = set(after) - shared
-        [decided] = [h for p, h in zip(premise, hypothesis, strict=True) if h is not None and p != h]
+        decided = next((h for p, h in zip(premise, hypothesis, strict=True) if h is not None and p != h), None)
         longer = len(before) - len(after)
         return [
             *premise,

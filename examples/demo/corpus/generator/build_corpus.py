@@ -6,16 +6,23 @@ Run ``python examples/demo/corpus/generator/build_corpus.py``: the same seed giv
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
 from balance import Pair, tell
 from corpus_lexicon import LANGUAGES
-from pairs import draw_triples
+from pairs import QUESTIONS, draw_triples
 
 SEED = 15
+COLUMNS = ("premise", "hypothesis", "label")
 ROWS = {"train": 3000, "validation": 600, "test": 300}
 LANGUAGES_OF_SPLIT = {"train": ("en",), "validation": ("en",), "test": LANGUAGES}
+
+
+def told(pair: Pair, language: str, seed: int) -> tuple[str, str, str]:
+    """The row in a language."""
+    return tell(pair.premise, language, seed), tell(pair.hypothesis, language, seed), pair.label
 
 
 def draw(split: str, seed: int) -> list[Pair]:
@@ -25,17 +32,23 @@ def draw(split: str, seed: int) -> list[Pair]:
     return pairs
 
 
+def write(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Writes tab-separated rows under a header, as UTF-8 that is the same on every system."""
+    text = "".join(f"{chr(9).join(row)}\n" for row in (columns, *rows))
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
 def build(output_dir: Path, seed: int) -> None:
-    """Writes all splits, as UTF-8 that is the same on every system."""
+    """Writes all splits, and the demo's questions."""
     output_dir.mkdir(parents=True, exist_ok=True)
+    asked = [(code, *told(pair, code, seed)) for code, pair in QUESTIONS.items()]
+    write(output_dir / "questions.tsv", ("language", *COLUMNS), asked)
     for split, languages in LANGUAGES_OF_SPLIT.items():
         pairs = draw(split, seed)
         print(f"{split}: {len(pairs)} pairs in {', '.join(languages)}", flush=True)
         for language in languages:
-            rows = [(tell(p, language, seed), tell(h, language, seed), label) for p, h, label in pairs]
-            lines = ["premise\thypothesis\tlabel", *map("\t".join, rows)]
-            text = "".join(f"{line}\n" for line in lines)
-            (output_dir / f"{split}-{language}.tsv").write_text(text, encoding="utf-8", newline="\n")
+            rows = [told(pair, language, seed) for pair in pairs]
+            write(output_dir / f"{split}-{language}.tsv", COLUMNS, rows)
 
 
 def main() -> None:

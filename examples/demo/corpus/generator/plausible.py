@@ -67,7 +67,7 @@ _PLACES_OF_ANIMAL: dict[str, set[str]] = {
 _ONLY_PEOPLE = {"sport", "ball_game", "flu", "full"}  # "A dog was running" does not make it an athlete.
 _ONLY_GROWN_UP = {"work"}
 _WITHOUT_PLACE = {"not_standing", "not_sleeping"}  # Standing elsewhere, or not standing there?
-_PLACES_OF_COUNTS = {"park", "garden", "street", *_WATER}
+PLACES_OF_COUNTS = {"park", "garden", "street", *_WATER}
 
 
 def _action_places(action: str) -> set[str]:
@@ -100,7 +100,7 @@ def sensible(scene: Scene) -> bool:
     """Whether some fully specific scene that this one covers is plausible."""
     subject, action, place, time = scene
     if subject is None:
-        return place in _PLACES_OF_COUNTS if action in COUNTS else place is None
+        return place in PLACES_OF_COUNTS if action in COUNTS else place is None
     if action in _ONLY_PEOPLE and "animal" in [subject, *kinds(subject)]:
         return False
     if action in _WITHOUT_PLACE and place is not None:

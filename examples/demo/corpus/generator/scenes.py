@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import product
+from math import inf
 from typing import NamedTuple
 
 # Each value and its kind (its parent). Values of one tree exclude each other unless one is a kind of the other.
@@ -56,28 +57,40 @@ STATES: dict[str, dict[str, str | None]] = {
 }
 # What is said of a thing without a subject of its own, likewise.
 THINGS: dict[str, dict[str, str | None]] = {
-    "shop hours": {"shop_open": None, "shop_not_closed": None, "shop_closed": None, "shop_not_open": None, "shop_locked": "shop_closed"},
+    "shop hours": {
+        "shop_open": None, "shop_not_closed": None,
+        "shop_closed": None, "shop_not_open": None, "shop_locked": "shop_closed",
+    },
     "shop size": {"shop_big": None, "shop_huge": "shop_big", "shop_small": None, "shop_tiny": "shop_small"},
-    "street wetness": {"street_wet": None, "street_not_dry": None, "street_flooded": "street_wet", "street_dry": None, "street_not_wet": None},
+    "street wetness": {
+        "street_wet": None, "street_not_dry": None, "street_flooded": "street_wet",
+        "street_dry": None, "street_not_wet": None,
+    },
     "street noise": {
         "street_not_noisy": None, "street_quiet": "street_not_noisy", "street_silent": "street_quiet",
         "street_not_quiet": None, "street_noisy": "street_not_quiet",
     },
-    "room dirt": {"room_clean": None, "room_not_dirty": None, "room_spotless": "room_clean",
-        "room_dirty": None, "room_not_clean": None, "room_filthy": "room_dirty",},
-    "room light": {"room_bright": None, "room_sunny": "room_bright", "room_dark": None, "room_pitch_dark": "room_dark"},
+    "room dirt": {
+        "room_clean": None, "room_not_dirty": None, "room_spotless": "room_clean",
+        "room_dirty": None, "room_not_clean": None, "room_filthy": "room_dirty",
+    },
+    "room light": {
+        "room_bright": None, "room_sunny": "room_bright", "room_dark": None, "room_pitch_dark": "room_dark",
+    },
     "bus seats": {"bus_full": None, "bus_packed": "bus_full", "bus_empty": None, "bus_nobody": None},
-    "bus punctuality": {"bus_late": None, "bus_hour_late": "bus_late", "bus_not_late": None, "bus_on_time": "bus_not_late"},
+    "bus punctuality": {
+        "bus_late": None, "bus_hour_late": "bus_late", "bus_not_late": None, "bus_on_time": "bus_not_late",
+    },
 }  # fmt: skip
 # "There were ...": what is counted, how many at least, how many at most.
 COUNTS: dict[str, tuple[str, int, float]] = {
-    "three_dogs": ("dog", 3, 3), "one_dog": ("dog", 1, 1), "several_dogs": ("dog", 2, float("inf")), "no_dogs": ("dog", 0, 0),
+    "three_dogs": ("dog", 3, 3), "one_dog": ("dog", 1, 1), "several_dogs": ("dog", 2, inf), "no_dogs": ("dog", 0, 0),
     "four_cats": ("cat", 4, 4), "five_birds": ("bird", 5, 5),
-    "one_animal": ("animal", 1, 1), "several_animals": ("animal", 2, float("inf")), "no_animals": ("animal", 0, 0),
+    "one_animal": ("animal", 1, 1), "several_animals": ("animal", 2, inf), "no_animals": ("animal", 0, 0),
     "three_boys": ("boy", 3, 3), "four_girls": ("girl", 4, 4), "one_child": ("child", 1, 1),
-    "several_children": ("child", 2, float("inf")), "no_children": ("child", 0, 0),
+    "several_children": ("child", 2, inf), "no_children": ("child", 0, 0),
     "three_women": ("woman", 3, 3), "five_men": ("man", 5, 5),
-    "one_person": ("person", 1, 1), "several_people": ("person", 2, float("inf")), "nobody": ("person", 0, 0),
+    "one_person": ("person", 1, 1), "several_people": ("person", 2, inf), "nobody": ("person", 0, 0),
 }  # fmt: skip
 PLACES: dict[str, str | None] = {
     "indoors": None,
@@ -209,7 +222,7 @@ def _relation_of_counts(premise: str, hypothesis: str) -> str:
     """By what a number of dogs says about the number of animals, and the other way round."""
     (kind, low, high), (other, at_least, at_most) = COUNTS[premise], COUNTS[hypothesis]
     if kind != other and other in kinds(kind):
-        high = float("inf")
+        high = inf
     elif kind != other and kind in kinds(other):
         low = 0
     elif kind != other:
