@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Hashable
 from functools import cache
 from hashlib import sha256
+from math import log1p
 from random import Random
 from typing import NamedTuple
 
 from corpus_lexicon import sentence
 from scenes import Scene
 
+_RARE = 0.3  # How much rows shall name what has been named least, beside telling nothing of the label.
 LABELS = ("entailment", "neutral", "contradiction")
 
 
@@ -54,8 +56,13 @@ class Balance:
         return min(rng.choices(values, k=3), key=lambda value: self._told[value])
 
     def pick(self, premises: list[Scene], hypothesis: Scene, label: str) -> Scene:
-        """The premise that shows what this label's premises have shown least."""
-        return min(premises, key=lambda premise: self.surplus(premise, hypothesis, label))
+        """The premise that shows what this label's premises have shown least, and names what is rare."""
+
+        def cost(premise: Scene) -> float:
+            named = [self._told[p] for p, h in zip(premise, hypothesis, strict=True) if p is not None and p != h]
+            return self.surplus(premise, hypothesis, label) + _RARE * sum(map(log1p, named))
+
+        return min(premises, key=cost)
 
     def surplus(self, premise: Scene, hypothesis: Scene, label: str) -> float:
         """How much more often than the others' this label's premises have shown what this one shows."""

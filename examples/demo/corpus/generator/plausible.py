@@ -66,7 +66,6 @@ _PLACES_OF_ANIMAL: dict[str, set[str]] = {
 }
 _ONLY_PEOPLE = {"sport", "ball_game", "flu", "full"}  # "A dog was running" does not make it an athlete.
 _ONLY_GROWN_UP = {"work"}
-_WITHOUT_PLACE = {"not_standing", "not_sleeping"}  # Standing elsewhere, or not standing there?
 PLACES_OF_COUNTS = {"park", "garden", "street", *_WATER}
 
 
@@ -102,8 +101,6 @@ def sensible(scene: Scene) -> bool:
     if subject is None:
         return place in PLACES_OF_COUNTS if action in COUNTS else place is None
     if action in _ONLY_PEOPLE and "animal" in [subject, *kinds(subject)]:
-        return False
-    if action in _WITHOUT_PLACE and place is not None:
         return False
     options = product(*(leaves(value) if value else [None] for value in scene))
     return any(_leaf_sensible(*option) for option in options)

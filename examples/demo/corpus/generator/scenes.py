@@ -48,30 +48,21 @@ ACTIVITIES: dict[str, str | None] = {
 # How somebody was, one tree a dimension. Values of two dimensions may be true together.
 STATES: dict[str, dict[str, str | None]] = {
     "mood": {"happy": None, "joyful": "happy", "not_happy": None, "sad": "not_happy"},
-    "waking": {"awake": None, "not_sleeping": None},
-    "posture": {"standing": None, "not_standing": None, "sitting": "not_standing", "on_chair": "sitting"},
-    "feet": {"shoes": None, "boots": "shoes", "barefoot": None, "no_shoes": None},
-    "health": {"ill": None, "fever": "ill", "flu": "ill", "not_ill": None, "healthy": "not_ill"},
-    "hunger": {"hungry": None, "starving": "hungry", "not_hungry": None, "full": "not_hungry"},
-    "company": {"alone": None, "no_company": None, "not_alone": None, "with_friend": "not_alone"},
+    "waking": {"awake": None},
+    "posture": {"standing": None, "sitting": None, "on_chair": "sitting"},
+    "feet": {"shoes": None, "boots": "shoes", "barefoot": None},
+    "health": {"ill": None, "fever": "ill", "flu": "ill", "healthy": None},
+    "hunger": {"hungry": None, "starving": "hungry", "full": None},
+    "company": {"alone": None, "not_alone": None, "with_friend": "not_alone"},
 }
 # What is said of a thing without a subject of its own, likewise.
 THINGS: dict[str, dict[str, str | None]] = {
-    "shop hours": {
-        "shop_open": None, "shop_not_closed": None,
-        "shop_closed": None, "shop_not_open": None, "shop_locked": "shop_closed",
-    },
+    "shop hours": {"shop_open": None, "shop_closed": None, "shop_not_open": None, "shop_locked": "shop_closed"},
     "shop size": {"shop_big": None, "shop_huge": "shop_big", "shop_small": None, "shop_tiny": "shop_small"},
-    "street wetness": {
-        "street_wet": None, "street_not_dry": None, "street_flooded": "street_wet",
-        "street_dry": None, "street_not_wet": None,
-    },
-    "street noise": {
-        "street_not_noisy": None, "street_quiet": "street_not_noisy", "street_silent": "street_quiet",
-        "street_not_quiet": None, "street_noisy": "street_not_quiet",
-    },
+    "street wetness": {"street_wet": None, "street_flooded": "street_wet", "street_dry": None},
+    "street noise": {"street_quiet": None, "street_silent": "street_quiet", "street_noisy": None},
     "room dirt": {
-        "room_clean": None, "room_not_dirty": None, "room_spotless": "room_clean",
+        "room_clean": None, "room_spotless": "room_clean",
         "room_dirty": None, "room_not_clean": None, "room_filthy": "room_dirty",
     },
     "room light": {
@@ -115,12 +106,7 @@ _TREES: dict[str, dict[str, str | None]] = {
 PARENT: dict[str, str | None] = {value: kind for tree in _TREES.values() for value, kind in tree.items()}
 DIMENSION: dict[str, str] = {value: name for name, tree in _TREES.items() for value in tree}
 # Other words for the same.
-_SYNONYMS = {
-    "not_sleeping": "awake", "no_shoes": "barefoot", "no_company": "alone",
-    "shop_not_closed": "shop_open", "shop_not_open": "shop_closed",
-    "street_not_dry": "street_wet", "street_not_wet": "street_dry",
-    "room_not_dirty": "room_clean", "room_not_clean": "room_dirty", "bus_nobody": "bus_empty",
-}  # fmt: skip
+_SYNONYMS = {"shop_not_open": "shop_closed", "room_not_clean": "room_dirty", "bus_nobody": "bus_empty"}
 
 
 class Scene(NamedTuple):
@@ -159,9 +145,9 @@ _UNCLEAR = {
     ("rest", "read"), ("rest", "eat"), ("rest", "drink"), ("rest", "instrument"),
     ("work", "read"), ("work", "instrument"), ("work", "shop"),
     ("waterside", "park"), ("waterside", "garden"), ("waterside", "forest"), ("waterside", "street"),
-    ("park", "garden"), ("house", "garden"), ("street_not_noisy", "street_not_quiet"),
+    ("park", "garden"), ("house", "garden"), ("fever", "flu"),
 }  # fmt: skip
-_CLEAR = {"sleep", "clean", "tend_plants", "street_quiet", "street_noisy"}
+_CLEAR = {"sleep", "clean", "tend_plants"}
 # Activities with which a state has nothing to do, so that one leaves the other open.
 _CALM = {"read", "guitar", "violin", "drink", "eat"}
 _INDEPENDENT: dict[str, set[str]] = {
