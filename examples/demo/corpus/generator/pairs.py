@@ -123,7 +123,7 @@ class _Drawing:
         chosen = self.rng.choice(alike) if manner != "unlike" else None
         triple = []
         for label, premises in found.items():
-            options = premises[chosen] if chosen in premises else sum(premises.values(), [])
+            options = premises[chosen] if chosen is not None and chosen in premises else sum(premises.values(), [])
             triple.append(Pair(self._balance.pick(options, hypothesis, label), hypothesis, label))
         if sum(self._balance.surplus(*pair) for pair in triple) > 0 and self.rng.random() > _UNEVEN:
             return None

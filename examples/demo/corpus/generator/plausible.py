@@ -102,5 +102,7 @@ def sensible(scene: Scene) -> bool:
         return place in PLACES_OF_COUNTS if action in COUNTS else place is None
     if action in _ONLY_PEOPLE and "animal" in [subject, *kinds(subject)]:
         return False
-    options = product(*(leaves(value) if value else [None] for value in scene))
+    options = product(
+        leaves(subject), leaves(action), leaves(place) if place else [None], leaves(time) if time else [None]
+    )
     return any(_leaf_sensible(*option) for option in options)
