@@ -42,10 +42,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RECIPE = HERE / "demo.yaml"
 OUTPUT = Path("runs/demo")
-QUESTIONS = (
-    ("es", "Una abuela estaba comiendo una manzana.", "Una mujer estaba comiendo fruta.", "entailment"),
-    ("zh", "下午，一匹马正在海边睡觉。", "夜里，一只动物正在睡觉。", "contradiction"),
-    ("hi", "एक लड़की दौड़ रही थी।", "एक बच्चा पानी के किनारे दौड़ रहा था।", "neutral"),
+QUESTIONS = tuple(
+    tuple(line.split("\t")) for line in (HERE / "corpus/questions.tsv").read_text(encoding="utf-8").splitlines()[1:]
 )
 
 

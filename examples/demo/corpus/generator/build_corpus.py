@@ -1,4 +1,4 @@
-"""Builds the demo's corpus: natural-language inference in 15 languages, labels that follow from facts.
+"""Builds the demo's corpus: natural-language inference in 15 languages, labels that follow from one relation.
 
 Run ``python examples/demo/corpus/generator/build_corpus.py``: the same seed gives the same bytes.
 """
@@ -10,13 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
+from balance import Pair, tell
 from corpus_lexicon import LANGUAGES
-from pairs import Pair, draw_triples, tell
-from scenes import Scene
+from pairs import QUESTIONS, draw_triples
 
-ROWS = {"train": 6000, "validation": 600, "test": 600}
+SEED = 15
+COLUMNS = ("premise", "hypothesis", "label")
+ROWS = {"train": 3000, "validation": 600, "test": 300}
 LANGUAGES_OF_SPLIT = {"train": ("en",), "validation": ("en",), "test": LANGUAGES}
-UNLABELLED_SCENES = 3000
+
+
+def told(pair: Pair, language: str, seed: int) -> tuple[str, str, str]:
+    """The row in a language."""
+    return tell(pair.premise, language, seed), tell(pair.hypothesis, language, seed), pair.label
 
 
 def draw(split: str, seed: int) -> list[Pair]:
@@ -26,36 +32,23 @@ def draw(split: str, seed: int) -> list[Pair]:
     return pairs
 
 
-def facts(scene: Scene) -> str:
-    """The facts as one field: subject, action, place, time, with ``-`` for what is left open."""
-    return " ".join(value or "-" for value in scene)
-
-
-def write(path: Path, lines: Iterable[str]) -> None:
-    """Writes lines as UTF-8 that is the same on every system."""
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+def write(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Writes tab-separated rows under a header, as UTF-8 that is the same on every system."""
+    text = "".join(f"{chr(9).join(row)}\n" for row in (columns, *rows))
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def build(output_dir: Path, seed: int) -> None:
-    """Writes all splits, their facts, and unlabelled sentences of train scenes, aligned by line across languages."""
+    """Writes all splits, and the demo's questions."""
     output_dir.mkdir(parents=True, exist_ok=True)
+    asked = [(code, *told(pair, code, seed)) for code, pair in QUESTIONS.items()]
+    write(output_dir / "questions.tsv", ("language", *COLUMNS), asked)
     for split, languages in LANGUAGES_OF_SPLIT.items():
         pairs = draw(split, seed)
         print(f"{split}: {len(pairs)} pairs in {', '.join(languages)}", flush=True)
-        rows = [(facts(pair.premise), facts(pair.hypothesis), pair.label) for pair in pairs]
-        write(output_dir / f"facts-{split}.tsv", ["premise\thypothesis\tlabel", *map("\t".join, rows)])
         for language in languages:
-            rows = [
-                (tell(pair.premise, language, seed), tell(pair.hypothesis, language, seed), pair.label)
-                for pair in pairs
-            ]
-            write(output_dir / f"{split}-{language}.tsv", ["premise\thypothesis\tlabel", *map("\t".join, rows)])
-        if split == "train":
-            known = list(dict.fromkeys(scene for pair in pairs for scene in (pair.premise, pair.hypothesis)))
-            scenes = Random(f"{seed} scenes").sample(known, UNLABELLED_SCENES)
-            print(f"scenes: {len(scenes)} sentences in each of {len(LANGUAGES)} languages", flush=True)
-            for language in LANGUAGES:
-                write(output_dir / f"scenes-{language}.txt", [tell(scene, language, seed) for scene in scenes])
+            rows = [told(pair, language, seed) for pair in pairs]
+            write(output_dir / f"{split}-{language}.tsv", COLUMNS, rows)
 
 
 def main() -> None:
@@ -63,7 +56,7 @@ def main() -> None:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout, allow_abbrev=False)
     parser.add_argument("--output_dir", type=Path, default=Path(__file__).parents[1])
-    parser.add_argument("--seed", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     build(arguments.output_dir, arguments.seed)
 

@@ -1,12 +1,13 @@
-"""What can happen in a scene of the demo's corpus: the kinds of things, which exclude and which suit each other."""
+"""What can happen in the demo's corpus: kinds of things, what excludes what, what goes together."""
 
 from __future__ import annotations
 
 from functools import cache
 from itertools import product
+from math import inf
 from typing import NamedTuple
 
-# Each value and its kind (its parent). A value that is nobody's kind is a leaf: the most specific that we can say.
+# Each value and its kind (its parent). Values of one tree exclude each other unless one is a kind of the other.
 SUBJECTS: dict[str, str | None] = {
     "person": None,
     **dict.fromkeys(("man", "woman", "child", "doctor", "teacher", "farmer"), "person"),
@@ -17,7 +18,7 @@ SUBJECTS: dict[str, str | None] = {
     **dict.fromkeys(("dog", "cat", "horse", "bird"), "animal"),
     **dict.fromkeys(("pigeon", "parrot"), "bird"),
 }
-ACTIONS: dict[str, str | None] = {
+ACTIVITIES: dict[str, str | None] = {
     "eat": None,
     **dict.fromkeys(("eat_fruit", "eat_vegetables", "eat_fish"), "eat"),
     **dict.fromkeys(("eat_apple", "eat_banana", "eat_orange"), "eat_fruit"),
@@ -38,11 +39,50 @@ ACTIONS: dict[str, str | None] = {
     **dict.fromkeys(("guitar", "piano", "violin"), "instrument"),
     "rest": None,
     "sleep": "rest",
+    "fast_asleep": "sleep",
     "shop": None,
     **dict.fromkeys(("buy_clothes", "buy_food"), "shop"),
     **dict.fromkeys(("buy_shirt", "buy_shoes"), "buy_clothes"),
     **dict.fromkeys(("buy_bread", "buy_rice"), "buy_food"),
 }
+# How somebody was, one tree a dimension. Values of two dimensions may be true together.
+STATES: dict[str, dict[str, str | None]] = {
+    "mood": {"happy": None, "joyful": "happy", "not_happy": None, "sad": "not_happy"},
+    "waking": {"awake": None},
+    "posture": {"standing": None, "sitting": None, "on_chair": "sitting"},
+    "feet": {"shoes": None, "boots": "shoes", "barefoot": None},
+    "health": {"ill": None, "fever": "ill", "flu": "ill", "healthy": None},
+    "hunger": {"hungry": None, "starving": "hungry", "full": None},
+    "company": {"alone": None, "not_alone": None, "with_friend": "not_alone"},
+}
+# What is said of a thing without a subject of its own, likewise.
+THINGS: dict[str, dict[str, str | None]] = {
+    "shop hours": {"shop_open": None, "shop_closed": None, "shop_not_open": None, "shop_locked": "shop_closed"},
+    "shop size": {"shop_big": None, "shop_huge": "shop_big", "shop_small": None, "shop_tiny": "shop_small"},
+    "street wetness": {"street_wet": None, "street_flooded": "street_wet", "street_dry": None},
+    "street noise": {"street_quiet": None, "street_silent": "street_quiet", "street_noisy": None},
+    "room dirt": {
+        "room_clean": None, "room_spotless": "room_clean",
+        "room_dirty": None, "room_not_clean": None, "room_filthy": "room_dirty",
+    },
+    "room light": {
+        "room_bright": None, "room_sunny": "room_bright", "room_dark": None, "room_pitch_dark": "room_dark",
+    },
+    "bus seats": {"bus_full": None, "bus_packed": "bus_full", "bus_empty": None, "bus_nobody": None},
+    "bus punctuality": {
+        "bus_late": None, "bus_hour_late": "bus_late", "bus_not_late": None, "bus_on_time": "bus_not_late",
+    },
+}  # fmt: skip
+# "There were ...": what is counted, how many at least, how many at most.
+COUNTS: dict[str, tuple[str, int, float]] = {
+    "three_dogs": ("dog", 3, 3), "one_dog": ("dog", 1, 1), "several_dogs": ("dog", 2, inf), "no_dogs": ("dog", 0, 0),
+    "four_cats": ("cat", 4, 4), "five_birds": ("bird", 5, 5),
+    "one_animal": ("animal", 1, 1), "several_animals": ("animal", 2, inf), "no_animals": ("animal", 0, 0),
+    "three_boys": ("boy", 3, 3), "four_girls": ("girl", 4, 4), "one_child": ("child", 1, 1),
+    "several_children": ("child", 2, inf), "no_children": ("child", 0, 0),
+    "three_women": ("woman", 3, 3), "five_men": ("man", 5, 5),
+    "one_person": ("person", 1, 1), "several_people": ("person", 2, inf), "nobody": ("person", 0, 0),
+}  # fmt: skip
 PLACES: dict[str, str | None] = {
     "indoors": None,
     **dict.fromkeys(("house", "store", "restaurant", "library", "classroom", "gym"), "indoors"),
@@ -52,26 +92,27 @@ PLACES: dict[str, str | None] = {
     **dict.fromkeys(("waterside", "park", "garden", "street", "forest"), "outdoors"),
     **dict.fromkeys(("river", "lake", "sea"), "waterside"),
 }
-# Two independent clocks: the part of the day and the day of the week. One says nothing about the other.
-TIMES: dict[str, str | None] = {
-    "day": None,
-    **dict.fromkeys(("morning", "afternoon"), "day"),
-    "night": None,
-    "midnight": "night",
-    "weekday": None,
-    **dict.fromkeys(("monday", "wednesday"), "weekday"),
-    "weekend": None,
-    **dict.fromkeys(("saturday", "sunday"), "weekend"),
-}
-SLOTS: tuple[dict[str, str | None], ...] = (SUBJECTS, ACTIONS, PLACES, TIMES)
+TIMES: dict[str, dict[str, str | None]] = {
+    "day part": {"day": None, "morning": "day", "afternoon": "day", "night": None, "midnight": "night"},
+    "week": {
+        "weekday": None, **dict.fromkeys(("monday", "wednesday", "friday"), "weekday"),
+        "weekend": None, **dict.fromkeys(("saturday", "sunday"), "weekend"),
+    },
+}  # fmt: skip
 SUBJECT, ACTION, PLACE, TIME = range(4)
-PARENT: dict[str, str | None] = {value: kind for slot in SLOTS for value, kind in slot.items()}
+_TREES: dict[str, dict[str, str | None]] = {
+    "subject": SUBJECTS, "activity": ACTIVITIES, "place": PLACES, **STATES, **THINGS, **TIMES,
+}  # fmt: skip
+PARENT: dict[str, str | None] = {value: kind for tree in _TREES.values() for value, kind in tree.items()}
+DIMENSION: dict[str, str] = {value: name for name, tree in _TREES.items() for value in tree}
+# Other words for the same.
+_SYNONYMS = {"shop_not_open": "shop_closed", "room_not_clean": "room_dirty", "bus_nobody": "bus_empty"}
 
 
 class Scene(NamedTuple):
-    """The facts that a sentence states; place and time may be left open."""
+    """The facts that a sentence states. A thing or a count has no subject; place and time may be left open."""
 
-    subject: str
+    subject: str | None
     action: str
     place: str | None = None
     time: str | None = None
@@ -104,13 +145,20 @@ _UNCLEAR = {
     ("rest", "read"), ("rest", "eat"), ("rest", "drink"), ("rest", "instrument"),
     ("work", "read"), ("work", "instrument"), ("work", "shop"),
     ("waterside", "park"), ("waterside", "garden"), ("waterside", "forest"), ("waterside", "street"),
-    ("park", "garden"), ("house", "garden"),
+    ("park", "garden"), ("house", "garden"), ("fever", "flu"),
 }  # fmt: skip
 _CLEAR = {"sleep", "clean", "tend_plants"}
-
-
-def _clock(time: str) -> str:
-    return "day part" if time in ("day", "night") or PARENT[time] in ("day", "night") else "week"
+# Activities with which a state has nothing to do, so that one leaves the other open.
+_CALM = {"read", "guitar", "violin", "drink", "eat"}
+_INDEPENDENT: dict[str, set[str]] = {
+    "mood": {"eat", "drink", "work", "shop", "read", "instrument", "sport"},
+    "posture": _CALM,
+    "feet": _CALM | {"piano", "water_flowers", "sleep"},
+    "health": {"read", "instrument", "drink", "sleep"},
+    "hunger": {"read", "instrument", "work", "shop", "sport"},
+    "company": {"eat", "drink", "read", "shop", "clean", "tend_plants", "run"},
+}
+_DEPENDENT = {frozenset(("waking", "posture")), frozenset(("waking", "mood"))}
 
 
 @cache
@@ -118,19 +166,22 @@ def relation(premise: str | None, hypothesis: str) -> str | None:
     """How a stated value bears on another one of the same slot.
 
     Returns:
-        "same", "entailed" (the premise is more specific), "open" (less specific, unstated, or another clock),
+        "same", "entailed" (a synonym or more specific), "open" (less specific, unstated, or about something else),
         "exclusive", or None where a reader might hesitate: such pairs are never used.
     """
     if premise is None:
         return "open"
     if premise == hypothesis:
         return "same"
-    if hypothesis in kinds(premise):
+    if premise in COUNTS and hypothesis in COUNTS:
+        return _relation_of_counts(premise, hypothesis)
+    premise, hypothesis = (_SYNONYMS.get(value, value) for value in (premise, hypothesis))
+    if premise == hypothesis or hypothesis in kinds(premise):
         return "entailed"
     if premise in kinds(hypothesis):
         return "open"
-    if premise in TIMES and _clock(premise) != _clock(hypothesis):
-        return "open"
+    if DIMENSION[premise] != DIMENSION[hypothesis]:
+        return _across_dimensions(premise, hypothesis)
     pairs = product(_above(premise), _above(hypothesis))
     return None if any((a, b) in _UNCLEAR or (b, a) in _UNCLEAR for a, b in pairs) else "exclusive"
 
@@ -142,64 +193,28 @@ def _above(value: str) -> list[str]:
     return line[: clear[0] + 1] if clear else line
 
 
-_HOUSE = {"kitchen", "bedroom", "living_room"}
-_WATER = {"river", "lake", "sea"}
-_OPEN_AIR = _WATER | {"park", "garden", "street", "forest"}
-_LEISURE = _HOUSE | _WATER | {"park", "garden", "restaurant"}
-_PLACES_OF_ACTION: dict[str, set[str]] = {
-    "eat": _LEISURE | {"street", "classroom", "forest"},
-    "drink": _LEISURE | {"street", "classroom"},
-    "drink_water": _LEISURE | {"street", "classroom", "gym"},
-    "clean": _HOUSE | {"restaurant", "library", "classroom", "supermarket", "bakery", "gym"},
-    "water_flowers": {"living_room", "bedroom", "kitchen", "classroom", "restaurant", "library", "garden", "park"},
-    "cut_grass": {"garden", "park", *_WATER},
-    "ball_game": {"gym", "park", "street", "garden", "sea", "lake"},
-    "run": _OPEN_AIR | {"gym"},
-    "read": _LEISURE | {"library", "classroom", "forest"},
-    "guitar": _LEISURE | {"street", "classroom", "forest"},
-    "violin": _LEISURE | {"street", "classroom"},
-    "piano": {"living_room", "bedroom", "restaurant", "classroom", "library"},
-    "rest": _HOUSE | _WATER | {"park", "garden", "forest", "library", "classroom", "gym"},
-    "buy_clothes": {"supermarket", "street"},
-    "buy_bread": {"supermarket", "bakery", "street"},
-    "buy_rice": {"supermarket", "street"},
-}
-_MEALS_OF_PLANTS = {"eat_apple", "eat_banana", "eat_orange", "eat_carrot", "eat_potato"}
-_ACTIONS_OF_ANIMAL: dict[str, set[str]] = {
-    "dog": {"eat_apple", "eat_carrot", "eat_potato", "eat_fish", "drink_water", "run", "sleep"},
-    "cat": {"eat_fish", "drink_water", "run", "sleep"},
-    "horse": _MEALS_OF_PLANTS | {"drink_water", "run", "sleep"},
-    "parrot": _MEALS_OF_PLANTS | {"drink_water", "sleep"},
-    "pigeon": _MEALS_OF_PLANTS | {"drink_water", "sleep"},
-}
-_PLACES_OF_ANIMAL: dict[str, set[str]] = {
-    "dog": _HOUSE | _OPEN_AIR,
-    "cat": _HOUSE | _OPEN_AIR,
-    "parrot": _HOUSE | {"garden", "forest", "park"},
-    "pigeon": _WATER | {"garden", "park", "street"},
-    "horse": _WATER | {"park", "garden", "street", "forest"},
-}
-_ONLY_PEOPLE = {"sport", "ball_game"}  # "A dog was running" does not make it an athlete.
+def _across_dimensions(premise: str, hypothesis: str) -> str | None:
+    one, other = DIMENSION[premise], DIMENSION[hypothesis]
+    if one in TIMES or one in THINGS:
+        return "open" if one.split()[0] == other.split()[0] or one in TIMES else None
+    if one in STATES and other in STATES:
+        return None if frozenset((one, other)) in _DEPENDENT else "open"
+    state, activity = (premise, hypothesis) if one in STATES else (hypothesis, premise)
+    steps = {activity, *kinds(activity)}
+    if DIMENSION[state] == "waking":
+        return "exclusive" if "sleep" in steps else None
+    return "open" if steps & _INDEPENDENT[DIMENSION[state]] else None
 
 
-def _action_places(action: str) -> set[str]:
-    return next(_PLACES_OF_ACTION[step] for step in [action, *kinds(action)] if step in _PLACES_OF_ACTION)
-
-
-def _leaf_sensible(subject: str, action: str, place: str | None) -> bool:
-    if subject in _ACTIONS_OF_ANIMAL:
-        if action not in _ACTIONS_OF_ANIMAL[subject]:
-            return False
-        if place is not None and place not in _PLACES_OF_ANIMAL[subject]:
-            return False
-    return place is None or place in _action_places(action)
-
-
-@cache
-def sensible(scene: Scene) -> bool:
-    """Whether nobody would raise an eyebrow: some fully specific scene that this one covers is plausible."""
-    if scene.action in _ONLY_PEOPLE and "animal" in [scene.subject, *kinds(scene.subject)]:
-        return False
-    places: list[str] | list[None] = [None] if scene.place is None else leaves(scene.place)
-    options = product(leaves(scene.subject), leaves(scene.action), places)
-    return any(_leaf_sensible(subject, action, place) for subject, action, place in options)
+def _relation_of_counts(premise: str, hypothesis: str) -> str:
+    """By what a number of dogs says about the number of animals, and the other way round."""
+    (kind, low, high), (other, at_least, at_most) = COUNTS[premise], COUNTS[hypothesis]
+    if kind != other and other in kinds(kind):
+        high = inf
+    elif kind != other and kind in kinds(other):
+        low = 0
+    elif kind != other:
+        return "open"
+    if at_least <= low and high <= at_most:
+        return "entailed"
+    return "exclusive" if high < at_least or low > at_most else "open"

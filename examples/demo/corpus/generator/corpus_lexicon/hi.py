@@ -64,6 +64,7 @@ _ACTIONS = {
     "violin": "वायलिन बजा",
     "rest": "आराम कर",
     "sleep": "सो",
+    "fast_asleep": "गहरी नींद में सो",
     "shop": "ख़रीदारी कर",
     "buy_clothes": "कपड़े ख़रीद",
     "buy_shirt": "क़मीज़ ख़रीद",
@@ -79,6 +80,91 @@ ACTIONS = {
         phrase.replace("=", f" {tense.split()[1]}") if "=" in phrase else f"{phrase} {tense}" for tense in _TENSES
     )
     for value, phrase in _ACTIONS.items()
+}
+_STATES = {
+    "happy": "ख़ुश =",
+    "joyful": "ख़ुशी से झूम रह* =",
+    "not_happy": "ख़ुश नहीं =",
+    "sad": "उदास =",
+    "awake": "जागा हुआ =|जागी हुई =|जागे हुए =|जागी हुई =",
+    "standing": "खड़* =",
+    "sitting": "बैठ* =",
+    "on_chair": "कुर्सी पर बैठ* =",
+    "shoes": "जूते पहने हुए =",
+    "boots": "रबर के बूट पहने हुए =",
+    "barefoot": "नंगे पाँव =",
+    "ill": "बीमार =",
+    "fever": "बुख़ार से तप रह* =",
+    "flu": "फ़्लू के कारण बिस्तर पर =",
+    "healthy": "स्वस्थ =",
+    "hungry": "भूख* =",
+    "starving": "भूख से बेहाल =",
+    "full": "भरपेट खा चुक* =",
+    "alone": "अकेल* =",
+    "not_alone": "अकेल* नहीं =",
+    "with_friend": "एक दोस्त के साथ =",
+}
+# "*" is the ending of an adjective or participle, "=" the auxiliary. A phrase with forms of its own has one for each.
+STATES = {
+    value: "|".join(
+        (phrase.split("|") * 4)[form].replace("*", ending).replace("=", auxiliary)
+        for form, (ending, auxiliary) in enumerate((("ा", "था"), ("ी", "थी"), ("े", "थे"), ("ी", "थीं")))
+    )
+    for value, phrase in _STATES.items()
+}
+THINGS = {
+    "shop_open": "दुकान खुली थी",
+    "shop_closed": "दुकान बंद थी",
+    "shop_not_open": "दुकान खुली नहीं थी",
+    "shop_locked": "दुकान पर ताला लगा था",
+    "shop_big": "दुकान बड़ी थी",
+    "shop_huge": "दुकान विशाल थी",
+    "shop_small": "दुकान छोटी थी",
+    "shop_tiny": "दुकान बेहद छोटी थी",
+    "street_wet": "सड़क गीली थी",
+    "street_flooded": "सड़क पानी में डूबी हुई थी",
+    "street_dry": "सड़क सूखी थी",
+    "street_quiet": "सड़क पर शांति थी",
+    "street_silent": "सड़क पर पूरा सन्नाटा था",
+    "street_noisy": "सड़क पर शोर था",
+    "room_clean": "कमरा साफ़ था",
+    "room_spotless": "कमरा चमचमा रहा था",
+    "room_dirty": "कमरा गंदा था",
+    "room_not_clean": "कमरा साफ़ नहीं था",
+    "room_filthy": "कमरे में गंदगी ही गंदगी थी",
+    "room_bright": "कमरे में रोशनी थी",
+    "room_sunny": "कमरा धूप से भरा था",
+    "room_dark": "कमरे में अँधेरा था",
+    "room_pitch_dark": "कमरे में घुप्प अँधेरा था",
+    "bus_full": "बस भरी हुई थी",
+    "bus_packed": "बस खचाखच भरी हुई थी",
+    "bus_empty": "बस ख़ाली थी",
+    "bus_nobody": "बस में कोई नहीं था",
+    "bus_late": "बस देर से आई",
+    "bus_hour_late": "बस एक घंटा देर से आई",
+    "bus_not_late": "बस देर से नहीं आई",
+    "bus_on_time": "बस समय पर आई",
+}
+COUNTS = {
+    "three_dogs": "तीन कुत्ते थे",
+    "one_dog": "केवल एक कुत्ता था",
+    "several_dogs": "कई कुत्ते थे",
+    "no_dogs": "कोई कुत्ता नहीं था",
+    "four_cats": "चार बिल्लियाँ थीं",
+    "five_birds": "पाँच पक्षी थे",
+    "one_animal": "केवल एक जानवर था",
+    "several_animals": "कई जानवर थे",
+    "no_animals": "कोई जानवर नहीं था",
+    "three_boys": "तीन लड़के थे",
+    "four_girls": "चार लड़कियाँ थीं",
+    "one_child": "केवल एक बच्चा था",
+    "several_children": "कई बच्चे थे",
+    "no_children": "कोई बच्चा नहीं था",
+    "three_women": "तीन औरतें थीं",
+    "five_men": "पाँच आदमी थे",
+    "one_person": "केवल एक व्यक्ति था",
+    "several_people": "कई लोग थे",
+    "nobody": "कोई नहीं था",
 }
 PLACES = {
     "indoors": "इमारत के अंदर",
@@ -112,6 +198,7 @@ TIMES = {
     "weekday": "किसी कामकाजी दिन",
     "monday": "सोमवार को",
     "wednesday": "बुधवार को",
+    "friday": "शुक्रवार को",
     "weekend": "सप्ताहांत में",
     "saturday": "शनिवार को",
     "sunday": "रविवार को",
@@ -121,4 +208,8 @@ PATTERNS = {
     "sap": ("{s} {p} {a}।",),
     "sat": ("{s} {t} {a}।", "{t} {s} {a}।"),
     "sapt": ("{s} {t} {p} {a}।", "{t} {s} {p} {a}।"),
+    "x": ("{a}।",),
+    "xt": ("{t} {a}।",),
+    "np": ("{p} {a}।",),
+    "npt": ("{t} {p} {a}।",),
 }

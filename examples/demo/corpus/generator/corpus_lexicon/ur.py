@@ -64,6 +64,7 @@ _ACTIONS = {
     "violin": "وائلن بجا",
     "rest": "آرام کر",
     "sleep": "سو",
+    "fast_asleep": "گہری نیند سو",
     "shop": "خریداری کر",
     "buy_clothes": "کپڑے خرید",
     "buy_shirt": "قمیض خرید",
@@ -79,6 +80,91 @@ ACTIONS = {
         phrase.replace("=", f" {tense.split()[1]}") if "=" in phrase else f"{phrase} {tense}" for tense in _TENSES
     )
     for value, phrase in _ACTIONS.items()
+}
+_STATES = {
+    "happy": "خوش =",
+    "joyful": "خوشی سے جھوم رہ* =",
+    "not_happy": "خوش نہیں =",
+    "sad": "اداس =",
+    "awake": "جاگا ہوا =|جاگی ہوئی =|جاگے ہوئے =|جاگی ہوئی =",
+    "standing": "کھڑ* =",
+    "sitting": "بیٹھ* =",
+    "on_chair": "کرسی پر بیٹھ* =",
+    "shoes": "جوتے پہنے ہوئے =",
+    "boots": "ربڑ کے بوٹ پہنے ہوئے =",
+    "barefoot": "ننگے پاؤں =",
+    "ill": "بیمار =",
+    "fever": "بخار سے تپ رہ* =",
+    "flu": "فلو کی وجہ سے بستر پر =",
+    "healthy": "صحت مند =",
+    "hungry": "بھوک* =",
+    "starving": "بھوک سے بے حال =",
+    "full": "پیٹ بھر کر کھا چک* =",
+    "alone": "اکیل* =",
+    "not_alone": "اکیل* نہیں =",
+    "with_friend": "ایک دوست کے ساتھ =",
+}
+# "*" is the ending of an adjective or participle, "=" the auxiliary. A phrase with forms of its own has one for each.
+STATES = {
+    value: "|".join(
+        (phrase.split("|") * 4)[form].replace("*", ending).replace("=", auxiliary)
+        for form, (ending, auxiliary) in enumerate((("ا", "تھا"), ("ی", "تھی"), ("ے", "تھے"), ("ی", "تھیں")))
+    )
+    for value, phrase in _STATES.items()
+}
+THINGS = {
+    "shop_open": "دکان کھلی تھی",
+    "shop_closed": "دکان بند تھی",
+    "shop_not_open": "دکان کھلی نہیں تھی",
+    "shop_locked": "دکان پر تالا لگا تھا",
+    "shop_big": "دکان بڑی تھی",
+    "shop_huge": "دکان بہت وسیع تھی",
+    "shop_small": "دکان چھوٹی تھی",
+    "shop_tiny": "دکان بے حد چھوٹی تھی",
+    "street_wet": "سڑک گیلی تھی",
+    "street_flooded": "سڑک پانی میں ڈوبی ہوئی تھی",
+    "street_dry": "سڑک خشک تھی",
+    "street_quiet": "سڑک پر خاموشی تھی",
+    "street_silent": "سڑک پر مکمل سناٹا تھا",
+    "street_noisy": "سڑک پر شور تھا",
+    "room_clean": "کمرا صاف تھا",
+    "room_spotless": "کمرا چمک رہا تھا",
+    "room_dirty": "کمرا گندا تھا",
+    "room_not_clean": "کمرا صاف نہیں تھا",
+    "room_filthy": "کمرے میں گندگی ہی گندگی تھی",
+    "room_bright": "کمرے میں روشنی تھی",
+    "room_sunny": "کمرا دھوپ سے بھرا تھا",
+    "room_dark": "کمرے میں اندھیرا تھا",
+    "room_pitch_dark": "کمرے میں گھپ اندھیرا تھا",
+    "bus_full": "بس بھری ہوئی تھی",
+    "bus_packed": "بس کھچاکھچ بھری ہوئی تھی",
+    "bus_empty": "بس خالی تھی",
+    "bus_nobody": "بس میں کوئی نہیں تھا",
+    "bus_late": "بس دیر سے آئی",
+    "bus_hour_late": "بس ایک گھنٹہ دیر سے آئی",
+    "bus_not_late": "بس دیر سے نہیں آئی",
+    "bus_on_time": "بس وقت پر آئی",
+}
+COUNTS = {
+    "three_dogs": "تین کتے تھے",
+    "one_dog": "صرف ایک کتا تھا",
+    "several_dogs": "کئی کتے تھے",
+    "no_dogs": "کوئی کتا نہیں تھا",
+    "four_cats": "چار بلیاں تھیں",
+    "five_birds": "پانچ پرندے تھے",
+    "one_animal": "صرف ایک جانور تھا",
+    "several_animals": "کئی جانور تھے",
+    "no_animals": "کوئی جانور نہیں تھا",
+    "three_boys": "تین لڑکے تھے",
+    "four_girls": "چار لڑکیاں تھیں",
+    "one_child": "صرف ایک بچہ تھا",
+    "several_children": "کئی بچے تھے",
+    "no_children": "کوئی بچہ نہیں تھا",
+    "three_women": "تین عورتیں تھیں",
+    "five_men": "پانچ آدمی تھے",
+    "one_person": "صرف ایک شخص تھا",
+    "several_people": "کئی لوگ تھے",
+    "nobody": "کوئی نہیں تھا",
 }
 PLACES = {
     "indoors": "عمارت کے اندر",
@@ -112,6 +198,7 @@ TIMES = {
     "weekday": "ایک کام والے دن",
     "monday": "پیر کے دن",
     "wednesday": "بدھ کے دن",
+    "friday": "جمعے کے دن",
     "weekend": "ویک اینڈ پر",
     "saturday": "ہفتے کے دن",
     "sunday": "اتوار کے دن",
@@ -121,4 +208,8 @@ PATTERNS = {
     "sap": ("{s} {p} {a}۔",),
     "sat": ("{s} {t} {a}۔", "{t} {s} {a}۔"),
     "sapt": ("{s} {t} {p} {a}۔", "{t} {s} {p} {a}۔"),
+    "x": ("{a}۔",),
+    "xt": ("{t} {a}۔",),
+    "np": ("{p} {a}۔",),
+    "npt": ("{t} {p} {a}۔",),
 }
