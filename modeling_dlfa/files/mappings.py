@@ -30,8 +30,9 @@ def load_yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            names = [self.construct_object(name, deep=True) for name, _ in node.value]
-            seen = [(name, None) for name in names if isinstance(name, Hashable) and name != "<<"]
+            own = [name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"]  # Merged ones give way.
+            names = [self.construct_object(name, deep=True) for name in own]
+            seen = [(name, None) for name in names if isinstance(name, Hashable)]
             try:
                 unique_pairs(seen)
             except ValueError as error:
