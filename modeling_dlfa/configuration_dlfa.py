@@ -249,8 +249,7 @@ class DlfaConfig(PretrainedConfig):
 
 
 OPTIONS = dict(list(inspect.signature(DlfaConfig.__init__).parameters.items())[1:-1])
-# Marks what `from_dict` was given: a file's values, which nobody may have meant.
-_SAVED = "_saved"
+_SAVED = "_saved"  # Marks what `from_dict` was given: a file's values, which nobody may have meant.
 
 
 def misspelt(name: str) -> str | None:

@@ -163,7 +163,7 @@ def find_weights(name_or_path: str | os.PathLike, variant: str | None, hub_argum
             cached_file(name_or_path, name, **options)
             return
         except OSError as error:
-            if error.__cause__ is not None:  # The Hub did not answer, which is no word on whether it has the file.
+            if error.__cause__ or error.errno:  # No answer from the Hub, or no room: the file may be there.
                 raise
     raise ValueError(
         f"{name_or_path} has no {names[0]}. DLFA reads no other weights, since loading a pickle can run code. "

@@ -73,6 +73,8 @@ def complete_labels(values: dict[str, Any], saved: bool = False) -> None:
     What was saved is taken as it is, and gives way to `num_labels`. Else contradictions are a ValueError.
     """
     names, ids, count = (values.get(key) for key in ("id2label", "label2id", "num_labels"))
+    if isinstance(count, int) and count < 1:
+        raise ValueError(f"num_labels={count} leaves nothing to predict; give 1 or more.")
     for key, given in (("id2label", names), ("label2id", ids)):
         if given is not None and not isinstance(given, Mapping):
             raise ValueError(f"{key} is {type(given).__name__}; give a dictionary of class ids and names.")

@@ -61,7 +61,10 @@ def _said(go_on: Callable[[], str] | None) -> list[str]:
 
 def _end(message: str, status: int, cause: BaseException) -> None:
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        print(message, file=sys.stderr, flush=True)
+        if tqdm := sys.modules.get("tqdm"):
+            tqdm.tqdm.write(message, file=sys.stderr)  # On a line of its own, not behind a progress bar.
+        else:
+            print(message, file=sys.stderr, flush=True)
     raise SystemExit(status) from cause
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from ..command.wording import counted
 from ..errors import InputError
 from .files import Table, read_content
 from .text import decode
@@ -121,7 +122,8 @@ def _conllu_sentences(lines: Iterator[tuple[int, str]], source: str, language: s
             columns = line.split("\t")
             if len(columns) != 10:
                 raise InputError(
-                    f"{source}, line {number}: malformed, {len(columns)} columns where CoNLL-U has 10, tab-separated."
+                    f"{source}, line {number}: malformed, {counted(len(columns), 'column')} where CoNLL-U has "
+                    "10, tab-separated."
                 )
             rows.append((number, columns))
             continue

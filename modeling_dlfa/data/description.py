@@ -40,6 +40,7 @@ class SplitStatistics:
         units: Tokens that are read, special ones aside; of a token task words.
         unknown: How many of these the tokenizer does not know; of words those that have an unknown piece.
         prefix: What was removed from every word.
+        marked: How many words begin with their language's code and a colon, which stays there.
     """
 
     language: str
@@ -51,6 +52,7 @@ class SplitStatistics:
     units: int
     unknown: int
     prefix: str
+    marked: int = 0
 
     @property
     def unknown_rate(self) -> float:
@@ -103,6 +105,7 @@ def describe(
                 units=int(units[index]),
                 unknown=int(unknown[index]),
                 prefix=split.prefix,
+                marked=split.marked,
             )
         )
     return result
@@ -190,10 +193,16 @@ def check_known(train: SplitStatistics, task: Task, tokenizer_name: str) -> None
     """Refuse training data that the tokenizer does not know.
 
     Raises:
-        InputError: Half of its tokens, or words, or more are unknown to the tokenizer.
+        InputError: Half of its tokens, or words, or more are unknown to the tokenizer, or all are blank.
     """
+    token = task.kind == "token"
+    if train.blank and (train.blank == train.units if token else not train.units and train.blank == train.rows):
+        raise InputError(
+            f"All {'words' if token else 'texts'} of the training data are blank (the first: {train.first_blank}). "
+            "Give data that have some."
+        )
     if train.unknown_rate >= MOSTLY_UNKNOWN:
-        unit = "words" if task.kind == "token" else "tokens"
+        unit = "words" if token else "tokens"
         raise InputError(
             f"{train.unknown_rate:.0%} of the {unit} of the training data are unknown to the tokenizer of "
             f"{tokenizer_name}, so that nothing can be learnt from them. {OWN_TOKENIZER}"
@@ -252,6 +261,9 @@ def _remarks(listed: Sequence[tuple[str, SplitStatistics]], token: bool) -> list
             remarks.setdefault(what, []).append(f"{where} {split.blank:,} (first: {split.first_blank})")
         if split.prefix:
             remarks.setdefault("Removed from the beginning of every word", []).append(f"{where} '{split.prefix}'")
+        if split.marked:
+            what = "Warning: words that begin with their language's mark, kept as they are"
+            remarks.setdefault(what, []).append(f"{where} {split.marked:,} ('{split.language}:')")
         absent = [label for label, count in split.labels.items() if not count]
         if absent and name == "train":
             remarks["Warning: labels without a training example"] = absent

@@ -71,6 +71,7 @@ def load_hub(
         replace(sources[0], rows=sum(map(len, parts)), config="+".join(str(source.config) for source in sources)),
         [place for part in parts for place in part.blank],
         parts[0].prefix,
+        sum(part.marked for part in parts),
     )
 
 

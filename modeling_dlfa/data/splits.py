@@ -51,6 +51,7 @@ class Split:
         source: Where the examples came from.
         blank: Places of the examples in which a text is blank; of a token task places of blank words.
         prefix: What was removed from the beginning of every word: the language's code and a colon, or nothing.
+        marked: How many words begin with that where not all do, so that it stays.
     """
 
     language: str
@@ -59,6 +60,7 @@ class Split:
     source: SourceInfo
     blank: list[str] = field(default_factory=list)
     prefix: str = ""
+    marked: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -111,10 +113,10 @@ def _token_split(table: Table, task: Task, language: str, source: SourceInfo) ->
     """The sentences that have a word, without the words that are not annotated."""
     _check_words(table, task)
     sentences, all_tags = table.columns
-    prefix = _language_prefix(sentences, task, language, table.source)
+    prefix, marked = _language_prefix(sentences, task, language, table.source)
     names = table.class_names.get(task.label_column)
     read = LabelReader(task.labels, (tag for tags in all_tags for tag in tags), names, "word")
-    split = Split(language, ([],), [], source, prefix=prefix)
+    split = Split(language, ([],), [], source, prefix=prefix, marked=marked)
     for index, (words, tags) in enumerate(zip(sentences, all_tags, strict=True)):
         places = [position for position, tag in enumerate(tags) if read.name(tag) not in task.unlabelled]
         kept = [words[position].removeprefix(prefix) for position in places]
@@ -141,18 +143,25 @@ def _check_words(table: Table, task: Task) -> None:
                 raise InputError(f"{table.where(index, position)}: the word {fault}")
 
 
-def _language_prefix(sentences: Sequence[Sequence[str]], task: Task, language: str, source: str) -> str:
-    """The language's code and a colon if every word begins with them, else nothing."""
+def _language_prefix(sentences: Sequence[Sequence[str]], task: Task, language: str, source: str) -> tuple[str, int]:
+    """The language's code and a colon if every word begins with them, else nothing and how many words do."""
     codes = {word.partition(":")[0] if ":" in word else "" for words in sentences for word in words}
     if codes == {language}:
-        return f"{language}:"
+        return f"{language}:", 0
     if len(codes) == 1 and not codes.isdisjoint(task.languages):
         [other] = codes
         raise InputError(
             f"{source}: every word begins with '{other}:', the mark of another language, but the file was given for "
             f"'{language}'. Give the file of that language, or remove the mark."
         )
-    return ""
+    words = sum(map(len, sentences))
+    marked = sum(word.startswith(f"{language}:") for sentence in sentences for word in sentence)
+    if marked > words / 2:
+        raise InputError(
+            f"{source}: {marked:,} of {words:,} words begin with '{language}:', the language's mark, which is removed "
+            "where every word has it. Remove it, or put it before all words."
+        )
+    return "", marked
 
 
 def check_max_samples(max_samples: int | None) -> None:

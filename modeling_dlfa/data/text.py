@@ -9,7 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..command.wording import counted
 from ..errors import InputError, quoted
+from ..files.mappings import unique_pairs
 
 # Where a row begins (its line number) and the values of its wanted columns; no values for a blank line.
 Rows = Iterator[tuple[int, list[Any]]]
@@ -151,7 +153,7 @@ class DelimitedRows:
         if row and len(row) != len(self.header or ()):
             separated = "tab-separated, without quoting" if self._delimiter == "\t" else "comma-separated"
             raise InputError(
-                f"{self._source}, line {place}: malformed, {len(row)} fields where the header has "
+                f"{self._source}, line {place}: malformed, {counted(len(row), 'field')} where the header has "
                 f"{len(self.header or ())} (expected: {separated})."
             )
         return place, row
@@ -190,10 +192,10 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
         where: Where it stands, for the message.
 
     Raises:
-        InputError: If it is not a JSON object.
+        InputError: If it is not a JSON object, or has a name twice.
     """
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=unique_pairs)
     except (ValueError, RecursionError) as error:  # Numbers of thousands of digits, brackets in brackets.
         raise InputError(
             f"{where}: malformed JSON ({getattr(error, 'msg', error)}); expected an object a line."

@@ -10,7 +10,7 @@ import shutil
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -50,6 +50,35 @@ def named_file(name: str, option: str) -> Path:
     if not name.strip() or os.path.isdir(name):
         raise InputError(f"{option} {name!r} is not the name of a file. Name one.")
     return Path(name)
+
+
+def free_file(name: str, option: str, *, overwrite: bool, inputs: Iterable[str | os.PathLike] = ()) -> Path:
+    """Returns the file of a name that a user gave, which nothing of the user's is lost by writing.
+
+    Args:
+        name: The name.
+        option: Where it was given.
+        overwrite: Whether a file of that name may be replaced.
+        inputs: Files and folders that the command reads, none of which is ever replaced; names without one there are
+            passed over.
+
+    Raises:
+        InputError: See `named_file`; or it exists and is not to be replaced, or is one of the inputs or lies in one.
+    """
+    path = named_file(name, option)
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{option} {path}: {above} is a file. Name another file.")
+    if not path.exists():
+        return path
+    for given in (Path(entry).expanduser() for entry in inputs):
+        if given.exists() and path.samefile(given):
+            raise InputError(f"{option} {path} is the input, which it would replace. Name another file.")
+        if given.is_dir() and given.resolve() in path.resolve().parents:
+            raise InputError(f"{option} {path} is a file of the input {given}. Name another file.")
+    if not overwrite:
+        raise InputError(f"{option} {path} exists. Name another file, or replace it with --overwrite.")
+    return path
 
 
 @contextlib.contextmanager

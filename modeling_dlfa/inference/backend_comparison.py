@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from transformers.utils import cached_file
 
 from ..checkpoints.loading import MODEL_FILE
+from ..configuration_dlfa import SUMS_KEY, DlfaConfig
 from ..data.files import expand_files
 from ..data.loading import load_file, resolve_languages, rows_are_aligned
 from ..errors import InputError
+from ..files.writing import read_json
 from ..languages import get_language
 from ..scoring.metrics import get_metric, shown_averages
 from ..statistics.comparisons import adjusted_entries, compare_to_baseline, score_intervals
 from ..statistics.formatting import percent, points_interval
 from .checkpoint import Backend, Checkpoint
+from .onnx_export import RECORD
 from .onnx_runtime import QUANTIZED_FILE
 from .predictor import Predictor
 from .reading import Example
@@ -57,7 +61,8 @@ def compare_backends(
         gives as well), `n` examples a language, `metric`, `source_language`, `batch_size`.
 
     Raises:
-        InputError: A file or a checkpoint cannot be read, or the checkpoint's labels are not the task's.
+        InputError: A file or a checkpoint cannot be read, the checkpoint's labels are not the task's, or the graphs
+            are another checkpoint's.
     """
     reference, graphs = Checkpoint.of(checkpoint), Checkpoint.of(onnx_folder)
     for found in (reference, graphs):
@@ -66,6 +71,7 @@ def compare_backends(
                 f"{found.name} tells {', '.join(found.labels)} apart, {task.title} has {', '.join(task.labels)}. "
                 "Give a checkpoint of this task."
             )
+    _check_same_weights(reference, graphs)
     codes = resolve_languages(languages, task, test_file)
     files = expand_files(test_file, codes)
     splits = [load_file(files[code], task, code, max_samples) for code in codes]
@@ -77,6 +83,20 @@ def compare_backends(
         for name, backend in backends.items()
     }
     return _summary(task, splits, labels) | {"batch_size": batch_size}
+
+
+def _check_same_weights(reference: Checkpoint, graphs: Checkpoint) -> None:
+    """Refuses graphs that were exported from other weights, where both sides record the sha256 of theirs."""
+    hub = {name: value for name, value in graphs.options.items() if name != "trust_remote_code"}
+    path = cached_file(graphs.name, RECORD, _raise_exceptions_for_missing_entries=False, **hub)
+    exported = read_json(Path(path)).get(SUMS_KEY) if path is not None else None
+    saved, _ = DlfaConfig.get_config_dict(reference.name, **reference.options)
+    own = saved.get(SUMS_KEY)
+    if exported and own and exported != own:
+        raise InputError(
+            f"The graphs in {graphs.name} were exported from another checkpoint than {reference.name}: the sha256 of "
+            f"the weights differs ({RECORD}, config.json). Export this one with `dlfa export`."
+        )
 
 
 def _predict(checkpoint: Checkpoint, backend: Backend, task: Task, split: Split, batch_size: int) -> list[Any]:

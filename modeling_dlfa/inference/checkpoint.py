@@ -21,6 +21,7 @@ from ..checkpoints.loading import MODEL_FILE, cannot_load, load_tokenizer
 from ..checkpoints.models import longest_input
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
+from ..files.finite import check_finite
 from ..files.places import check_place
 from .answers import Head
 from .onnx_runtime import OnnxGraph, OnnxLogits, find_graph
@@ -116,13 +117,18 @@ class Checkpoint:
         """Loads the weights and returns what computes logits by PyTorch.
 
         Raises:
-            InputError: The weights cannot be read, or there is no such device.
+            InputError: The weights cannot be read or are not finite, or there is no such device.
         """
         model_class = AUTO_CLASSES[self.kind]
         try:
             model = model_class.from_pretrained(self.name, dtype=dtype, use_safetensors=True, **self.options)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise cannot_load(self.name, error) from error
+        remedy = "Copy it again, or train again." if dtype != torch.float16 else "Leave out --dtype float16."
+        check_finite(self.name, model.named_parameters(), remedy)
+        try:
             model.eval().to(device)
-        except (OSError, ValueError, RuntimeError, AssertionError) as error:
+        except (ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
             raise cannot_load(self.name, error, f"It was to run on {device}: choose with --device.") from error
 
         @torch.inference_mode()

@@ -70,6 +70,15 @@ def _are_names(fields: Sequence[str], own: Sequence[str]) -> bool:
     return len(names) > 1 and not LABEL_COLUMNS.isdisjoint(map(_plain, names))
 
 
+def is_text_header(fields: Sequence[str]) -> bool:
+    """Whether a line of words with their tags names other columns: of two texts, or of a label beside something.
+
+    A name such as `text` alone, or with a tag, is a word like any other.
+    """
+    chosen = known_columns(fields, "sequence", ())
+    return len(chosen or ()) > 1 or not LABEL_COLUMNS.isdisjoint(map(_plain, fields[1:]))
+
+
 def is_word_header(fields: Sequence[str]) -> bool:
     """Whether a line of words with their tags names its columns instead."""
     first, *others = map(_plain, fields)
@@ -107,7 +116,7 @@ def table_columns(
         raise InputError(f"{where}: the columns are {listed}; which hold the {what}? Name them with --columns.")
     wrong = [name for name in chosen if list(names).count(name) != 1]
     if wrong:
-        raise InputError(f"{where}: the columns are {listed}: not one is {wrong[0]!r}. Correct --columns.")
+        raise InputError(f"{where}: the columns are {listed}; {wrong[0]!r} must be there once. Correct --columns.")
     check_count(chosen, own, kind, where)
     return [list(names).index(name) for name in chosen]
 
@@ -131,6 +140,23 @@ def check_count(texts: Sequence[str], own: Sequence[str], kind: str, where: str)
             f"{where}: {given}, but the checkpoint was trained on {' and '.join(map(repr, own))}. Give {wanted} an "
             "example, or name columns with --columns."
         )
+
+
+def check_given(texts: Sequence[str], own: Sequence[str], where: str) -> None:
+    """Refuses one text, given as such, where the checkpoint was trained on two, and the reverse.
+
+    Args:
+        texts: The texts.
+        own: Names of what the checkpoint was trained to read; empty where it does not say.
+        where: Where they stand, for the message.
+
+    Raises:
+        InputError: Their number is another.
+    """
+    if len(texts) not in (1, 2) or (own and len(texts) != len(own)):
+        read = f"reads {' and '.join(map(repr, own))}" if own else "reads one text or two"
+        counted = "one text" if len(texts) == 1 else f"{len(texts)} texts"
+        raise InputError(f"{where} has {counted}, but the checkpoint {read}. Give as many.")
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ..errors import InputError
 from ..files.places import check_place
 from ..files.writing import draft_file
 from ..modeling_dlfa import DlfaModel
+from .columns import check_given
 
 _BAR = 30  # characters
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -101,11 +101,12 @@ def view_fusion(
         text_pair: The second one, for checkpoints that take pairs.
 
     Raises:
-        InputError: A text is blank.
+        InputError: A text is blank, or the checkpoint reads another number of texts.
     """
     texts = [text] if text_pair is None else [text, text_pair]
     if not all(entry.strip() for entry in texts):
         raise InputError("There is a blank text. Give one text, or two, of at least a word each.")
+    check_given(texts, tuple(getattr(model.config, "text_columns", None) or ()), "The input")
     limit = min(tokenizer.model_max_length, longest_input(model.config))
     encoded = tokenizer(*texts, truncation="longest_first", max_length=limit, verbose=False)
     (encoding,) = encoded.encodings
@@ -214,14 +215,3 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
     with draft_file(Path(path)) as draft:
         figure.savefig(draft, format="png", dpi=_DPI)
     return missing
-
-
-def check_free(paths: Sequence[str | Path], overwrite: bool) -> None:
-    """Refuses to overwrite files.
-
-    Raises:
-        InputError: One of them exists and `overwrite` is not wished, or is a folder.
-    """
-    for path in paths:
-        if Path(path).is_dir() or (Path(path).exists() and not overwrite):
-            raise InputError(f"{path} exists. Name another file, or replace a file with --overwrite.")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from transformers import PreTrainedTokenizerBase
 
 from ..checkpoints.loading import MODEL_FILE, cannot_load, load_tokenizer
@@ -18,8 +17,9 @@ from ..checkpoints.models import MODEL_CLASSES, longest_input
 from ..checkpoints.tokenizers import save_tokenizer
 from ..configuration_dlfa import SUMS_KEY, DlfaConfig
 from ..errors import InputError
+from ..files.finite import check_finite
 from ..files.folders import check_new_folder, named_folder, new_folder
-from ..files.places import check_place
+from ..files.places import check_place, hub_commit
 from ..files.writing import write_json
 from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .onnx_check import TOLERANCE, Check, check_batches, compare
@@ -119,14 +119,12 @@ def load_checkpoint(
             raise InputError(f"{name} holds {config.architectures}, none of {', '.join(known)}.")
         # Exported, sdpa is the same products with a test for NaN and more transpositions around them.
         model = classes[0].from_pretrained(name, dtype=torch.float32, attn_implementation="eager", **hub_arguments)
+        check_finite(name, model.named_parameters(), "Copy it again, or train again.")
     except (OSError, ValueError) as error:
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     hub_id = None if Path(name).exists() else name
-    cached = hub_id and try_to_load_from_cache(
-        hub_id, "config.json", hub_arguments.get("cache_dir"), hub_arguments.get("revision")
-    )
-    commit = Path(cached).parent.name if isinstance(cached, str) else None
+    commit = hub_commit(name, hub_arguments.get("cache_dir"), hub_arguments.get("revision"))
     return model.eval(), tokenizer, {"checkpoint": hub_id, "commit": commit, SUMS_KEY: saved.get(SUMS_KEY)}
 
 

@@ -49,16 +49,16 @@ def find_graph(name: str, file: str, **hub_arguments: Any) -> Path:
     Raises:
         InputError: There is no such file.
     """
+    remedy = "Make it with `dlfa export`, or name another file with --onnx_file."
+    if Path(name).is_dir() and not Path(name, file).is_file():
+        raise InputError(f"There is no {file} in {name}. {remedy}")
     try:
         path = cached_file(name, file, **hub_arguments)
         for ending in WEIGHTS_ENDINGS:
             cached_file(name, file + ending, _raise_exceptions_for_missing_entries=False, **hub_arguments)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(
-            f"There is no {file} in {name}: {reason}. Make it with `dlfa export`, or name another file with "
-            "--onnx_file."
-        ) from error
+        raise InputError(f"There is no {file} in {name}: {reason}. {remedy}") from error
     return Path(str(path))
 
 
@@ -127,7 +127,7 @@ class OnnxLogits:
         where: Name of the graph, for messages.
 
     Raises:
-        InputError: It is no classifier's graph, wants what the tokenizer does not give, or has other labels.
+        InputError: It is not a classifier's graph, wants what the tokenizer does not give, or has other labels.
     """
 
     def __init__(self, graph: OnnxGraph, given: Iterable[str], labels: int, where: str) -> None:

@@ -16,6 +16,7 @@ from transformers import DataCollatorWithPadding
 from ..data.windows import WordEncoder
 from ..errors import InputError
 from .checkpoint import Backend, Checkpoint
+from .columns import check_given
 from .lines import check_texts
 from .reading import Example
 from .source import ReadAhead
@@ -49,6 +50,7 @@ class Predictor:
     Attributes:
         checkpoint: What is asked.
         shortened: How many texts were longer than the checkpoint reads, and were cut; words never are.
+        blank_words: How many words were blank, and were read as the unknown token.
 
     Raises:
         InputError: The checkpoint cannot be read, or is not a classifier.
@@ -80,6 +82,7 @@ class Predictor:
         )
         self.backend = backend if backend is not None else self.checkpoint.load(device or best_device())
         self.batch_size, self.buffer_size, self.shortened = batch_size, buffer_size, 0
+        self.blank_words = 0
         self._collate = DataCollatorWithPadding(self.checkpoint.tokenizer)
         is_token = self.checkpoint.kind == "token"
         self._encoder = WordEncoder(self.checkpoint.tokenizer, self.checkpoint.max_length) if is_token else None
@@ -111,9 +114,8 @@ class Predictor:
             wanted = "a list of words" if is_token else "a text, or a pair of texts"
             raise InputError(f"{where} is {given!r}. Give {wanted}.")
         texts = [given] if isinstance(given, str) else list(given)
-        if not is_token and (len(texts) not in (1, 2) or (own and len(texts) != len(own))):
-            read = f"reads {' and '.join(map(repr, own))}" if own else "reads one text or two"
-            raise InputError(f"{where} has {len(texts)} texts, but the checkpoint {read}. Give as many.")
+        if not is_token:
+            check_given(texts, own, where)
         if not texts:
             raise InputError(f"{where} has no words. Leave it out, or give the words that it lacks.")
         check_texts(texts, where, blank=is_token)
@@ -133,13 +135,18 @@ class Predictor:
             examples: The examples; what a `ReadAhead` has not got yet is not waited for.
 
         Raises:
-            InputError: See `WordEncoder`.
+            InputError: See `WordEncoder`; or an answer is not finite.
         """
         remaining = iter(examples)
         take = examples.take if isinstance(examples, ReadAhead) else lambda limit: list(islice(remaining, limit))
         while buffer := take(self.buffer_size):
             answers = self._texts(buffer) if self._encoder is None else self._words(buffer, self._encoder)
             for example, answer in zip(buffer, answers, strict=True):
+                if not np.isfinite(answer).all():
+                    raise InputError(
+                        f"line {example.line}: the answer of {self.checkpoint.name} is not a finite number. Compute "
+                        "in float32 (without --dtype) or on another device; else its weights are not fit for use."
+                    )
                 yield Prediction(example, answer)
 
     def _texts(self, examples: list[Example]) -> list[NDArray[np.float64]]:
@@ -165,6 +172,7 @@ class Predictor:
         return answers
 
     def _words(self, examples: list[Example], encoder: WordEncoder) -> list[NDArray[np.float64]]:
+        self.blank_words += sum(not word.strip() for example in examples for word in example.texts)
         windows = [
             (row, window)
             for row, sentence in enumerate(encoder([example.texts for example in examples]))

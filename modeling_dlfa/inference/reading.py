@@ -77,15 +77,20 @@ class InputFormat:
         """Chooses the format by the file's extension unless it is named.
 
         Raises:
-            InputError: The extension leaves it open, the format is another kind's, or the columns do not suit it.
+            InputError: The path is a folder's, the extension leaves it open, the format is another kind's, or the
+                columns do not suit it.
         """
+        if path != STREAM and os.path.isdir(os.path.expanduser(path)):
+            raise InputError(f"{path} is a folder. Give a file, or - for standard input.")
         if name is None:
             name = _format_by_extension(kind, path)
         if name not in FORMATS[kind]:
             raise InputError(f"--input_format {name} is not for {kind} tasks. Choose from {', '.join(FORMATS[kind])}.")
         if columns and name not in WITH_COLUMNS:
             raise InputError(f"--columns names columns of {', '.join(WITH_COLUMNS)}; the format {name} has none.")
-        if len(columns) > (2 if kind == "sequence" else 1) or len(set(columns)) < len(columns):
+        if twice := [column for column in columns if columns.count(column) > 1]:
+            raise InputError(f"--columns {' '.join(columns)} names {twice[0]!r} twice. Name each column once.")
+        if len(columns) > (2 if kind == "sequence" else 1):
             raise InputError(f"--columns {' '.join(columns)}: name one text or two, of a token task one of the words.")
         if columns:
             check_count(columns, text_columns, kind, f"--columns {' '.join(columns)}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
+from ..command.wording import counted
 from ..data.conll import conll_columns, conllu_words
 from ..errors import InputError
 from ..tasks import PANX
-from .columns import is_word_header
+from .columns import is_text_header, is_word_header
 from .lines import Found, Layout, decode, fields_of, read_lines
 from .source import Line
+
+TOO_LONG = 8  # Parts, between spaces, of what is a text rather than a word; a Vietnamese name has five.
 
 
 def read_sentence_lines(lines: Iterator[Line], layout: Layout) -> Iterator[Found]:
@@ -34,6 +37,11 @@ def read_conll(lines: Iterator[Line], layout: Layout) -> Iterator[Found]:
         names = fields_of(first)
         if is_word_header(names):
             layout.note(f"{layout.where(first[0])}, names the columns; read: {names[0]}.")
+        elif is_text_header(names):
+            raise InputError(
+                f"{layout.where(first[0])}, names columns ({', '.join(names)}) of which the first is not of words, "
+                "but this checkpoint labels the words of one sentence. Give a word a line, or a checkpoint for texts."
+            )
         else:
             lines = chain([first], lines)
     mark: str | None = None
@@ -63,16 +71,18 @@ def _conll_words(block: list[tuple[int, str]], layout: Layout) -> list[str]:
     words, width = [], None
     for place, line in block:
         columns = conll_columns(line, place, layout.source)
-        if "\t" in line and len(columns) == 2 and all(len(column.split()) > 1 for column in columns):
+        several = [len(column.split()) > 1 for column in columns]
+        if "\t" in line and (several.count(True) > 1 or len(columns[0].split()) >= TOO_LONG):
             raise InputError(
-                f"{layout.where(place)}: two texts of several words, but this checkpoint labels the words of one "
-                "sentence. Give a word a line, or a sentence a line with --input_format lines."
+                f"{layout.where(place)}: {'two texts' if several.count(True) > 1 else 'a text'} of several words, but "
+                "this checkpoint labels the words of one sentence. Give a word a line, or a sentence a line with "
+                "--input_format lines."
             )
         if "\t" not in line and len(columns) > 1:
             if width not in (None, len(columns)):
                 raise InputError(
-                    f"{layout.where(place)}: {len(columns)} columns with spaces between, but {width} above: not a "
-                    "word a line. For a sentence a line give --input_format lines."
+                    f"{layout.where(place)}: {counted(len(columns), 'column')} with spaces between, but {width} "
+                    "above: not a word a line. For a sentence a line give --input_format lines."
                 )
             width = len(columns)
         words.append(columns[0])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
 
+from ..command.wording import counted
 from ..data.files import parquet_rows
 from ..data.text import DelimitedRows, parse_object
 from ..errors import InputError
@@ -32,7 +33,8 @@ def read_tsv(lines: Iterator[Line], layout: Layout) -> Iterator[Found]:
             check_count(fields, layout.own, layout.kind, where)
         if len(fields) != width and (width or len(fields) > 2):
             expected = width or "one text or two"
-            raise InputError(f"{where}: malformed, {len(fields)} columns (tab-separated) instead of {expected}.")
+            found = counted(len(fields), "column")
+            raise InputError(f"{where}: malformed, {found} (tab-separated) instead of {expected}.")
         texts = fields if wanted is None else [fields[index] for index in wanted]
         check_texts(texts, where)
         width = len(fields)

@@ -7,11 +7,12 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from ..errors import InputError
+from ..files.folders import free_file
 from ..files.writing import escape
 
 if TYPE_CHECKING:
@@ -99,25 +100,22 @@ def _record(prediction: Prediction, head: Head) -> dict[str, object]:
     return {"sentence": example.number, "line": example.line, "words": words}
 
 
-def check_output(path: str | None, overwrite: bool, source: str) -> None:
-    """Refuses to overwrite a file.
+def check_output(path: str | None, overwrite: bool, inputs: Sequence[str]) -> None:
+    """Refuses to overwrite a file; see `folders.free_file`.
 
     Args:
         path: The file; None for standard output.
         overwrite: Whether it may be replaced.
-        source: What is predicted.
+        inputs: What is predicted, and by which checkpoint.
 
     Raises:
-        InputError: It exists and `overwrite` is not wished, it is what is predicted, or its folder does not exist.
+        InputError: It may not be written, or its folder does not exist.
     """
     if path is None:
         return
-    if Path(path).is_dir() or not Path(path).absolute().parent.is_dir():
-        raise InputError(f"--output_file {path} is a folder, or its folder does not exist. Name a file.")
-    if Path(path).exists() and Path(source).expanduser().exists() and Path(path).samefile(Path(source).expanduser()):
-        raise InputError(f"--output_file {path} is the input, which it would replace. Name another file.")
-    if Path(path).exists() and not overwrite:
-        raise InputError(f"--output_file {path} exists. Name another file, or replace it with --overwrite.")
+    free_file(path, "--output_file", overwrite=overwrite, inputs=inputs)
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"--output_file {path}: its folder does not exist. Make it, or name another file.")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..command.wording import counted
 from ..configuration_dlfa import DlfaConfig
 from ..languages import get_language
 from ..pretrained_dlfa import file_sha256
@@ -78,7 +79,7 @@ def make_card(
         "metadata": make_metadata(results, record, task, name, license).to_yaml(),
         "name": name,
         "description": _description(results, record, task, config),
-        "selection": selection or f"One of the command's {len(results['runs'])} runs, `{run}`.",
+        "selection": selection or f"`{run}`, of the command's {counted(len(results['runs']), 'run')}.",
         "revision": revision,
         "pinned": COMMIT.fullmatch(revision or "") is not None,
         "load": f"{json.dumps(model_id)}{pin}, trust_remote_code=True",

@@ -157,7 +157,7 @@ def check_repo_id(repo_id: str, *, namespace: bool = False) -> None:
     try:
         validate_repo_id(repo_id)
     except HFValidationError as error:
-        raise InputError(f"{repo_id!r} is no repository id. {str(error).rstrip('.')}. Give org/name.") from error
+        raise InputError(f"{repo_id!r} is not a repository id. {str(error).rstrip('.')}. Give org/name.") from error
     if namespace and "/" not in repo_id:
         raise InputError(f"{repo_id!r} names no namespace, and a dry run asks no Hub for it. Give org/name.")
 

@@ -19,6 +19,7 @@ from ..results.tables import figure_file
 from .cards import make_card
 from .checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer
 from .hub import CARD, HubRepository, check_repo_id
+from .licences import check_license
 
 MODEL_FILES = (CONFIG, "*_dlfa.py", "*.safetensors", INDEX)
 
@@ -164,6 +165,7 @@ def dry_run(
     Raises:
         InputError: See `Publication`; or the folder holds something.
     """
+    check_license(license)
     check_repo_id(repo_id, namespace=True)
     target = named_folder(folder, "--dry_run")
     check_new_folder(target)
@@ -195,6 +197,7 @@ def publish(
     Raises:
         InputError: See `Publication` and `HubRepository`. The output directory stays as it is.
     """
+    check_license(license)
     publication = Publication.of(run_dir, run)
     repository.check()
     with draft_folder() as draft:

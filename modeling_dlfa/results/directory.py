@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import InputError
 from ..files.folders import named_folder
 from ..files.writing import write_json
-from .own_files import FILES, FOLDERS, RECORD, kept_files, own_files, present, read_record
+from .own_files import FILES, FOLDERS, RECORD, kept_files, names_one, own_files, present, read_record
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -86,8 +86,13 @@ class OutputDirectory:
         path = self.record(run)
         return _read(path, "Remove it to train that run again.") if path.is_file() else None
 
-    def check_free(self, *, resume: bool, overwrite: bool) -> bool:
-        """Refuses to mix results, and to touch what is not ours.
+    def check_free(self, *, resume: bool, overwrite: bool, inputs: Mapping[str, str] | None = None) -> bool:
+        """Refuses to mix results, to touch what is not ours, and to delete what the command reads.
+
+        Args:
+            resume: Whether to go on with an earlier command.
+            overwrite: Whether to delete what it left.
+            inputs: Files and folders that are read, by the option that named each; `{language}` stands for any code.
 
         Returns:
             Whether to start anew, else to go on: also with `resume` there is nothing to go on from where no run was
@@ -96,7 +101,7 @@ class OutputDirectory:
         Raises:
             InputError: Files of names that the command would write lie here, and no `arguments.json` says that a
                 command of ours wrote them; it does, but neither `resume` nor `overwrite` is wished; there is nothing
-                to resume; or a folder is where a file should be, or the other way round.
+                to resume; an input would be deleted; or a folder is where a file should be, or the other way round.
         """
         misplaced = [name for name in FILES if (self.path / name).is_dir()]
         misplaced += [name for name in FOLDERS if (self.path / name).is_file()]
@@ -120,7 +125,16 @@ class OutputDirectory:
                 f"--output_dir {self.path} holds another run's results ({', '.join(taken)}). Choose another "
                 "directory, continue that run with --resume_from_checkpoint last, or delete it with --overwrite."
             )
-        return not (kept and resume)
+        anew = not (kept and resume)
+        if anew and record is not None:
+            files = own_files(self.path, record)
+            for option, name in (inputs or {}).items():
+                if names_one(name, files):
+                    raise InputError(
+                        f"{option} {name} lies in --output_dir {self.path}, whose files are deleted at the start. "
+                        "Name another --output_dir."
+                    )
+        return anew
 
     def has_results(self) -> bool:
         """Returns whether a command of ours left something here that `--resume_from_checkpoint last` goes on from."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,20 @@ def kept_files(folder: Path, record: Mapping[str, Any]) -> list[Path]:
         if worth:
             kept.append(path)
     return kept
+
+
+def names_one(name: str, files: Iterable[Path]) -> bool:
+    """Returns whether a name is that of one of some files, or of a folder in which one lies.
+
+    Args:
+        name: Of a file or folder, `{language}` in it for any code; it need not exist.
+        files: The files.
+    """
+    path = Path(name).expanduser()
+    wanted = (os.path.realpath(path), os.path.join(os.path.realpath(path.parent), path.name))
+    places = {os.path.join(os.path.realpath(file.parent), file.name) for file in files}
+    places |= {os.path.dirname(place) for place in places}
+    return any(fnmatch.filter(places, glob.escape(form).replace("{language}", "*")) for form in wanted)
 
 
 def _own_names(record: Mapping[str, Any]) -> str:

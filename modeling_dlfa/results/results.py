@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..command.wording import counted
 from ..errors import InputError, quoted
 from ..scoring.metrics import AVERAGES, get_metric
 from ..statistics.comparisons import Comparison, compare_to_baseline
@@ -66,7 +67,8 @@ class Results(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         where = "" if self.folder is None else f", {str(self.folder)!r}"
-        return f"<Results of {self['task']}: {len(self['runs'])} runs, {len(self['languages'])} languages{where}>"
+        numbers = f"{counted(len(self['runs']), 'run')}, {counted(len(self['languages']), 'language')}"
+        return f"<Results of {self['task']}: {numbers}{where}>"
 
     @property
     def systems(self) -> list[str]:

@@ -269,7 +269,7 @@ def _data(results: Mapping[str, Any]) -> list[str]:
     if metric.words is not None:
         notes.append(f"{_sizes(results, 'words', 'Test words')}.")
     if results.get("languages_without_file"):
-        notes.append(f"Not tested, for want of a file: {', '.join(results['languages_without_file'])}.")
+        notes.append(f"Skipped, no test file: {', '.join(results['languages_without_file'])}.")
     return notes
 
 

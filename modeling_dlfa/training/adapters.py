@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..checkpoints.models import MODEL_CLASSES
+from ..command.wording import counted
 from ..errors import InputError
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
 from ..tasks import Task
@@ -130,8 +131,8 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
         blocks = _blocks(model)
         if not 0 <= up_to < len(blocks):
             raise InputError(
-                f"Layer {up_to} cannot be the last to stay frozen: the backbone has {len(blocks)} blocks, and one has "
-                f"to be trained. Choose from 0 (the embeddings) to {len(blocks) - 1}, or freeze all of it."
+                f"Layer {up_to} cannot be the last to stay frozen: the backbone has {counted(len(blocks), 'block')}, "
+                f"and one has to be trained. Choose from 0 (the embeddings) to {len(blocks) - 1}, or freeze all of it."
             )
         # Embeddings, and maps between them and the blocks, are registered before the blocks on every backbone.
         first = next(blocks[up_to].parameters())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..publishing.licences import check_license
 from .options import LORA_OPTIONS, PEFT_METHODS, READ_BY, DataArguments, ModelArguments, RunArguments
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # What `pip install 'modeling-dlfa[train]'` brings and training imports.
 TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "jinja2", "matplotlib", "numpy", "scipy", "seqeval", "yaml")
+# What `pip install 'modeling-dlfa[studies]'` brings and tables and figures need.
+STUDY_PACKAGES = ("matplotlib", "numpy", "scipy")
 LARGEST_SEED = 2**32 - 1  # Of numpy.
 _NUMBERS: dict[str, tuple[float, float]] = {
     "max_length": (1, math.inf),
@@ -41,7 +44,7 @@ def check_options(task: Task, options: Options | Arguments) -> None:
         options: As given, alone or with the Trainer's.
 
     Raises:
-        InputError: Training needs a package that is not installed, or an option makes no sense, contradicts another
+        InputError: Training needs a package that is not installed, or an option is out of range, contradicts another
             one or cannot act.
     """
     check_installed(TRAIN_PACKAGES, "train", "Training")
@@ -50,6 +53,7 @@ def check_options(task: Task, options: Options | Arguments) -> None:
     for group in (options.model, options.data, options.run):
         check_numbers(group, _NUMBERS)
     check_seeds("--seeds", options.run.seeds or ())
+    check_license(options.run.license)
     _check_run(options.run, options.model, options.given)
     if options.model.fusion is not None:
         check_effect(options.model.fusion_options(), options.model.fusion)
@@ -89,7 +93,7 @@ def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None
         value = getattr(group, name, None)
         if isinstance(value, (int, float)) and not least <= value < below:
             wanted = f"{least} or more" if below == math.inf else f"a number from {least} to below {below:g}"
-            raise InputError(f"--{name} {value} makes no sense. Give {wanted}.")
+            raise InputError(f"--{name} {value} is out of range. Give {wanted}.")
 
 
 def check_seeds(name: str, seeds: Iterable[int | None]) -> None:

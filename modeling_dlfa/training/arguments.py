@@ -140,6 +140,19 @@ class Arguments:
         """One run for each."""
         return self.run.seeds if self.run.seeds is not None else [self.training.seed]
 
+    def inputs(self) -> dict[str, str]:
+        """What the command reads, files, folders or names on the Hub, by the option that named each."""
+        model, data = self.model, self.data
+        named = {
+            "--model_name_or_path": model.model_name_or_path,
+            "--tokenizer_name": model.tokenizer_name,
+            "--dataset_name": data.dataset_name,
+            "--train_file": data.train_file,
+            "--validation_file": data.validation_file,
+            "--test_file": data.test_file,
+        }
+        return {option: name for option, name in named.items() if name}
+
 
 def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     """Reads the command line; a first argument that ends in .yaml, .yml or .json is a file of arguments.
@@ -167,7 +180,7 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
         command: See `Arguments`.
 
     Raises:
-        InputError: Values that make no sense or contradict each other, or a package that they need is not installed.
+        InputError: Values out of range, or that contradict each other, or a package that they need is not installed.
         SystemExit: Status 2, for an argument that does not exist or does not parse.
     """
     exit_on_error = options.exit_on_error
@@ -178,6 +191,11 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
     except InputError:
         raise
     except (ValueError, ImportError, OSError) as error:  # TrainingArguments checks combinations and packages itself.
+        if "bf16" in str(error) and "use_cpu" in str(error):
+            raise InputError(
+                "--bf16 True: no GPU here computes in bf16. Leave it out, or compute in bf16 on the CPU by "
+                "--use_cpu True."
+            ) from error
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
     arguments = Arguments(options.model, options.data, options.run, training, given=options.given, command=command)
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):

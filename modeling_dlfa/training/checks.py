@@ -9,8 +9,10 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from transformers import Trainer
+from transformers.debug_utils import DebugOption
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
 from transformers.trainer_utils import HubStrategy
+from transformers.utils import is_liger_kernel_available
 
 from ..errors import InputError
 from ..scoring.metrics import get_metric
@@ -29,6 +31,9 @@ SPOILING = {
     "label_names": (["labels"], "has the Trainer look for labels that the examples do not have"),
     "batch_eval_metrics": (False, "scores every batch alone, and a score is of all examples together"),
 }
+SAMPLING = ("random", "sequential", "group_by_length", "batch_rebalance")
+# The optimisers that work on named modules alone.
+LOW_RANK = ("galore", "apollo")
 # The least value and the one below which an argument has to stay.
 NUMBERS: dict[str, tuple[float, float]] = {
     "per_device_train_batch_size": (1, math.inf),
@@ -110,6 +115,11 @@ def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments
 
 def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> None:
     """Refuses what would have the Trainer lose the answer of an example, or its score, after the first epoch."""
+    if DebugOption.UNDERFLOW_OVERFLOW in training.debug:
+        raise InputError(
+            "--debug underflow_overflow measures every module's inputs, and fails at the attention mask, which holds "
+            "no numbers. Remove it."
+        )
     for name, (good, consequence) in SPOILING.items():
         value = getattr(training, name, good)  # Not every line of transformers has each.
         if value not in (None, good):
@@ -144,6 +154,8 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
         available: Any = getattr(integration_utils, f"is_{_INTEGRATIONS.get(name, name)}_available", None)
         if available is not None and not available():
             raise InputError(f"--report_to {name}: {name} is not installed. Install it, or remove the option.")
+    if training.use_liger_kernel and training.do_train and not is_liger_kernel_available():
+        raise InputError("--use_liger_kernel needs liger-kernel, which is not installed. Install it, or remove it.")
     if training.do_train:
         try:
             Trainer.get_optimizer_cls_and_kwargs(training)
@@ -155,6 +167,20 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
 
 
 def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str]) -> None:
+    # transformers takes what it does not know for random.
+    strategy = getattr(training, "train_sampling_strategy", None)
+    if strategy is not None and strategy not in SAMPLING:
+        raise InputError(f"--train_sampling_strategy {strategy} does not exist; choose from {', '.join(SAMPLING)}.")
+    optimiser = str(getattr(training.optim, "value", training.optim))
+    if training.optim_target_modules is not None and not any(kind in optimiser for kind in LOW_RANK):
+        raise InputError(
+            f"--optim_target_modules has no effect with --optim {optimiser}; it is read by those of "
+            f"{', '.join(LOW_RANK)}. Remove it, or choose one of these."
+        )
+    if training.precision == "fp16" and training.device.type == "cpu":
+        raise InputError(
+            "--fp16 True (or the launcher's fp16) is for a GPU, and this command runs on the CPU. Remove it."
+        )
     for name in ("hub_model_id", "hub_private_repo", "hub_revision"):
         if name in given and not training.push_to_hub:
             raise InputError(f"--{name} has no effect without --push_to_hub True. Add that, or remove it.")

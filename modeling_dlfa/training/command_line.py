@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from transformers.hf_argparser import HfArgumentParser
 
 from ..command.parser import CommandParser
 from ..errors import InputError
+from ..files.mappings import load_yaml, unique_pairs
 from ..tasks import Task
 from .argument_checks import check_options
 from .options import DataArguments, ModelArguments, RunArguments
@@ -47,6 +47,10 @@ class DataclassParser(CommandParser, HfArgumentParser):
     def __init__(self, dataclass_types: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", Help)
         super().__init__(dataclass_types=dataclass_types, **kwargs)
+        for action in self._actions:
+            # transformers gives the flag that turns an option off the help of the option.
+            if action.const is False and action.option_strings[0].startswith("--no_"):
+                action.help = f"The same as --{action.dest} False."
 
     def parse(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
         """Returns the dataclasses; what is left over is an error."""
@@ -189,7 +193,7 @@ def arguments_of_file(path: Path) -> list[str]:
     """Turns a mapping in YAML or JSON into command-line arguments.
 
     Raises:
-        InputError: It cannot be read, or is not a mapping from names to values.
+        InputError: It cannot be read, is not a mapping from names to values, or has a name twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -198,8 +202,8 @@ def arguments_of_file(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start + 1}). Save it as UTF-8.") from error
     try:
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        values = json.loads(text, object_pairs_hook=unique_pairs) if path.suffix == ".json" else load_yaml(text)
+    except ValueError as error:
         raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must hold a mapping from argument names to values.")

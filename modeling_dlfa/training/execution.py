@@ -169,13 +169,18 @@ def _merge(trainer: Trainer, folder: Path | None) -> None:
     trainer.model = trainer.model_wrapped = model.merge_and_unload()
 
 
-def train(command: Command, trainer: Trainer, name: str) -> dict[str, Any]:
-    """Trains, from the newest checkpoint where the command resumes, and returns loss, steps and seconds."""
+def train(command: Command, trainer: CrossLingualTrainer, name: str) -> dict[str, Any]:
+    """Trains, from the newest checkpoint where the command resumes, and returns loss, steps and seconds.
+
+    Raises:
+        InputError: It diverged: the loss, the answers on the validation data or the weights are not finite.
+    """
     checkpoint = command.arguments.training.resume_from_checkpoint
     if checkpoint == "last":
         found = command.output.last_checkpoint(name)
         checkpoint = str(found) if found is not None else None
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.check_weights()
     return {
         "loss": outcome.training_loss,
         "steps": outcome.global_step,

@@ -16,6 +16,7 @@ from ..command.redaction import command_line
 from ..errors import InputError
 from ..files.folders import check_new_folder, check_space, named_folder, new_folder
 from ..files.writing import read_json, write_json
+from ..publishing.licences import check_license
 from ..publishing.publish import write_cards
 from ..results.directory import OutputDirectory, differences
 from ..results.format import read_results
@@ -53,7 +54,7 @@ class Shard:
         output = OutputDirectory(path)
         results, _ = read_results(output.path)
         if "shard" not in results:
-            raise InputError(f"{path} is no shard. Merge the output directories of commands with --num_shards.")
+            raise InputError(f"{path} is not a shard. Merge the output directories of commands with --num_shards.")
         return cls(output, results, read_json(output.arguments))
 
     @property
@@ -88,9 +89,10 @@ def merge_runs(
         The results of the whole command.
 
     Raises:
-        InputError: A directory is no shard, the shards are of different commands, have a run twice or lack one, or
+        InputError: A directory is not a shard, the shards are of different commands, have a run twice or lack one, or
             `output_dir` holds something.
     """
+    check_license(license)
     target = named_folder(output_dir)
     check_target(target)
     if not shard_dirs:
@@ -133,7 +135,7 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
     for other in others:
         if details := differences(first.identity(), other.identity()):
             raise InputError(
-                f"{first.output.path} and {other.output.path} are no shards of one command ({details}). Start all "
+                f"{first.output.path} and {other.output.path} are not shards of one command ({details}). Start all "
                 "with the same arguments but for --shard_index and --output_dir."
             )
     owner: dict[str, Path] = {}

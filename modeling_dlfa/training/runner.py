@@ -30,8 +30,9 @@ from .disk_space import check_disk
 from .execution import Command, execute
 from .processes import check_launch, check_shared, held, on_main_process
 from .record import collect_results, start_record
-from .systems import Run, check_attention, fetch_weights, load_tokenizer, own_share, plan_runs
+from .systems import Run, check_buildable, fetch_weights, load_tokenizer, own_share, plan_runs
 from .task_data import load_task_data
+from .trial import try_trainer
 
 logger = logging.get_logger(__name__)
 
@@ -68,14 +69,15 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     started = time.time()
     state, training = PartialState(), arguments.training
     resume = training.resume_from_checkpoint is not None
-    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite)
+    anew = output.check_free(resume=resume, overwrite=arguments.run.overwrite, inputs=arguments.inputs())
+    try_trainer(training)
     languages = _languages(task, arguments, tell=state.is_main_process)
     planned = plan_runs(task, arguments)
     runs = own_share(planned, arguments)
     if resume and training.resume_from_checkpoint != "last" and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
     check_adaptable(task, arguments.model, planned)
-    check_attention(arguments, runs[0].config)
+    check_buildable(arguments, runs[0].config)
     fetch_weights(arguments)
     if state.is_main_process:
         _warn_of_slow_bf16(training)
@@ -152,7 +154,7 @@ def _languages(task: Task, arguments: Arguments, *, tell: bool) -> list[str]:
     languages = resolve_languages(wished, task, arguments.data.test_file if arguments.training.do_predict else None)
     missing = languages_without_file(wished, task, languages)
     if tell and missing:
-        logger.info(f"Not tested, for want of a file: {' '.join(missing)}.")
+        logger.info(f"Skipped, no test file: {' '.join(missing)}.")
     return languages
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedTokenizerBase, set_seed
 from transformers.utils import logging
 
@@ -20,7 +19,7 @@ from ..checkpoints.weights import recorded_sums, verify_weights
 from ..configuration_dlfa import DlfaConfig
 from ..encoder_dlfa import find_weights
 from ..errors import InputError
-from ..files.places import check_place, check_safetensors, weight_files
+from ..files.places import check_place, check_safetensors, hub_commit, weight_files
 from ..modeling_dlfa import DlfaPreTrainedModel
 from ..tasks import Task
 from ..values_dlfa import resolve_layers
@@ -108,7 +107,7 @@ def own_share(planned: Sequence[Run], arguments: Arguments) -> list[Run]:
     """
     index, shards = arguments.run.shard_index, arguments.run.num_shards
     if shards > len(planned):
-        raise InputError(f"--num_shards {shards} is more than the {len(planned)} runs of this command. Lower it.")
+        raise InputError(f"--num_shards {shards} is more than this command has runs ({len(planned)}). Lower it.")
     return list(planned[index * len(planned) // shards : (index + 1) * len(planned) // shards])
 
 
@@ -199,10 +198,7 @@ def hub_arguments(model: ModelArguments) -> dict[str, Any]:
 
 def model_commit(model: ModelArguments) -> str | None:
     """Returns the commit of the Hub that the encoder or checkpoint was loaded from; None for a folder."""
-    if Path(model.model_name_or_path).exists():
-        return None
-    found = try_to_load_from_cache(model.model_name_or_path, "config.json", model.cache_dir, model.model_revision)
-    return Path(found).parent.name if isinstance(found, str) else None
+    return hub_commit(model.model_name_or_path, model.cache_dir, model.model_revision)
 
 
 def model_origin(model: ModelArguments) -> dict[str, Any] | None:
@@ -237,7 +233,7 @@ def load_tokenizer(arguments: Arguments, config: DlfaConfig) -> PreTrainedTokeni
     """
     model = arguments.model
     name = model.tokenizer_name or model.model_name_or_path
-    check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name)
+    check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name, file=None)
     tokenizer = loading.load_tokenizer(name, config, OWN_TOKENIZER, **hub_arguments(model))
     # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
     tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))
@@ -262,21 +258,27 @@ def fetch_weights(arguments: Arguments) -> None:
         raise loading.cannot_load(model.model_name_or_path, error) from error
 
 
-def check_attention(arguments: Arguments, config: DlfaConfig) -> None:
-    """Checks that the backbone can be built with the attention that `--attn_implementation` names.
+def check_buildable(arguments: Arguments, config: DlfaConfig) -> None:
+    """Checks that the backbone can be built, with the attention that `--attn_implementation` names.
 
     Raises:
-        InputError: It does not exist, is not installed, or is not for this encoder.
+        InputError: Its configuration is broken; or that attention does not exist, is not installed, or is not for this
+            encoder.
     """
     wished = arguments.model.attn_implementation
-    if wished is None:
-        return
+    _build(config, f"Cannot build {arguments.model.model_name_or_path}", "Correct its config.json.")
+    if wished is not None:
+        remedy = "sdpa and eager need no other package."
+        _build(config, f"--attn_implementation {wished}", remedy, attn_implementation=wished)
+
+
+def _build(config: DlfaConfig, what: str, remedy: str, **options: Any) -> None:
     try:
         with torch.device("meta"):
-            AutoModel.from_config(config.backbone_config, attn_implementation=wished)
-    except (ImportError, ValueError, OSError) as error:
+            AutoModel.from_config(config.backbone_config, **options)
+    except Exception as error:  # Each architecture has errors of its own.
         reason = " ".join(str(error).split()).rstrip(".")
-        raise InputError(f"--attn_implementation {wished}: {reason}. sdpa and eager need no other package.") from error
+        raise InputError(f"{what}: {reason}. {remedy}") from error
 
 
 def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedModel:

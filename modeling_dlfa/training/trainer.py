@@ -12,7 +12,9 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from ..checkpoints.tokenizers import save_tokenizer
+from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
+from .divergence import Divergence, DivergenceCallback
 from .processes import name_blocks
 from .rounding import round_weights, rounded_state
 
@@ -76,6 +78,40 @@ class CrossLingualTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         name_blocks(self.accelerator, cast(PreTrainedModel, self.model))
+        self.divergence = Divergence(self.args, self.accelerator)
+        self.add_callback(DivergenceCallback(self.divergence))
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Trains on a batch and returns its loss, of which is kept whether it is finite."""
+        loss = super().training_step(*args, **kwargs)
+        self.divergence.add_loss(loss, self.state.global_step + 1)
+        return loss
+
+    def prediction_step(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
+        """Predicts a batch and returns loss, logits and labels, of which is kept whether they are finite."""
+        outcome = super().prediction_step(*args, **kwargs)
+        self.divergence.add_answers(outcome[:2])
+        return outcome
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Predicts a data set.
+
+        Raises:
+            InputError: Loss or logits are not finite.
+        """
+        outcome = super().evaluation_loop(*args, **kwargs)
+        self.divergence.check_answers(self.state.global_step)
+        return outcome
+
+    def check_weights(self) -> None:
+        """Refuses a trained model whose weights are not finite; where nothing is evaluated, nothing else shows it.
+
+        Raises:
+            InputError: They are not; the message names the tensor.
+        """
+        model = cast(nn.Module, self.accelerator.unwrap_model(self.model))
+        where = f"{self.divergence.run} diverged by step {self.state.global_step}"
+        check_finite(where, model.named_parameters(), self.divergence.remedy)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         if not self.args.groups_by_length:

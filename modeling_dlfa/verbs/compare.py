@@ -23,16 +23,21 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--max_samples", type=int, help="Take no more than the first so many examples of a language.")
     parser.add_argument("--batch_size", type=int, default=32, help="Inputs of a batch.")
     parser.add_argument("--output_file", help="Also write every number as JSON.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace the output file.")
     given = parser.parse_args(argv)
 
-    from ..files.folders import named_file
+    from ..data.files import expand_files
+    from ..data.loading import resolve_languages
+    from ..files.folders import free_file
     from ..files.writing import write_json
     from ..inference.backend_comparison import compare_backends, comparison_table
 
     options = {"languages": given.languages, "max_samples": given.max_samples, "batch_size": given.batch_size}
     task = get_task(given.task)
     if given.output_file is not None:
-        named_file(given.output_file, "--output_file")
+        tested = expand_files(given.test_file, resolve_languages(given.languages, task, given.test_file))
+        inputs = [given.checkpoint, given.onnx_folder, *tested.values()]
+        free_file(given.output_file, "--output_file", overwrite=given.overwrite, inputs=inputs)
     results = compare_backends(given.checkpoint, given.onnx_folder, task, given.test_file, **options)
     print(comparison_table(results))
     if given.output_file:

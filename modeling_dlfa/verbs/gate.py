@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..command.parser import CommandParser
+from ..training.argument_checks import check_installed
 
 
 def main(argv: Sequence[str]) -> None:
@@ -24,13 +25,22 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
 
-    from ..files.folders import named_file
+    from ..errors import InputError
+    from ..files.folders import free_file
     from ..files.writing import write_text
-    from ..inference.gate_view import check_free, fusion_text, load_fusion, plot_fusion, view_fusion
+    from ..inference.gate_view import fusion_text, load_fusion, plot_fusion, view_fusion
 
     hub = {"revision": given.revision} if given.revision else {}
     files = {"--png": given.png, "--text_file": given.text_file}
-    check_free([named_file(name, option) for option, name in files.items() if name is not None], given.overwrite)
+    places = [
+        free_file(name, option, overwrite=given.overwrite, inputs=[given.checkpoint])
+        for option, name in files.items()
+        if name is not None
+    ]
+    if len({place.resolve() for place in places}) < len(places):
+        raise InputError(f"--png and --text_file are both {given.png}. Name two files.")
+    if given.png is not None:
+        check_installed(["matplotlib"], "studies", "--png")
     view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
     if given.text_file:
         write_text(Path(given.text_file), fusion_text(view))

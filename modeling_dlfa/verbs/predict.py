@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..command.parser import CommandParser
+from ..command.wording import counted
 from ..errors import InputError
 from ..inference.answers import MULTI_LABEL, THRESHOLD, Head
 from ..inference.reading import FORMATS, WITH_COLUMNS, Example, InputFormat, read_source
@@ -28,6 +29,7 @@ from ..processor import bf16_is_slow, bf16_warning
 
 if TYPE_CHECKING:
     from ..inference.checkpoint import Backend, Checkpoint
+    from ..inference.predictor import Predictor
 
 
 def main(argv: Sequence[str]) -> None:
@@ -73,7 +75,7 @@ def predict(given: argparse.Namespace) -> None:
         InputError: Wrong input.
     """
     kind = output_format(given.output_file, given.output_format)
-    check_output(given.output_file, given.overwrite, given.input)
+    check_output(given.output_file, given.overwrite, [given.input, given.checkpoint])
 
     from tqdm import tqdm
 
@@ -120,21 +122,27 @@ def predict(given: argparse.Namespace) -> None:
     ):
         count = write_predictions(predictor.stream(examples), head, kind, file, progress.update)
         if not count:
-            raise InputError(f"{source.name}: nothing to predict, {skipped} broken examples. Give at least one.")
+            broken = counted(skipped, "broken example")
+            raise InputError(f"{source.name}: nothing to predict, {broken}. Give at least one that is whole.")
     if skipped:
-        print(f"{skipped} broken examples left out.", file=sys.stderr)
+        print(f"{counted(skipped, 'broken example')} left out.", file=sys.stderr)
+    tell_of_texts(predictor)
+
+
+def tell_of_texts(predictor: Predictor) -> None:
+    """Prints what of the texts was read otherwise than it stands there, to standard error."""
     if predictor.shortened:
-        print(
-            f"{predictor.shortened} texts were longer than {checkpoint.max_length} tokens and were cut.",
-            file=sys.stderr,
-        )
+        texts, limit = counted(predictor.shortened, "text"), predictor.checkpoint.max_length
+        print(f"{texts} longer than {limit} tokens: cut to that length.", file=sys.stderr)
+    if predictor.blank_words:
+        print(f"{counted(predictor.blank_words, 'blank word')}, read as the unknown token.", file=sys.stderr)
 
 
 def with_threshold(checkpoint: Checkpoint, threshold: float | None) -> Head:
     """Returns what the checkpoint's scores mean, with the threshold that was asked for.
 
     Raises:
-        InputError: It is no probability, or the checkpoint gives one label of several, or numbers.
+        InputError: It is not a probability, or the checkpoint gives one label of several, or numbers.
     """
     if threshold is None:
         return checkpoint.head

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..command.parser import CommandParser
+from ..training.argument_checks import STUDY_PACKAGES, check_installed
 
 
 def main(argv: Sequence[str]) -> None:
@@ -20,6 +21,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
     given = parser.parse_args(argv)
 
+    check_installed(STUDY_PACKAGES, "studies", "dlfa report")
     from ..studies.language_scaling.reader import READER
     from ..studies.report.report import build_report, check_free, write_report
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
+from ..training.argument_checks import STUDY_PACKAGES, check_installed, check_seeds
 from ..training.command_line import DataclassParser
 
 
@@ -46,6 +47,8 @@ def main(argv: Sequence[str]) -> None:
     argv = ["--results", *argv] if named else argv
     parser = DataclassParser(ScalingArguments, prog="dlfa scaling", description=__doc__)
     (given,) = parser.parse(argv)
+    check_seeds("--seed", [given.seed])
+    check_installed(STUDY_PACKAGES, "studies", "dlfa scaling")
     if not given.measure_cost:
         for entry in fields(given):
             if entry.name.startswith("cost_") and getattr(given, entry.name) != entry.default:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..command.ending import one_line
 from ..command.parser import CommandParser
 from ..tasks import TASK_NAMES, get_task
+from ..training.argument_checks import STUDY_PACKAGES, check_installed
 from ..training.command_line import Help, options_parser, parse_options
 from .train import how_to_go_on
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str]) -> None:
         parser.error(f"name a task ({', '.join(TASK_NAMES)}), or a finished sweep by --results_dir")
     if options:
         parser.error(f"--results_dir trains nothing and takes no further arguments, but got {' '.join(options)}")
+    check_installed(STUDY_PACKAGES, "studies", "dlfa sweep")
     if given.compare_with is not None:
         _compare(given.results_dir, given.compare_with)
         return

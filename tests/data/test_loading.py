@@ -654,6 +654,18 @@ class TestTokens:
         split = load_file(write(tmp_path / "de.tsv", content), self.TASK, "de")
         assert split.texts[0] == [[line.split("\t")[0] for line in content.splitlines()]] and not split.prefix
 
+    def test_marks_of_some_words_are_told_and_of_most_refused(self, tmp_path: Path) -> None:
+        some = load_file(write(tmp_path / "de.tsv", "de:Anton\tB-PER\nW\tO\nde:x\tO\nY\tO\n"), self.TASK, "de")
+        assert (some.marked, some.prefix, some.texts[0]) == (2, "", [["de:Anton", "W", "de:x", "Y"]])
+        path = write(tmp_path / "most.tsv", "de:Anton\tB-PER\nW\tO\nde:x\tO\n")
+        with pytest.raises(InputError, match=r"most\.tsv: 2 of 3 words begin with 'de:', the language's mark"):
+            load_file(path, self.TASK, "de")
+
+    def test_a_name_twice_in_a_json_line_is_refused(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", '{"tokens": ["a"], "ner_tags": ["O"], "tokens": ["b"]}\n')
+        with pytest.raises(InputError, match=r"a\.jsonl, line 1: .*'tokens' stands there twice"):
+            load_file(path, self.TASK, "de")
+
     def test_marks_of_another_language_are_another_languages_file(self, tmp_path: Path) -> None:
         path = write(tmp_path / "de.tsv", "en:Berlin\tB-LOC\nen:is\tO\n")
         with pytest.raises(InputError, match=r"de\.tsv: every word begins with 'en:', .* was given for 'de'\. Give"):

@@ -17,7 +17,7 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.files import folders
-from modeling_dlfa.files.folders import HOLDER, LOCK, check_space, locked, named_file, new_folder
+from modeling_dlfa.files.folders import HOLDER, LOCK, check_space, free_file, locked, named_file, new_folder
 
 from ..conftest import ROOT
 
@@ -84,6 +84,27 @@ def test_a_file_is_named_before_the_work(tmp_path: Path) -> None:
     for name in ("", str(tmp_path)):
         with pytest.raises(InputError, match="^--output_file .* is not the name of a file"):
             named_file(name, "--output_file")
+
+
+def test_a_file_replaces_nothing_unasked_and_never_an_input(tmp_path: Path) -> None:
+    model, mine = tmp_path / "model", tmp_path / "mine.tsv"
+    model.mkdir()
+    for path in (mine, model / "config.json"):
+        path.write_text("mine")
+    inputs = [mine, model, "org/name-on-the-hub"]
+    link = tmp_path / "link.tsv"
+    os.symlink(mine, link)
+    for path in (mine, link):
+        with pytest.raises(InputError, match="is the input, which it would replace"):
+            free_file(str(path), "--output_file", overwrite=True, inputs=inputs)
+    with pytest.raises(InputError, match="config.json is a file of the input .*model"):
+        free_file(str(model / "config.json"), "--output_file", overwrite=True, inputs=inputs)
+    with pytest.raises(InputError, match="--output_file .* exists. .*--overwrite"):
+        free_file(str(mine), "--output_file", overwrite=False)
+    with pytest.raises(InputError, match="mine.tsv is a file"):
+        free_file(str(mine / "new.json"), "--output_file", overwrite=True)
+    assert free_file(str(mine), "--output_file", overwrite=True) == mine
+    assert free_file(str(model / "new.json"), "--output_file", overwrite=False, inputs=inputs).parent == model
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

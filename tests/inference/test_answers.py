@@ -161,7 +161,7 @@ def test_what_a_slow_tokenizer_cuts_is_counted(tmp_path: Path, capfd: pytest.Cap
     dlfa(["predict", str(model), str(tmp_path / "in.tsv"), "--device", "cpu"])
     captured = capfd.readouterr()
     # 19 + 19 letters and two ends of a text are 40 tokens.
-    assert "2 texts were longer than 40 tokens and were cut" in captured.err
+    assert "2 texts longer than 40 tokens: cut" in captured.err
 
 
 def test_bf16_without_instructions_is_said_to_be_slow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -92,6 +93,34 @@ def test_the_command(xnli: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     with pytest.raises(SystemExit):
         dlfa(["compare", *arguments, "--task", "pawsx"])
     assert "error: " in capsys.readouterr().err
+
+
+def test_no_file_is_replaced_unasked(xnli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "cost.json"
+    taken.write_text("mine", encoding="utf-8")
+    arguments = [str(xnli / "model"), str(xnli / "onnx"), "--task", "xnli"]
+    arguments += ["--test_file", str(xnli / "test-{language}.tsv"), "--output_file"]
+    wrong = {(str(taken),): "exists. Name another file, or replace it with --overwrite"}
+    wrong[str(xnli / "test-de.tsv"), "--overwrite"] = "is the input, which it would replace"
+    wrong[str(xnli / "model" / "config.json"), "--overwrite"] = "is a file of the input"
+    for options, expected in wrong.items():
+        before = Path(options[0]).read_bytes()
+        with pytest.raises(SystemExit):
+            dlfa(["compare", *arguments, *options])
+        assert expected in capsys.readouterr().err and Path(options[0]).read_bytes() == before
+    dlfa(["compare", *arguments, str(taken), "--overwrite", "--max_samples", "5"])
+    assert json.loads(taken.read_text(encoding="utf-8"))["metric"] == "accuracy"
+
+
+def test_graphs_of_another_checkpoint_are_refused(xnli: Path, tmp_path: Path) -> None:
+    other = str(save_checkpoint(tmp_path / "other", "sequence", XNLI.labels, fusion="last"))
+    options = (XNLI, str(xnli / "test-{language}.tsv"))
+    with pytest.raises(InputError, match="exported from another checkpoint than .*other: the sha256"):
+        compare_backends(other, str(xnli / "onnx"), *options)
+    # Graphs that another program exported name no weights.
+    shutil.copytree(xnli / "onnx", tmp_path / "onnx")
+    (tmp_path / "onnx" / "onnx_export.json").unlink()
+    assert compare_backends(other, str(tmp_path / "onnx"), *options, max_samples=3)["n"]
 
 
 def test_a_checkpoint_of_another_task_is_refused(xnli: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -112,15 +115,38 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
         ([folders["one"], "a", "--png", png], "exists"),
         ([folders["one"], "a", "--png", ""], "--png '' is not the name of a file"),
         ([folders["one"], "a", "--text_file", tmp_path, "--overwrite"], "is not the name of a file"),
+        ([folders["one"], "a", "--png", tmp_path / "x", "--text_file", tmp_path / "x"], "Name two files"),
         ([folders["last"], "a"], "which has no gate"),
         ([folders["one"], " "], "blank text"),
-        ([tmp_path, "a"], "Cannot load"),
+        ([tmp_path, "a"], "this folder holds no config.json"),
     ]
     for arguments, expected in errors:
         with pytest.raises(SystemExit) as stop:
             dlfa(["gate", *map(str, arguments)])
         lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
         assert stop.value.code == 2 and len(lines) == 1 and expected in lines[0]
+
+
+def test_as_many_texts_as_the_checkpoint_reads(folders: dict[str, Path], tmp_path: Path) -> None:
+    for own, texts in {("premise", "hypothesis"): ["a"], ("tokens",): ["a", "b"]}.items():
+        folder = tmp_path / own[0]
+        shutil.copytree(folders["one"], folder)
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        (folder / "config.json").write_text(json.dumps({**values, "text_columns": own}), encoding="utf-8")
+        model, tokenizer = load_fusion(str(folder))
+        with pytest.raises(InputError, match=f"but the checkpoint reads '{own[0]}'"):
+            view_fusion(model, tokenizer, *texts)
+        assert view_fusion(model, tokenizer, *own).tokens
+
+
+def test_a_picture_needs_matplotlib(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # As if it were not installed.
+    with pytest.raises(SystemExit):
+        dlfa(["gate", str(folders["one"]), "a", "--png", str(tmp_path / "x.png"), "--text_file", str(tmp_path / "x")])
+    assert "--png needs matplotlib, not installed: pip install" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_plain_encoder_is_refused(tiny_encoder: Path) -> None:

@@ -75,7 +75,8 @@ def test_headers_that_do_not_tell_are_refused() -> None:
     )
     assert read("sequence", "csv", "review,stars\ngood,5\n", columns=("review",)) == ([["good"]], [])
     assert "which hold the texts" in refused("sequence", "tsv", "review\tlabel\ngood\t1\n")
-    assert "not one is 'premise'" in refused("sequence", "tsv", "premise\tpremise\na\tb\n", columns=("premise",))
+    twice = "premise\tpremise\na\tb\n"
+    assert "'premise' must be there once" in refused("sequence", "tsv", twice, columns=("premise",))
     # What is separated otherwise, or quoted, would be read as text.
     remedy = "Rename the file to .csv, or give --input_format csv."  # It may be named so.
     assert remedy in refused("sequence", "tsv", "text,label\ngood,1\n")
@@ -92,7 +93,7 @@ def test_csv_is_read_as_by_the_runner() -> None:
     lines, faults = enumerate(io.BytesIO(broken), start=1), []
     kept = list(read_examples(lines, InputFormat("sequence", "csv"), "in", faults.append))
     assert [(example.line, example.texts) for example in kept] == [(2, ["a"]), (6, ["e\nf"]), (10, ["g"])]
-    expected = ["line 3: malformed, 1 fields", "line 4: malformed", "line 5: not UTF-8", "line 8: a text is blank"]
+    expected = ["line 3: malformed, 1 field ", "line 4: malformed", "line 5: not UTF-8", "line 8: a text is blank"]
     for fault, start in zip(faults, [*expected, "line 9: the line is blank"], strict=True):
         assert str(fault).startswith(f"in, {start}")
     assert [example.number for example in kept] == [0, 4, 7]
@@ -150,6 +151,12 @@ def test_texts_are_not_tagged_as_words() -> None:
     assert "there is no 'tokens'" in refused("token", "jsonl", '{"text": "a", "text_pair": "b"}\n')
     message = refused("token", "conll", "EU NNP B-ORG\nNot a word but a sentence .\n")
     assert message.startswith("in, line 2: 7 columns with spaces between, but 3 above")
+    labelled = "premise\thypothesis\tlabel\nA cat sleeps.\tA dog runs.\tneutral\n"
+    for header in ("premise\thypothesis\tlabel\n", "text\tlabel\n", "sentence1\tsentence2\n", "id\ttokens\tlabels\n"):
+        assert "the first is not of words" in refused("token", "conll", header + "a\tb\n")
+    assert "in, line 1: two texts" in refused("token", "conll", labelled.partition("\n")[2])
+    assert "in, line 1: a text of several" in refused("token", "conll", "A text is not a word but many words.\tgood\n")
+    assert read("token", "conll", "text\tNOUN\nlabel\tNOUN\n")[0] == [["text", "label"]]
     # Words with spaces in them, as Vietnamese has them, stay what they are.
     assert read("token", "conll", "Việt Nam\tPROPN\n10 000\tNUM\n")[0] == [["Việt Nam", "10 000"]]
     with pytest.raises(InputError, match="for which CSV has no layout"):

@@ -114,7 +114,15 @@ def test_outputs_are_pytorchs_for_any_batch(
 def test_folder_and_record(sequence: tuple[Path, Path]) -> None:
     checkpoint, folder = sequence
     assert {path.name for path in folder.iterdir()} == {
-        *("model.onnx", "model_quantized.onnx", "config.json", "configuration_dlfa.py", "onnx_export.json"),
+        *(
+            "model.onnx",
+            "model_quantized.onnx",
+            "config.json",
+            "configuration_dlfa.py",
+            "encoder_dlfa.py",
+            "values_dlfa.py",
+            "onnx_export.json",
+        ),
         *("tokenizer.json", "tokenizer_config.json"),
     }
     assert [path.name for path in folder.parent.iterdir()] == ["onnx"]

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -173,11 +174,11 @@ def test_every_format_of_words(form: str) -> None:
 
 BAD = {
     "three columns": ("tsv", (), b"a\tb\na\tb\tc\nc\td\n", "line 2: malformed, 3 columns"),
-    "another number of columns": ("tsv", (), b"a\tb\na\nc\td\n", "line 2: malformed, 1 columns"),
+    "another number of columns": ("tsv", (), b"a\tb\na\nc\td\n", "line 2: malformed, 1 column "),
     "a blank text": ("tsv", (), b"a\tb\na\t \nc\td\n", "line 2: a text is blank"),
     "a blank line": ("tsv", (), b"a\tb\n\nc\td\n\n", "line 2: the line is blank"),
     "not UTF-8": ("tsv", (), b"a\tb\na\t\xff\nc\td\n", "line 2: not UTF-8 (byte 3)"),
-    "short row": ("tsv", ("y",), b"x\ty\nb\nx\tc\n", "line 2: malformed, 1 columns"),
+    "short row": ("tsv", ("y",), b"x\ty\nb\nx\tc\n", "line 2: malformed, 1 column "),
     "no JSON": ("jsonl", (), b'{"text": "b"}\n{"text"\n{"text": "d"}\n', "line 2: malformed JSON"),
     "no object": ("jsonl", (), b'{"text": "b"}\n[1]\n{"text": "d"}\n', "line 2: malformed, expected a JSON object"),
     "no text": ("jsonl", (), b'{"text": "b"}\n{"txt": "c"}\n{"text": "d"}\n', "line 2: there is no 'text'"),
@@ -224,7 +225,7 @@ def test_nothing_is_half_written(sequence: Path, tmp_path: Path, capfd: pytest.C
     run(sequence, tmp_path / "in.tsv", "--output_file", output, "--skip_bad_lines")
     assert [row[0] for row in rows(output)] == ["line", *map(str, range(1, 10)), "11"]
     err = capfd.readouterr().err
-    assert "skipped: " in err and "in.tsv, line 10: " in err and "1 broken examples left out" in err
+    assert "skipped: " in err and "in.tsv, line 10: " in err and "1 broken example left out" in err
     assert "exists" in fails(capfd, sequence, tmp_path / "in.tsv", "--output_file", output)
     before = output.read_text(encoding="utf-8")
     # What fails in the middle leaves what was there before.
@@ -271,7 +272,7 @@ def test_other_checkpoints_and_options(
     )
     (tmp_path / "in.txt").write_text("word " * 200 + "\n", encoding="utf-8")
     run(sequence, tmp_path / "in.txt")
-    assert "1 texts were longer than 160 tokens and were cut" in capfd.readouterr().err
+    assert "1 text longer than 160 tokens: cut" in capfd.readouterr().err
     config.architectures = ["BertModel"]
     config.save_pretrained(bert)
     assert "no classifier of texts or words" in fails(capfd, bert, tmp_path / "in.txt")
@@ -314,3 +315,18 @@ def test_wrong_inputs_from_python(sequence: Path, token: Path) -> None:
         assert expected in str(error.value)
     with pytest.raises(InputError, match="absent: there is no such folder"):
         Predictor(sequence / "absent")
+
+
+def test_what_was_meant_is_said(
+    sequence: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tmp_path / "in.tsv"
+    texts.write_text("premise\thypothesis\na\tb\n", encoding="utf-8")
+    output = tmp_path / "runs"
+    shutil.copytree(sequence, output / "models" / "aif-layer1-seed1")
+    message = fails(capfd, output, texts)
+    assert f"is the output directory of a command. Name one of its models, such as {output / 'models'}" in message
+    assert f"{tmp_path} is a folder. Give a file" in fails(capfd, sequence, tmp_path)
+    assert "--columns foo foo names 'foo' twice" in fails(capfd, sequence, texts, "--columns", "foo", "foo")
+    message = fails(capfd, sequence, texts, "--backend", "onnx")
+    assert message.endswith(f"in {sequence}. Make it with `dlfa export`, or name another file with --onnx_file.")

@@ -12,7 +12,7 @@ from modeling_dlfa.publishing.hub import HubRepository, check_repo_id, stale_fil
 
 @pytest.mark.parametrize("repo_id", ["a/b/c", "org/", "org/na me", "org/--x", "../x", ""])
 def test_what_is_no_id_is_refused(repo_id: str) -> None:
-    with pytest.raises(InputError, match="is no repository id"):
+    with pytest.raises(InputError, match="is not a repository id"):
         check_repo_id(repo_id)
 
 

@@ -155,7 +155,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
         "holds last/optimizer.pt",
     ),
     "no weights": (leave_out("model.safetensors"), "lacks model.safetensors"),
-    "half the weights": (truncate, "is no whole safetensors file"),
+    "half the weights": (truncate, "is not a whole safetensors file"),
     "a flipped bit": (flip, "model.safetensors of .* is damaged: its sha256 is not the one in config.json"),
     "no shard": (shard_missing, "lacks model-00002-of-00002.safetensors"),
     "no code": (leave_out("modeling_dlfa.py"), "lacks modeling_dlfa.py"),
@@ -230,3 +230,25 @@ def test_the_command_line(finished: Path, tmp_path: Path) -> None:
     assert "license: mit" in (tmp_path / "dry" / "README.md").read_text(encoding="utf-8")
     process = command(str(finished), "name", "--dry_run", str(tmp_path / "other"))
     assert process.returncode == 2 and process.stderr.splitlines()[-1].startswith("error: 'name' names no namespace")
+
+
+@pytest.mark.parametrize("name", ["hf_" + "a1B2" * 8, "Apache 2.0", "", "no-such-licence"])
+def test_what_is_not_a_licence_is_refused_and_a_token_not_repeated(
+    name: str, finished: Path, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from modeling_dlfa.cli import main
+    from modeling_dlfa.training.merging import merge_runs
+
+    for act in (
+        lambda: dry_run(finished, "org/name", tmp_path / "dry", license=name),
+        lambda: publish(finished, HubRepository("org/name", "token"), license=name),
+        lambda: merge_runs([finished], tmp_path / "merged", license=name),
+    ):
+        with pytest.raises(InputError, match="is not a licence as the Hub names it"):
+            act()
+    with pytest.raises(SystemExit):
+        main("xnli", [*xnli_arguments, "--license", name])
+    message = capsys.readouterr().err
+    assert "is not a licence as the Hub names it" in message and "hf_" not in message
+    assert ("Did you mean apache-2.0?" in message) == (name == "Apache 2.0")
+    assert not list(tmp_path.iterdir())

@@ -319,7 +319,7 @@ def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
         assert "error of the sentences (100 resamples of the sentences)." in text
         assert "Test sentences: en 60, de 53." in text and "Test words: en 60, de 53." in text
         assert "train a.tsv (9 sentences)" in text
-        assert "Not tested, for want of a file: th, yo." in text
+        assert "Skipped, no test file: th, yo." in text
         assert f"over languages and seeds: last {accuracy['last']:.1f}, aif {accuracy['aif']:.1f}." in text
         assert "example" not in text.replace("examples/", "")
     write_report(results, tmp_path)

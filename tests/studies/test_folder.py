@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.report.report import build_report, write_report
@@ -57,3 +59,25 @@ def test_an_empty_name(study: str, finished: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(InputError, match="--output_dir is empty"):
         STUDIES[study][0](finished, "", overwrite=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["report", "scaling", "sweep"])
+def test_a_missing_package_is_named_with_its_extra(
+    verb: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # As if it were not installed.
+    options = [str(finished), "--output_dir", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        dlfa([verb, *(["--results_dir", str(finished)] if verb == "sweep" else options)])
+    message = f"error: dlfa {verb} needs matplotlib, not installed: pip install 'modeling-dlfa[studies]'"
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["scaling", "layers"])
+def test_a_seed_that_numpy_does_not_take(
+    verb: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"scaling": [str(finished)], "layers": ["--model_name_or_path", "x", "--aligned_file", "y"]}[verb]
+    with pytest.raises(SystemExit):
+        dlfa([verb, *options, "--output_dir", str(tmp_path / "out"), "--seed", "-1"])
+    assert "error: --seed -1: a seed is a number from 0 to" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from modeling_dlfa.inference.onnx_graph import QUANTIZATIONS
 from modeling_dlfa.tasks import UDPOS, XNLI
 from modeling_dlfa.training.argument_checks import check_installed
 from modeling_dlfa.training.arguments import parse_arguments
-from modeling_dlfa.training.command_line import arguments_of_file, parse_options, trainer_options
+from modeling_dlfa.training.command_line import arguments_of_file, options_parser, parse_options, trainer_options
 from modeling_dlfa.training.options import CHOICES, READ_BY
 
 from ..conftest import ROOT
@@ -312,3 +312,29 @@ def test_errors_are_printed_by_one_process_of_a_machine(
         main("xnli", ["--bogus"])
     assert capsys.readouterr().err == ""
     assert "torch" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.yaml", "seed: 1\nbaseline: true\nseed: 2\n", "line 1, column 1: 'seed' stands there twice"),
+        ("a.yaml", "lr_scheduler_kwargs:\n  a: 1\n  a: 2\n", "line 2, column 3: 'a' stands there twice"),
+        ("a.json", '{"seed": 1, "seed": 2}', "'seed' stands there twice"),
+        ("a.json", '{"lr_scheduler_kwargs": {"a": 1, "a": 2}}', "'a' stands there twice"),
+        ("a.yaml", "seeds: [1, 2\nbaseline: true\n", "is not valid YAML: line 2, column"),
+        ("a.yml", "a: b: c\n", "is not valid YML: line 1, column 5: mapping values are not allowed here"),
+    ],
+)
+def test_a_name_twice_and_broken_syntax_are_one_line(name: str, content: str, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        arguments_of_file(path)
+    assert expected in str(caught.value) and "\n" not in str(caught.value)
+    path.write_text("base: &base\n  a: 1\nlr_scheduler_kwargs:\n  <<: *base\n  a: 2\n", encoding="utf-8")
+    assert json.loads(arguments_of_file(path)[-1]) == {"a": 2} or name.endswith("json")
+
+
+def test_the_help_of_a_flag_that_turns_off_says_so() -> None:
+    shown = " ".join(options_parser(None).format_help().split())
+    assert "--no_save_models The same as --save_models False." in shown

@@ -192,12 +192,12 @@ def set_prediction(shard: Path) -> None:
 
 
 SPOILED = {
-    "another recipe": (set_recipe, "no shards of one command (recipe.learning_rate: 0.02, 0.5)"),
+    "another recipe": (set_recipe, "not shards of one command (recipe.learning_rate: 0.02, 0.5)"),
     "other data": (set_data, "data.test.de.sha256"),
     "another model": (set_model, "model_commit: None, 0000"),
     "other seeds": (set_seeds, "seeds: [1, 2], [1, 3]"),
     "another plan": (set_plan, "planned_runs"),
-    "no shard": (drop_shard, "is no shard"),
+    "no shard": (drop_shard, "is not a shard"),
     "unfinished": (drop_results, "cannot be read"),
     "predictions changed": (set_prediction, "but its predictions give"),
 }
@@ -232,7 +232,7 @@ def test_nothing_of_the_users_is_overwritten(shards: list[Path], tmp_path: Path)
 
 WRONG = {
     "beyond the last": (["--num_shards", "2", "--shard_index", "2"], "--shard_index 2 with --num_shards 2"),
-    "more shards than runs": (["--num_shards", "5"], "--num_shards 5 is more than the 4 runs"),
+    "more shards than runs": (["--num_shards", "5"], "--num_shards 5 is more than this command has runs (4)"),
     "pushing a shard": (["--num_shards", "2", "--push_to_hub", "True"], "a shard does not know it"),
     "pushing no model": (["--save_models", "False", "--push_to_hub", "True"], "--save_models False"),
 }

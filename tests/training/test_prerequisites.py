@@ -16,7 +16,7 @@ from modeling_dlfa import processor
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.loading import resolve_languages
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.files.places import check_place
+from modeling_dlfa.files.places import check_place, hub_commit
 from modeling_dlfa.languages import meant_language
 from modeling_dlfa.tasks import PANX, XNLI, Task
 from modeling_dlfa.training.arguments import Arguments, parse_arguments
@@ -107,7 +107,7 @@ def test_weights_that_end_early_are_found_before_data_are_read(
     absent = ["--train_file", "absent.tsv"]
     assert_refused(
         [*xnli_arguments, *absent, "--model_name_or_path", str(tmp_path / "damaged")],
-        "is no whole safetensors file",
+        "is not a whole safetensors file",
         capsys,
     )
 
@@ -138,7 +138,8 @@ def test_attention_that_is_not_there(
 
 def test_names_of_models_that_can_only_be_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "encoder").mkdir()
-    (tmp_path / "config.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "encoder"):
+        (folder / "config.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     for fine in ("encoder", "org/model", "bert-base-cased", str(tmp_path)):
         check_place("--model_name_or_path", fine)
@@ -201,3 +202,28 @@ def test_slow_bf16_is_warned_of_and_no_secret_is_recorded(
     (tmp_path / "cpuinfo").write_text("flags : avx512_bf16\n")
     main("xnli", [*xnli_arguments, "--bf16", "True", "--overwrite", "--max_steps", "1"])
     assert "warning: --bf16" not in capsys.readouterr().err
+
+
+def test_a_folder_without_a_model_is_told_from_an_encoder(tmp_path: Path, finished: Path) -> None:
+    with pytest.raises(InputError, match="this folder holds no config.json.* Save the model there"):
+        check_place("--model_name_or_path", str(tmp_path))
+    with pytest.raises(
+        InputError,
+        match=r"is the output directory of a command\. Name one of its models, such as .*models/aif-layer1-seed1",
+    ):
+        check_place("The checkpoint", str(finished))
+    check_place("--tokenizer_name", str(tmp_path), file=None)
+
+
+def test_an_encoder_whose_heads_do_not_divide_its_features(
+    tiny_encoder: Path, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "broken")
+    config = tmp_path / "broken" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "num_attention_heads": 3}))
+    options = ["--model_name_or_path", str(tmp_path / "broken")]
+    assert_refused([*xnli_arguments, *options], f"Cannot build {tmp_path / 'broken'}: ", capsys)
+
+
+def test_a_model_folder_that_is_gone_has_no_commit(tmp_path: Path) -> None:
+    assert hub_commit(str(tmp_path / "gone")) is None and hub_commit(str(tmp_path)) is None

@@ -17,6 +17,8 @@ from unittest import mock
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainingArguments
+from transformers.utils import is_liger_kernel_available
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.cli import main
@@ -268,10 +270,20 @@ ERRORS = {
     "no predictions": (["--prediction_loss_only", "True"], "--prediction_loss_only True throws"),
     "other labels": (["--label_names", "premise", "labels"], "--label_names premise labels has the Trainer look"),
     "scores of batches": (["--batch_eval_metrics", "True"], "--batch_eval_metrics True scores every batch alone"),
+    "an order that does not exist": (
+        ["--train_sampling_strategy", "foo"],
+        "group_by_length" if hasattr(TrainingArguments, "train_sampling_strategy") else "there is no option",
+    ),
+    "modules of no optimiser": (["--optim_target_modules", "foo"], "has no effect with --optim adamw"),
+    "half precision on a CPU": (["--fp16", "True"], "is for a GPU"),
+    "bf16 without a GPU or a CPU": (["--bf16", "True", "--use_cpu", "False"], "bf16 on the CPU by --use_cpu True"),
     "the worst checkpoint": (["--greater_is_better", "False"], "--greater_is_better False with accuracy keeps"),
     "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
     "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
-    "pushing to no repository": (["--push_to_hub", "True", "--hub_model_id", "a/b/c"], "'a/b/c' is no repository id"),
+    "pushing to no repository": (
+        ["--push_to_hub", "True", "--hub_model_id", "a/b/c"],
+        "'a/b/c' is not a repository",
+    ),
     "pushing offline": (
         ["--push_to_hub", "True", "--hub_model_id", "org/name", "--hub_token", "hf_x"],
         "HF_HUB_OFFLINE is set",
@@ -304,6 +316,10 @@ BROKEN_FILES = {
     "no rows": ("premise\thypothesis\tlabel\n", "train.tsv"),
     "malformed line": ("premise\thypothesis\tlabel\na\tb\tneutral\na\tb\n", "train.tsv, line 3"),
     "no label": ("premise\thypothesis\tlabel\na\tb\t\n", "train.tsv, line 2"),
+    "nothing but blanks": (
+        "premise\thypothesis\tlabel\n \t\tneutral\n\t \tentailment\n",
+        "All texts of the training data are blank (the first: ",
+    ),
 }
 
 
@@ -330,6 +346,46 @@ def test_another_runs_results_are_not_overwritten(
     main("xnli", [*arguments, "--seeds", "5", "--overwrite"])
     assert [run["seed"] for run in read(tmp_path / "out" / "results.json")["runs"]] == [5]
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+
+
+def test_overwriting_deletes_nothing_that_the_command_reads(
+    finished: Path, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished, tmp_path / "out")
+    os.symlink(tmp_path / "out", tmp_path / "link")
+    model = "models/aif-layer1-seed1"
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    for place, options in {
+        f"out/{model}": ["--model_name_or_path"],
+        f"link/{model}": ["--model_name_or_path"],
+        "out/models/../models/last-seed1": ["--tokenizer_name"],
+        "out/predictions/last-seed1/en.tsv": ["--train_file"],
+        "out/predictions/last-seed1/{language}.tsv": ["--test_file"],
+    }.items():
+        named = [*options, str(tmp_path / place)]
+        assert_refused([*xnli_arguments, "--overwrite", *named], " ".join(named) + " lies in --output_dir", capsys)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+WRONG_FOR_THE_TRAINER = {
+    "--use_liger_kernel True": "--use_liger_kernel needs liger-kernel",
+    "--fsdp full_shard": "--fsdp: ",
+    "--lr_scheduler_type cosine_with_min_lr": "--lr_scheduler_type cosine_with_min_lr: ",
+    '--lr_scheduler_kwargs {"a":1}': "--lr_scheduler_type linear with --lr_scheduler_kwargs {'a': 1}: ",
+    "--debug underflow_overflow": "--debug underflow_overflow",
+}
+
+
+@pytest.mark.parametrize("options", WRONG_FOR_THE_TRAINER)
+def test_nothing_is_deleted_before_the_trainer_takes_its_options(
+    options: str, finished: Path, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished, tmp_path / "out")
+    if "liger" in options and is_liger_kernel_available():
+        pytest.skip("it is installed here")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert_refused([*xnli_arguments, "--overwrite", *options.split()], WRONG_FOR_THE_TRAINER[options], capsys)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])

@@ -104,7 +104,7 @@ def test_report_and_models_follow_the_task(finished: Path) -> None:
         "(72 sentences); validation",
         "Test sentences: 25 in each language.",
         f"Test words: {words.pop()} in each language.",
-        "Not tested, for want of a file: af, bg, bn, el, es,",
+        "Skipped, no test file: af, bg, bn, el, es,",
         "Selection: best checkpoint by en validation F1.",
     ):
         assert text in report, report
@@ -186,7 +186,7 @@ def test_the_example_scripts(
     output = run_python(f"examples/run_{name}.py", *arguments, "--max_steps", "2", PYTHONPATH=str(ROOT)).stdout
     results = read(tmp_path / "out" / "results.json")
     assert results["languages"] == (["de", "en"] if name == "pawsx" else ["ar", "de", "en"])
-    assert "Not tested, for want of a file: " in output.splitlines()[0]
+    assert "Skipped, no test file: " in output.splitlines()[0]
     if name == "pawsx":
         assert results["labels"] == ["0", "1"] and results["runs"][0]["test"]["de"]["n"] == 30
         assert results["summary"]["bootstrap"]["aligned"]

@@ -72,7 +72,7 @@ def read_values(path: str | Path) -> dict[str, float]:
     values: dict[str, float] = {}
     for pair in pairs:
         if len(pair) != 2 or not _is_number(pair[1]) or pair[0] in values:
-            raise InputError(f"{path}: {pair} is no language with its number, or is there twice. {remedy}")
+            raise InputError(f"{path}: {pair} is not a language with its number, or is there twice. {remedy}")
         values[pair[0]] = float(pair[1])
     return values
 

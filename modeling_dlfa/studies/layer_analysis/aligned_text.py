@@ -71,7 +71,7 @@ def read_aligned(
         rows = sorted(np.random.default_rng(seed).choice(whole, max_sentences, replace=False).tolist())
     if len(rows) < MIN_SENTENCES:
         raise InputError(
-            f"{path}: {len(rows)} sentences are too few ({len(whole)} rows have a text in each of {' '.join(columns)}"
+            f"{path}: too few sentences, {len(rows)} (rows with a text in each of {' '.join(columns)}: {len(whole)}"
             f"). Give {MIN_SENTENCES} or more: fewer languages, a larger file or a larger --max_sentences."
         )
     texts = {code: [column[row] for row in rows] for code, column in zip(columns, table.columns, strict=True)}

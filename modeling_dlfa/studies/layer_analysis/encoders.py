@@ -14,6 +14,7 @@ from ...checkpoints.models import longest_input
 from ...checkpoints.tokenizers import check_tokenizer
 from ...configuration_dlfa import DlfaConfig
 from ...errors import InputError
+from ...files.finite import check_finite
 from ...modeling_dlfa import DlfaModel
 
 
@@ -66,7 +67,8 @@ def load_encoder(
         hub_arguments: `revision`, `token`, `cache_dir`.
 
     Raises:
-        InputError: It cannot be loaded, is no encoder, lacks weights, or does not fit its tokenizer.
+        InputError: It cannot be loaded, is not an encoder, lacks weights or has some that are not finite, or does not
+            fit its tokenizer.
     """
     try:
         config = AutoConfig.from_pretrained(name, **hub_arguments)
@@ -82,6 +84,7 @@ def load_encoder(
             f"Cannot load {name}: {reason}. Give the folder or Hub id of an encoder or a DLFA checkpoint, on a device "
             "that is there; a tokenizer from elsewhere by --tokenizer_name."
         ) from error
+    check_finite(name, model.named_parameters(), "Copy it again, or train again.")
     check_tokenizer(tokenizer, tokenizer_name or name, model.config.vocab_size)
     longest = min(tokenizer.model_max_length, longest_input(model.config))
     special = tokenizer.num_special_tokens_to_add()

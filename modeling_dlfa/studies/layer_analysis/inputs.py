@@ -13,6 +13,7 @@ from ...data.loading import expand_files, languages_on_disk, load_file
 from ...data.splits import Split
 from ...errors import InputError
 from ...tasks import UDPOS
+from ...training.argument_checks import check_seeds
 from ..folder import is_study, study_folder
 from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
 from .arguments import SIMILARITIES, LayerAnalysisArguments
@@ -63,6 +64,7 @@ def check_arguments(arguments: LayerAnalysisArguments) -> None:
         raise InputError("Parts of speech need --pos_train_file and --pos_test_file, or neither.")
     if arguments.figure_similarity not in SIMILARITIES:
         raise InputError(f"There is no similarity '{arguments.figure_similarity}'. Choose: {', '.join(SIMILARITIES)}.")
+    check_seeds("--seed", [arguments.seed])
     counts = {name: getattr(arguments, name) for name in vars(arguments) if name.startswith(("max_", "n_"))}
     for name, count in {**counts, "batch_size": arguments.batch_size}.items():
         least = {"batch_size": 1, "max_length": 1, "max_sentences": MIN_SENTENCES}.get(name, MIN_EXAMPLES)
@@ -92,7 +94,7 @@ def read_data(arguments: LayerAnalysisArguments) -> AnalysisData:
     def load(path: str | Path, code: str, limit: int) -> Split:
         split = load_file(path, UDPOS, code)
         if len(split) < MIN_EXAMPLES:
-            raise InputError(f"{path}: {len(split)} sentences are too few. Give {MIN_EXAMPLES} or more.")
+            raise InputError(f"{path}: too few sentences, {len(split)}. Give {MIN_EXAMPLES} or more.")
         rng = np.random.default_rng(arguments.seed)
         rows = sorted(rng.choice(len(split), min(limit, len(split)), replace=False).tolist())
         words = [split.texts[0][row] for row in rows]

@@ -15,7 +15,8 @@ from ...files.writing import write_json
 from ...results.directory import OutputDirectory, differences
 from ...scoring.metrics import summarise
 from ...training.record import run_counts
-from .agreement_markdown import write_agreement_report
+from ..folder import check_own_study
+from .agreement_markdown import TITLE, write_agreement_report
 from .choice import best_layer, ranked_layers, regret, select_layer
 from .layer_sweep import read_sweep
 
@@ -74,7 +75,8 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
         What `one_pass_agreement.json` holds (see `measure_agreement`).
 
     Raises:
-        InputError: One of them is no such sweep, or they differ in what must be the same.
+        InputError: One of them is not such a sweep, or they differ in what must be the same; or files of these names
+            lie there that no comparison wrote.
     """
     full_output, output = OutputDirectory(full_dir), OutputDirectory(one_pass_dir)
     full, one_pass = read_sweep(full_output), read_sweep(output)
@@ -83,6 +85,7 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     if not one_pass["recipe"].get("one_pass"):
         raise InputError(f"{output.path} is a full sweep. Compare with one that was trained with --one_pass.")
     check_comparable(full, one_pass)
+    check_own_study(output.path, AGREEMENT, TITLE, "--compare_with")
     with locked(output.path, "--compare_with"):
         agreement = measure_agreement(full, run_counts(full, full_output), one_pass)
         write_json(output.path / f"{AGREEMENT}.json", agreement)

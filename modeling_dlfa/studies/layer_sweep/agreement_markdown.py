@@ -12,6 +12,8 @@ from ...scoring.metrics import get_metric
 from ...statistics.formatting import number, percent
 from .markdown import interval
 
+TITLE = ": does one pass rank the layers as a full sweep does?"  # Behind the task.
+
 
 def agreement_findings(agreement: Mapping[str, Any]) -> list[str]:
     """Returns what the comparison says, a sentence or two each.
@@ -61,7 +63,7 @@ def write_agreement_report(agreement: Mapping[str, Any], path: Path) -> None:
     title = get_metric(agreement["metric"]).title
     commands = "\n".join(textwrap.indent(command, "    ") for command in agreement["commands"].values())
     report = [
-        f"# {agreement['title']}: does one pass rank the layers as a full sweep does?",
+        f"# {agreement['title']}{TITLE}",
         f"Encoder: `{agreement['model_name_or_path']}`. {title.capitalize()} in percent, means over the seeds "
         f"({_seeds(agreement['full'])} in full, {_seeds(agreement['one_pass'])} in one pass).",
         "\n".join(f"- {line}" for line in agreement_findings(agreement)),

@@ -21,10 +21,13 @@ from ...tasks import Task
 from ...training.arguments import Arguments
 from ...training.record import run_counts
 from ...training.runner import run_task
+from ..folder import check_own_study, check_pictures
 from .choice import best_layer, regret, select_layer
-from .markdown import write_sweep_report
+from .figure import FIGURE
+from .markdown import TITLE, write_sweep_report
 from .one_pass_runs import check_one_pass, execute_together
 
+STUDY = "layer_sweep"
 FUSIONS = ("aif", "mean", "concat", "layer")
 _RECORDED = (
     "task",
@@ -84,13 +87,16 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
         What `layer_sweep.json` holds.
 
     Raises:
-        InputError: It is none, or not whole.
+        InputError: It is none, or not whole; or files of these names lie there that no sweep wrote.
     """
     output = OutputDirectory(run_dir)
     results = read_sweep(output)
+    check_own_study(output.path, STUDY, TITLE, "--results_dir")
+    if not (output.path / f"{STUDY}.json").is_file():  # It is written before them.
+        check_pictures([output.path / f"{FIGURE}.{suffix}" for suffix in ("png", "svg")], output.path / f"{STUDY}.md")
     with locked(output.path, "--results_dir"):
         sweep = summarise_sweep(results, run_counts(results, output))
-        write_json(output.path / "layer_sweep.json", sweep)
+        write_json(output.path / f"{STUDY}.json", sweep)
         write_sweep_report(sweep, output.path)
     return sweep
 
@@ -110,10 +116,10 @@ def read_sweep(output: OutputDirectory) -> dict[str, Any]:
     baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
     layers = [name for name in systems if name not in baselines]
     if len(baselines) != 1 or not layers:
-        raise InputError(f"{output.path} is no sweep: it needs fused systems and one baseline beside them.")
+        raise InputError(f"{output.path} is not a sweep: it needs fused systems and one baseline beside them.")
     forms = {(runs[0]["fusion"], runs[0]["gate"]) for runs in systems.values() if not runs[0]["baseline"]}
     if len(forms) > 1 or any(len(systems[name][0]["fusion_layers"]) != 1 for name in layers):
-        raise InputError(f"{output.path} is no sweep: its systems must differ in one lower layer alone.")
+        raise InputError(f"{output.path} is not a sweep: its systems must differ in one lower layer alone.")
     if any([run["seed"] for run in runs] != results["seeds"] for runs in systems.values()):
         raise InputError(f"{output.path} is not whole: a system lacks a seed. Resume the sweep.")
     return results
@@ -169,7 +175,7 @@ def summarise_sweep(
     oracle = best_layer(_column(layers, target))
     return {
         "schema_version": 1,
-        "study": "layer_sweep",
+        "study": STUDY,
         **{key: results[key] for key in _RECORDED},
         "fusion": results["runs"][0]["fusion"],
         "gate": results["runs"][0]["gate"],

@@ -16,6 +16,7 @@ from ...statistics.comparisons import stands_out
 from ...statistics.formatting import method_note, percent, points, points_interval, seeds_note
 from .figure import FIGURE, plot_sweep
 
+TITLE = ": which layer to fuse"  # Behind the task.
 _MAX_LANGUAGES_PER_TABLE = 20
 AVERAGES = {"macro_target": "targets", "macro_all": "all"}
 
@@ -31,7 +32,7 @@ def write_sweep_report(sweep: Mapping[str, Any], folder: Path) -> None:
     plot_sweep(sweep, folder / f"{FIGURE}.svg")
     title = get_metric(sweep["metric"]).title
     report = [
-        f"# {sweep['title']}: which layer to fuse",
+        f"# {sweep['title']}{TITLE}",
         f"Encoder: `{sweep['model_name_or_path']}`. Trained on {sweep['source_language']}. {title.capitalize()} of "
         f"each lower layer fused with the last ({sweep_name(sweep)}), minus that of the last layer alone, in points.",
         "\n".join(f"- {line}" for line in findings(sweep)),

@@ -51,7 +51,7 @@ def test_what_is_wrong(tmp_path: Path) -> None:
         read_aligned(tmp_path / "none.tsv", ["all"])
     with pytest.raises(InputError, match=r"aligned text is read from \.tsv files"):
         read_aligned(write(tmp_path / "text.csv"), ["all"])
-    with pytest.raises(InputError, match=r"30 sentences are too few \(30 rows .* Give 40 or more"):
+    with pytest.raises(InputError, match=r"too few sentences, 30 \(rows .* Give 40 or more"):
         read_aligned(write(tmp_path / "few.tsv", rows=30), ["all"])
     with pytest.raises(InputError, match="more than one column 'de'|more than once"):
         read_aligned(write(tmp_path / "twice.tsv", header="de\ten\tde"), ["all"])

@@ -234,7 +234,7 @@ def test_a_language_without_a_family_and_too_few_tagged_sentences(
         run_layer_analysis(arguments(tmp_path / "out", aligned_file=str(strange)))
     few = tmp_path / "few-en.tsv"
     few.write_text("cat\tNOUN\n\n" * 5, encoding="utf-8")
-    with pytest.raises(InputError, match="few-en.tsv: 5 sentences are too few"):
+    with pytest.raises(InputError, match="few-en.tsv: too few sentences, 5"):
         run_layer_analysis(arguments(tmp_path / "out", pos_test_file=str(tmp_path / "few-{language}.tsv")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -112,6 +113,25 @@ def test_an_interrupted_sweep_goes_on(
     again, whole = read(output / "layer_sweep.json"), read(swept / "layer_sweep.json")
     assert again["layers"]["2"]["scores"] == whole["layers"]["2"]["scores"]
     assert again["selected"]["layer"] == again["oracle"]["layer"] == 2 and again["regret"]["mean"] == 0
+
+
+@pytest.mark.parametrize("name", ["layer_sweep.md", "layer_sweep.json", "figures/layer_sweep.png"])
+def test_a_file_that_no_sweep_wrote_stays(
+    name: str, swept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(swept, output)
+    dlfa(["sweep", "--results_dir", str(output)])
+    for file in ("layer_sweep.md", "layer_sweep.json", "figures/layer_sweep.png", "figures/layer_sweep.svg"):
+        (output / file).unlink()
+    (output / name).write_text("# Mine", encoding="utf-8")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        dlfa(["sweep", "--results_dir", str(output)])
+    assert re.search(
+        rf"error: .*{name}.* (which this command did not write|not of an earlier study)", capsys.readouterr().err
+    )
+    assert (output / name).read_text(encoding="utf-8") == "# Mine"
 
 
 def test_shards_merge_into_the_same_sweep(
@@ -275,7 +295,7 @@ def test_a_directory_that_is_no_sweep(finished: Path, tmp_path: Path, capsys: py
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": alone}), encoding="utf-8")
     with pytest.raises(SystemExit):
         dlfa(command)
-    assert "is no sweep: it needs fused systems and one baseline" in capsys.readouterr().err
+    assert "is not a sweep: it needs fused systems and one baseline" in capsys.readouterr().err
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": results["runs"][:3]}), encoding="utf-8")
     with pytest.raises(SystemExit):
         dlfa(command)

@@ -1,0 +1,101 @@
+"""Whether a run still computes with numbers: a model that has diverged ends its command instead of being scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import torch
+from accelerate import Accelerator
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ..errors import InputError
+
+
+class Divergence:
+    """Remembers, on the device, whether losses and logits were finite; asking for it is what waits for the device.
+
+    Args:
+        args: Of the Trainer.
+        accelerator: Of the Trainer: all processes are asked, so that none waits for one that has ended.
+    """
+
+    def __init__(self, args: Any, accelerator: Accelerator) -> None:
+        self.args, self.accelerator = args, accelerator
+        self._first = torch.zeros(1, dtype=torch.int32, device=accelerator.device)  # Step; 0 for none.
+        self._answers = torch.zeros_like(self._first)
+
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return str(self.args.run_name)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        if not self.args.do_train:
+            return "Evaluate in float32 (without --bf16, --fp16 and the like), or give a whole checkpoint."
+        return (
+            f"Lower --learning_rate ({self.args.learning_rate:g}), give warm-up, or train without --fp16, in another "
+            "--output_dir or with --overwrite; where the cause was outside, --resume_from_checkpoint last goes on and "
+            "keeps the finished runs."
+        )
+
+    def add_loss(self, loss: torch.Tensor, step: int) -> None:
+        """Notes a batch's training loss.
+
+        Under fp16 a step whose gradients overflow is left out by the gradient scaler, and a later finite loss says
+        that training goes on.
+        """
+        finite = loss.detach().isfinite().all()
+        earlier = torch.zeros_like(self._first) if self.args.precision == "fp16" else self._first
+        now = torch.where(self._first > 0, self._first, torch.full_like(self._first, step))
+        self._first = torch.where(finite, earlier, now)
+
+    def check_loss(self) -> None:
+        """Raises an `InputError` if the training loss was not finite."""
+        if step := self._latest(self._first):
+            self._end(f"the training loss of step {step} is not finite")
+
+    def add_answers(self, values: Iterable[Any]) -> None:
+        """Notes a batch's loss and logits, tensors in tuples of any depth."""
+        for value in values:
+            if isinstance(value, torch.Tensor):
+                self._answers |= (~value.detach().isfinite().all()).int()
+            elif isinstance(value, (tuple, list)):
+                self.add_answers(value)
+
+    def check_answers(self, step: int) -> None:
+        """Raises an `InputError` if loss or logits of the data set that was just predicted were not finite."""
+        bad = self._latest(self._answers)
+        self._answers.zero_()
+        if bad:
+            self._end(f"the answers of the model of step {step} are not finite")
+
+    def _latest(self, flag: torch.Tensor) -> int:
+        gathered: Any = self.accelerator.gather(flag)
+        return int(gathered.max())
+
+    def _end(self, reason: str) -> NoReturn:
+        verb = "diverged" if self.args.do_train else "cannot be scored"
+        raise InputError(f"{self.run} {verb}: {reason} (NaN or inf). {self.remedy}")
+
+
+class DivergenceCallback(TrainerCallback):
+    """Asks whenever the Trainer is about to log, evaluate or save, and in the end."""
+
+    def __init__(self, divergence: Divergence) -> None:
+        self.divergence = divergence
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Asks where something is to be done after this step."""
+        if control.should_log or control.should_evaluate or control.should_save or control.should_training_stop:
+            self.divergence.check_loss()
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Asks at the end of every epoch."""
+        self.divergence.check_loss()
