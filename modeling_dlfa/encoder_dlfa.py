@@ -117,16 +117,15 @@ def share_encoder(encoder: PreTrainedModel, config: PretrainedConfig) -> PreTrai
     Raises a ValueError if it is not a plain one, or not the one that `config` describes.
     """
     tensors = [*encoder.parameters(), *encoder.buffers()]
-    same = ("model_type", "hidden_size", "num_hidden_layers")
+    described = ("model_type", "hidden_size", "num_hidden_layers")
+    differs = any(getattr(encoder.config, name) != getattr(config, name) for name in described)
     problems = {
         "is quantised": getattr(encoder, "hf_quantizer", None) is not None,
         "holds an adapter (merge it)": getattr(encoder, "_hf_peft_config_loaded", False),
         "is spread over devices": any(hasattr(module, "_hf_hook") for module in encoder.modules()),
         "has weights on the meta device": any(tensor.is_meta for tensor in tensors),
         "is not the plain encoder of its kind": type(encoder) is not MODEL_MAPPING[type(encoder.config)],
-        "is not the encoder that config describes": any(
-            getattr(encoder.config, e) != getattr(config, e) for e in same
-        ),
+        "is not the encoder that config describes": differs,
     }
     for problem, holds in problems.items():
         if holds:

@@ -219,8 +219,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
 
     @classmethod
     def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
-        # On the meta device no second backbone takes memory or time.
-        with torch.device("meta"):
+        with torch.device("meta"):  # No second backbone takes memory or time.
             model = cls(config)
         base: Any = model.base_model
         base.backbone = without_pooler(backbone)
