@@ -16,6 +16,7 @@ from .values_dlfa import CHOICES, READ_BY, check_fusion_weights, complete_labels
 PRE_NORM_MODEL_TYPES = ("eurobert", "modernbert", "roberta-prelayernorm", "xlm-roberta-xl")
 # The outer config may say how its own weights are quantised; its auto_map is always this repository's.
 UNTRUSTED_OUTER_KEYS = tuple(key for key in UNTRUSTED_KEYS if key not in ("auto_map", "quantization_config"))
+OF_ENCODER = "{} is an option of the encoder, not of DlfaConfig: set it in backbone_config."
 SUMS_KEY = "weights_sha256"  # Of each file of weights, in config.json.
 AUTO_MAP = {
     "AutoConfig": "configuration_dlfa.DlfaConfig",
@@ -151,9 +152,8 @@ class DlfaConfig(PretrainedConfig):
         for key, value in given.items():
             if hasattr(common, key) or key in ("auto_map", "tie_word_embeddings") or key.endswith("_token_id"):
                 continue
-            own = hasattr(self.backbone_config, key)
-            if (own and getattr(self.backbone_config, key) != value) or (not own and hasattr(DlfaConfig, key)):
-                raise ValueError(f"{key} is an option of the encoder, not of DlfaConfig: set it in backbone_config.")
+            if hasattr(self.backbone_config, key) and getattr(self.backbone_config, key) != value:
+                raise ValueError(OF_ENCODER.format(key))
 
     def check_values(self) -> None:
         """Checks every value, and numbers layers that were set by hand from 0; the models call it when they are built.
@@ -196,14 +196,14 @@ class DlfaConfig(PretrainedConfig):
         model_type = config_dict.get("model_type", cls.model_type)
         if model_type != cls.model_type:
             raise ValueError(plain_checkpoint_message(model_type))
-        # The sums are of the weights beside this file; other weights will have other ones.
-        dropped = (*UNTRUSTED_OUTER_KEYS, SUMS_KEY)
+        dropped = (*UNTRUSTED_OUTER_KEYS, SUMS_KEY)  # Other weights will have other sums.
         values = {key: value for key, value in config_dict.items() if key not in dropped}
         _check_spelling(kwargs)
         complete_labels(kwargs)
         overrides = dict(kwargs)  # Those that it knows are taken out of the others.
         loaded = super().from_dict({**values, _SAVED: True}, **kwargs)
         config: DlfaConfig = loaded[0] if isinstance(loaded, tuple) else loaded
+        config.check_values()
         config._refuse(config._idle(overrides))
         return loaded
 
@@ -263,6 +263,8 @@ def _check_spelling(names: Iterable[str]) -> None:
     for name in names:
         if meant := misspelt(name):
             raise ValueError(f"DlfaConfig has no option {name!r}; did you mean {meant!r}?")
+        if isinstance(vars(DlfaConfig).get(name), property):
+            raise ValueError(OF_ENCODER.format(name))
 
 
 def _is_number(value: Any) -> bool:

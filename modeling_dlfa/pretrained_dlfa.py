@@ -22,8 +22,7 @@ from .fusion_dlfa import init_fusion
 logger = logging.get_logger(__name__)
 
 BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
-# The parts of a checkpoint that belong to a task; a model for another one lacks or drops them.
-HEADS = ("classifier.", "pooler.")
+HEADS = ("classifier.", "pooler.")  # Belong to a task; a model for another one lacks or drops them.
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 PUSH_ARGUMENTS = {"commit_description", "commit_message", "create_pr", "private", "revision", "tags", "token"}
 # From v5.2x on the first is the name, and the second an alias that warns and goes away in v6.
@@ -220,8 +219,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
 
     @classmethod
     def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
-        # On the meta device no second backbone takes memory or time.
-        with torch.device("meta"):
+        with torch.device("meta"):  # No second backbone takes memory or time.
             model = cls(config)
         base: Any = model.base_model
         base.backbone = without_pooler(backbone)

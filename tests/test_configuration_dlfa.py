@@ -114,6 +114,12 @@ def test_what_was_saved_before_still_loads(tmp_path: Path) -> None:
         AutoConfig.from_pretrained(tmp_path, gate="excite")
     with pytest.raises(ValueError, match="did you mean 'fusion_layers'"):
         AutoConfig.from_pretrained(tmp_path, fusion_layer=2)
+    for name in ("num_hidden_layers", "hidden_size", "vocab_size"):
+        with pytest.raises(ValueError, match=f"{name} is an option of the encoder"):
+            AutoConfig.from_pretrained(tmp_path, **{name: 24})
+    with pytest.raises(ValueError, match="integers"):
+        AutoConfig.from_pretrained(tmp_path, fusion_layers=8.0)
+    assert AutoConfig.from_pretrained(tmp_path, fusion_layers=-2).fusion_layers == [11]
 
 
 def test_an_encoder_of_one_block_has_its_embeddings_to_fuse() -> None:
