@@ -13,7 +13,7 @@ from typing import NamedTuple
 from corpus_lexicon import sentence
 from scenes import Scene
 
-_RARE = 0.3  # How much rows shall name what has been named least, beside telling nothing of the label.
+_RARE = 0.15  # How much rows shall name what has been named least, beside telling nothing of the label.
 LABELS = ("entailment", "neutral", "contradiction")
 
 

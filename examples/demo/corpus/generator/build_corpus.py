@@ -16,7 +16,7 @@ from pairs import QUESTIONS, draw_triples
 
 SEED = 15
 COLUMNS = ("premise", "hypothesis", "label")
-ROWS = {"train": 3000, "validation": 600, "test": 300}
+ROWS = {"train": 4500, "validation": 600, "test": 300}
 LANGUAGES_OF_SPLIT = {"train": ("en",), "validation": ("en",), "test": LANGUAGES}
 
 

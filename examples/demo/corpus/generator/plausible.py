@@ -22,13 +22,17 @@ _PLACES_OF_ACTION: dict[str, set[str]] = {
     "run": _OPEN_AIR | {"gym"},
     "read": _LEISURE | {"library", "classroom", "forest"},
     "guitar": _LEISURE | {"street", "classroom", "forest"},
-    "violin": _LEISURE | {"street", "classroom"},
+    **dict.fromkeys(("violin", "flute", "trumpet"), _LEISURE | {"street", "classroom"}),
     "piano": {"living_room", "bedroom", "restaurant", "classroom", "library"},
     "rest": _HOUSE | _WATER | {"park", "garden", "forest", "library", "classroom", "gym"},
     "sleep": {"living_room", "bedroom", "park", "garden", *_WATER},
     "buy_clothes": {"supermarket", "street"},
     "buy_bread": {"supermarket", "bakery", "street"},
-    "buy_rice": {"supermarket", "street"},
+    "buy_food": {"supermarket", "street"},
+    **dict.fromkeys(("buy_furniture", "buy_tools"), set()),
+    "buy_flowers": {"supermarket", "street"},
+    "swim": set(_WATER),
+    "draw": _HOUSE | _WATER | {"park", "garden", "library", "classroom"},
 }
 _PLACES_OF_STATE: dict[str, set[str]] = {
     "posture": _HOUSE | _OPEN_AIR | {"restaurant", "library", "classroom", "supermarket"},
@@ -87,7 +91,7 @@ def _leaf_sensible(subject: str, action: str, place: str | None, time: str | Non
         return False
     if time == "midnight" and (steps & _BY_DAYLIGHT or place in _CLOSED_AT_NIGHT):
         return False
-    if time == "midnight" and place in _OPEN_AIR and steps & {"read", "eat", "drink", "work"}:
+    if time == "midnight" and place in _OPEN_AIR and steps & {"read", "eat", "drink", "work", "draw"}:
         return False
     if place == "classroom" and time in ("saturday", "sunday"):
         return False

@@ -20,9 +20,10 @@ SUBJECTS: dict[str, str | None] = {
 }
 ACTIVITIES: dict[str, str | None] = {
     "eat": None,
-    **dict.fromkeys(("eat_fruit", "eat_vegetables", "eat_fish"), "eat"),
-    **dict.fromkeys(("eat_apple", "eat_banana", "eat_orange"), "eat_fruit"),
-    **dict.fromkeys(("eat_carrot", "eat_potato"), "eat_vegetables"),
+    **dict.fromkeys(("eat_fruit", "eat_vegetables", "eat_meat", "eat_fish"), "eat"),
+    **dict.fromkeys(("eat_apple", "eat_banana", "eat_orange", "eat_grapes"), "eat_fruit"),
+    **dict.fromkeys(("eat_carrot", "eat_potato", "eat_cucumber"), "eat_vegetables"),
+    **dict.fromkeys(("eat_chicken", "eat_lamb"), "eat_meat"),
     "drink": None,
     **dict.fromkeys(("drink_hot", "drink_water", "drink_juice"), "drink"),
     **dict.fromkeys(("drink_tea", "drink_coffee"), "drink_hot"),
@@ -31,19 +32,28 @@ ACTIVITIES: dict[str, str | None] = {
     **dict.fromkeys(("sweep_floor", "wash_windows", "wipe_table"), "clean"),
     **dict.fromkeys(("water_flowers", "cut_grass"), "tend_plants"),
     "sport": None,
-    **dict.fromkeys(("ball_game", "run"), "sport"),
-    **dict.fromkeys(("football", "basketball", "tennis"), "ball_game"),
+    **dict.fromkeys(("ball_game", "run", "swim"), "sport"),
+    **dict.fromkeys(("football", "basketball", "tennis", "volleyball"), "ball_game"),
     "read": None,
-    **dict.fromkeys(("read_book", "read_newspaper", "read_letter"), "read"),
+    **dict.fromkeys(("read_book", "read_newspaper", "read_letter", "read_magazine"), "read"),
     "instrument": None,
-    **dict.fromkeys(("guitar", "piano", "violin"), "instrument"),
+    **dict.fromkeys(("guitar", "piano", "violin", "flute", "trumpet"), "instrument"),
     "rest": None,
     "sleep": "rest",
     "fast_asleep": "sleep",
     "shop": None,
-    **dict.fromkeys(("buy_clothes", "buy_food"), "shop"),
-    **dict.fromkeys(("buy_shirt", "buy_shoes"), "buy_clothes"),
-    **dict.fromkeys(("buy_bread", "buy_rice"), "buy_food"),
+    **dict.fromkeys(("buy_clothes", "buy_food", "buy_furniture", "buy_tools", "buy_flowers"), "shop"),
+    **dict.fromkeys(("buy_shirt", "buy_shoes", "buy_trousers", "buy_coat"), "buy_clothes"),
+    **dict.fromkeys(("buy_bread", "buy_rice", "buy_cheese", "buy_eggs"), "buy_food"),
+    **dict.fromkeys(("buy_table", "buy_chair", "buy_bed"), "buy_furniture"),
+    **dict.fromkeys(("buy_hammer", "buy_saw"), "buy_tools"),
+    **dict.fromkeys(("buy_roses", "buy_tulips"), "buy_flowers"),
+    "draw": None,
+    **dict.fromkeys(("draw_animal", "draw_vehicle", "draw_building", "draw_plant"), "draw"),
+    **dict.fromkeys(("draw_lion", "draw_elephant", "draw_cow", "draw_monkey"), "draw_animal"),
+    **dict.fromkeys(("draw_car", "draw_ship", "draw_plane", "draw_train"), "draw_vehicle"),
+    **dict.fromkeys(("draw_church", "draw_castle", "draw_school"), "draw_building"),
+    **dict.fromkeys(("draw_tree", "draw_rose"), "draw_plant"),
 }
 # How somebody was, one tree a dimension. Values of two dimensions may be true together.
 STATES: dict[str, dict[str, str | None]] = {
@@ -140,23 +150,24 @@ def leaves(value: str) -> list[str]:
 _UNCLEAR = {
     ("man", "doctor"), ("man", "teacher"), ("man", "farmer"),
     ("woman", "doctor"), ("woman", "teacher"), ("woman", "farmer"),
-    ("doctor", "teacher"), ("doctor", "farmer"), ("teacher", "farmer"),
+    ("man", "boy"), ("woman", "girl"), ("doctor", "teacher"), ("doctor", "farmer"), ("teacher", "farmer"),
     ("eat", "drink"), ("eat", "read"), ("drink", "read"), ("run", "ball_game"),
     ("rest", "read"), ("rest", "eat"), ("rest", "drink"), ("rest", "instrument"),
+    ("work", "draw"), ("rest", "draw"), ("eat", "draw"), ("drink", "draw"),
     ("work", "read"), ("work", "instrument"), ("work", "shop"),
     ("waterside", "park"), ("waterside", "garden"), ("waterside", "forest"), ("waterside", "street"),
     ("park", "garden"), ("house", "garden"), ("fever", "flu"),
 }  # fmt: skip
 _CLEAR = {"sleep", "clean", "tend_plants"}
 # Activities with which a state has nothing to do, so that one leaves the other open.
-_CALM = {"read", "guitar", "violin", "drink", "eat"}
+_CALM = {"read", "guitar", "violin", "flute", "trumpet", "drink", "eat", "draw"}
 _INDEPENDENT: dict[str, set[str]] = {
-    "mood": {"eat", "drink", "work", "shop", "read", "instrument", "sport"},
+    "mood": {"eat", "drink", "work", "shop", "read", "instrument", "sport", "draw"},
     "posture": _CALM,
     "feet": _CALM | {"piano", "water_flowers", "sleep"},
-    "health": {"read", "instrument", "drink", "sleep"},
-    "hunger": {"read", "instrument", "work", "shop", "sport"},
-    "company": {"eat", "drink", "read", "shop", "clean", "tend_plants", "run"},
+    "health": {"read", "instrument", "drink", "sleep", "draw"},
+    "hunger": {"read", "instrument", "work", "shop", "sport", "draw"},
+    "company": {"eat", "drink", "read", "shop", "clean", "tend_plants", "run", "draw"},
 }
 _DEPENDENT = {frozenset(("waking", "posture")), frozenset(("waking", "mood"))}
 
