@@ -45,7 +45,7 @@ WORDS = {
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Takes back what a test leaves to its process: `TrainingArguments(fsdp=...)` sets variables, the demo log levels."""
+    """Takes back what a test leaves to its process: Accelerate's variables (`fsdp=`) and levels of logging."""
     logger = logging.getLogger("modeling_dlfa")
     level, handlers, before = logger.level, logger.handlers[:], set(os.environ)
     yield
