@@ -11,7 +11,7 @@ import pytest
 from balance import LABELS, tell
 from build_corpus import LANGUAGES_OF_SPLIT, ROWS, SEED, draw
 from corpus_lexicon import LANGUAGES, lexicon
-from pairs import draw_triples
+from pairs import ENGLISH_KINDS, draw_triples
 from scenes import ACTIVITIES, COUNTS, PLACES, STATES, SUBJECTS, THINGS, TIMES, Scene
 
 from modeling_dlfa.data.loading import load_file
@@ -85,6 +85,14 @@ def test_one_slot_decides(split: str) -> None:
         differing = [h for p, h in zip(pair.premise, pair.hypothesis, strict=True) if h is not None and p != h]
         # A premise that only adds a detail entails.
         assert len(differing) == 1 or (not differing and pair.label == LABELS[0])
+
+
+def test_what_is_told_in_all_languages_turns_on_no_kind_that_only_english_knows() -> None:
+    slots = [set(zip(pair.premise, pair.hypothesis, strict=True)) for pair in drawn("train", SEED)]
+    assert any(slot & ENGLISH_KINDS for slot in slots)
+    for premise, hypothesis, _ in drawn("test", SEED):
+        told = {pair for p, h in zip(premise, hypothesis, strict=True) for pair in ((p, h), (h, p))}
+        assert not told & ENGLISH_KINDS
 
 
 # What each word of the lexicon leaves possible, by meaning: a question, and those of its answers that remain.
