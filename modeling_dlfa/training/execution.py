@@ -215,8 +215,9 @@ def validation_record(
         collapsed = is_collapsed(np.concatenate(predicted), len(task.labels), np.concatenate(references))
     else:
         collapsed = is_collapsed(predicted, len(task.labels))
+    [report] = score(task, {data.validation.language: (predicted, references)}).values()
     validation = {
-        **score(task, predicted, references),
+        **report,
         "best_step": int(best.rpartition("-")[2]) if best else None,
         "history": history,
     }

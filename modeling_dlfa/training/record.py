@@ -124,12 +124,11 @@ def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> 
         For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often
         each label was predicted.
     """
+    entries = _read(task, output, run.name, (split.language for split in data.test))
+    scores = score(task, {language: (entry.predictions, entry.references) for language, entry in entries.items()})
     return {
-        language: {
-            **score(task, entry.predictions, entry.references),
-            "predictions": entry.distribution(task.labels),
-        }
-        for language, entry in _read(task, output, run.name, (split.language for split in data.test)).items()
+        language: {**scores[language], "predictions": entry.distribution(task.labels)}
+        for language, entry in entries.items()
     }
 
 
