@@ -142,16 +142,12 @@ class Arguments:
 
     def inputs(self) -> dict[str, str]:
         """What the command reads, files, folders or names on the Hub, by the option that named each."""
-        model, data = self.model, self.data
         named = {
-            "--model_name_or_path": model.model_name_or_path,
-            "--tokenizer_name": model.tokenizer_name,
-            "--dataset_name": data.dataset_name,
-            "--train_file": data.train_file,
-            "--validation_file": data.validation_file,
-            "--test_file": data.test_file,
+            "--model_name_or_path": self.model.model_name_or_path,
+            "--tokenizer_name": self.model.tokenizer_name,
+            "--dataset_name": self.data.dataset_name,
         }
-        return {option: name for option, name in named.items() if name}
+        return {option: name for option, name in named.items() if name} | self.data.files()
 
 
 def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:

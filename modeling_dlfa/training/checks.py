@@ -191,14 +191,10 @@ def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str
 
 
 def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
-    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
-    needed = {
-        "--train_file": training.do_train,
-        "--validation_file": training.do_train,
-        "--test_file": training.do_predict,
-    }
-    given = [name for name, value in files.items() if value]
-    missing = [name for name, value in files.items() if needed[name] and not value]
+    given = data.files()
+    needed = ["--train_file", "--validation_file"] if training.do_train else []
+    needed += ["--test_file"] if training.do_predict else []
+    missing = [name for name in needed if name not in given]
     if given and missing:
         raise InputError(
             f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
