@@ -68,7 +68,7 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
-        check_one_pass(arguments)
+        check_one_pass(arguments.model, arguments.training, arguments.run.num_shards)
     arguments.layers_apart = arguments.run.baseline = True
     arguments.one_pass = one_pass
     run_task(task, arguments, execute_together if one_pass else None)
