@@ -48,18 +48,13 @@ class Record:
 
     @classmethod
     def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
-        """Makes the object of what JSON holds.
+        """Makes the object of what JSON holds; null is as absent.
 
         Raises:
             TypeError: A field is missing.
         """
-        readers = {one.name: one.metadata.get("read") for one in fields(cls) if one.name in content}
-        return cls(
-            **{
-                name: content[name] if read is None or content[name] is None else read(content[name])
-                for name, read in readers.items()
-            }
-        )
+        readers = {one.name: one.metadata.get("read") for one in fields(cls) if content.get(one.name) is not None}
+        return cls(**{name: read(content[name]) if read else content[name] for name, read in readers.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what JSON holds."""

@@ -71,7 +71,7 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trained by --one_pass"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(EMPTY))
-    with pytest.raises(InputError, match="no test scores"):
+    with pytest.raises(InputError, match="no scores of test languages"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):

@@ -106,7 +106,7 @@ def refuse(*args, **kwargs):
     raise AssertionError(f"network: {args}")
 socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
 import modeling_dlfa.scoring.metrics, modeling_dlfa.statistics.resampling
-import modeling_dlfa.results.tables, modeling_dlfa.statistics.summary
+import modeling_dlfa.results.tables, modeling_dlfa.results.summary
 heavy = {"datasets", "evaluate", "matplotlib", "pandas", "pyarrow"} & set(sys.modules)
 assert not heavy, heavy
 from modeling_dlfa import CrossLingualMetric
@@ -272,15 +272,18 @@ def test_the_evaluator_of_words(form: str, checkpoints: dict[str, str], monkeypa
 
 def test_the_scores_of_a_run_are_those_of_the_metric(finished: Path) -> None:
     results = load_results(finished)
-    for run in results["runs"]:
-        scorer = CrossLingualMetric(results["metric"], results["source_language"], results["labels"])
-        for code in results["languages"]:
-            lines = (finished / "predictions" / run["name"] / f"{code}.tsv").read_text(encoding="utf-8").splitlines()
+    averages: dict[str, list[float]] = {}
+    for run in results.runs:
+        scorer = CrossLingualMetric(results.metric, results.source_language, results.labels or ())
+        for code in results.languages:
+            lines = (finished / "predictions" / run.name / f"{code}.tsv").read_text(encoding="utf-8").splitlines()
             _, references, predictions = zip(*(line.split("\t")[:3] for line in lines[1:]), strict=True)
             codes = [code] * len(references)
             scorer.add_batch(predictions=predictions, references=references, languages=codes)
         scores = scorer.compute()
         for code, report in scores["languages"].items():
-            assert run["test"][code] | report == run["test"][code]
-        if len(results["seeds"]) == 1:
-            assert results["summary"]["systems"][run["system"]]["macro_all"]["mean"] == scores["macro_all"]
+            recorded = run.test[code].to_dict()
+            assert recorded | report == recorded
+        averages.setdefault(run.system, []).append(scores["macro_target"])
+    for system, values in averages.items():
+        assert results.scores[system]["macro_target"] == pytest.approx(sum(values) / len(values))
