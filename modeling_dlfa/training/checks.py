@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from ..errors import InputError
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 from .argument_checks import check_numbers, check_seeds
+from .processes import launched_with
 
 if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments
@@ -108,8 +108,7 @@ def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments
         return
     if not training.do_train:
         raise InputError("--save_dtype is for a model that is trained; --do_train False saves none. Remove it.")
-    split = (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED"))
-    if "true" in split or training.deepspeed or training.fsdp:
+    if launched_with("FSDP") or launched_with("DEEPSPEED") or training.deepspeed or training.fsdp:
         raise InputError("--save_dtype rounds a whole model, which FSDP and DeepSpeed split. Remove it.")
 
 

@@ -26,6 +26,7 @@ from .base_model import load_model
 from .options import FUSION_OPTIONS
 from .planning import Plan
 from .record import score_run
+from .rounding import round_weights, save_rounded
 from .systems import Run
 from .task_data import TaskData
 from .trainer import CrossLingualTrainer
@@ -51,11 +52,16 @@ def execute_run(plan: Plan, run: Run) -> None:
         record["train"] = train(trainer, output.last_checkpoint(run.name))
         if plan.model.peft == "lora":
             _merge(trainer, output.adapter(run.name) if saving.save_models else None)
-        if saving.save_dtype != "float32":
-            trainer.round_weights(getattr(torch, saving.save_dtype))
+        whole: Any = trainer.model  # Unless FSDP or DeepSpeed split it, which save float32 alone.
+        dtype, folder = getattr(torch, saving.save_dtype), output.model(run.name)
+        if dtype != torch.float32:
+            round_weights(whole, dtype)
         if saving.save_models:
-            record["model"] = str(output.model(run.name).relative_to(output.path))
-            trainer.save_model(str(output.model(run.name)))
+            record["model"] = str(folder.relative_to(output.path))
+            if dtype == torch.float32:
+                trainer.save_model(str(folder))
+            elif trainer.args.should_save:
+                save_rounded(whole, plan.tokenizer, folder, dtype)
     evaluate(plan, trainer, [record])
     if trainer.is_world_process_zero() and not saving.keep_checkpoints:
         output.remove_checkpoints(run.name)
@@ -164,18 +170,10 @@ def train(trainer: CrossLingualTrainer, newest: Path | None) -> dict[str, Any]:
     }
 
 
-def validation_record(
+def _validation_record(
     task: Task, data: TaskData, outcome: PredictionOutput, state: TrainerState, metric_key: str
 ) -> dict[str, Any]:
-    """Scores the selected checkpoint on the source language and tells how it was selected.
-
-    Args:
-        task: What was learnt.
-        data: The examples.
-        outcome: Of the validation data.
-        state: Of the Trainer, which has trained or only evaluates.
-        metric_key: Under which the Trainer logged the score.
-    """
+    """Scores the selected checkpoint on the source language and tells how the Trainer, by this key, selected it."""
     assert data.validation is not None
     key = f"eval_{metric_key}"
     history = [
@@ -219,7 +217,7 @@ def evaluate(
         outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
         for record, own in zip(records, apart(outcome), strict=True):
             key = task.metric if alone else f"{task.metric}_{record['system']}"
-            record |= validation_record(task, data, own, trainer.state, key)
+            record |= _validation_record(task, data, own, trainer.state, key)
     if data.test:
         trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
         outcome = trainer.predict(data.encoded["test"], metric_key_prefix="test")

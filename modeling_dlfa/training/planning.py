@@ -135,7 +135,7 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         tokenizer=tokenizer,
         output=output,
         anew=anew,
-        repository=hub_repository(training, model.token),
+        repository=_repository(training, model.token),
         languages_without_file=missing,
         one_pass=arguments.one_pass,
         command=arguments.command,
@@ -151,16 +151,8 @@ def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
         logger.warning(bf16_warning(asked[0]))
 
 
-def hub_repository(training: CrossLingualTrainingArguments, token: str | None) -> HubRepository | None:
-    """Returns where the runner publishes to by the Trainer's own arguments, checked; None without `--push_to_hub`.
-
-    Args:
-        training: The Trainer's arguments.
-        token: Of the Hub, if they name none.
-
-    Raises:
-        InputError: Wrong id, or no token.
-    """
+def _repository(training: CrossLingualTrainingArguments, token: str | None) -> HubRepository | None:
+    """Returns where to publish to by the Trainer's own arguments, checked; None without `--push_to_hub`."""
     if not training.push_to_hub:
         return None
     repository = HubRepository(

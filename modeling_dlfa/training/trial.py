@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 
 import torch
@@ -13,6 +12,7 @@ from transformers.trainer_utils import IntervalStrategy
 from ..checkpoints.loading import first_line
 from ..errors import InputError
 from .arguments import CrossLingualTrainingArguments
+from .processes import launched_with
 
 
 def try_trainer(training: CrossLingualTrainingArguments) -> None:
@@ -24,7 +24,7 @@ def try_trainer(training: CrossLingualTrainingArguments) -> None:
     Raises:
         InputError: They do not go together, with each other or with how the processes were launched.
     """
-    if training.deepspeed or os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+    if training.deepspeed or launched_with("DEEPSPEED"):
         return  # Its engine is made of the whole model alone.
     trial = copy.copy(training)
     trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
-from ...checkpoints.tokenizers import save_tokenizer
 from ...errors import InputError
 from ...tasks import Task
 from ...training.adapters import adapt
@@ -21,7 +19,8 @@ from ...training.base_model import load_model
 from ...training.execution import evaluate, make_trainer, start_run_record, tell_trained_part, train
 from ...training.options import ModelArguments
 from ...training.planning import Plan
-from ...training.rounding import round_weights, rounded_state
+from ...training.processes import launched_with
+from ...training.rounding import round_weights, save_rounded
 from ...training.systems import Run
 from ...training.task_data import TaskData
 from .one_pass import OnePassModel
@@ -55,7 +54,7 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
     for name in ("label_smoothing_factor", "gradient_checkpointing"):
         if getattr(training, name):
             raise InputError(f"--{name} is not for several models at once. Remove it, or sweep without --one_pass.")
-    if "true" in (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED")):
+    if launched_with("FSDP") or launched_with("DEEPSPEED"):
         raise InputError("--one_pass does not split weights over processes. Launch without FSDP and DeepSpeed.")
 
 
@@ -93,8 +92,7 @@ def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
             if saving.save_models:
                 records[-1]["model"] = str(output.model(run.name).relative_to(output.path))
                 if trainer.args.should_save:
-                    candidate.save_pretrained(str(output.model(run.name)), state_dict=rounded_state(candidate, dtype))
-                    save_tokenizer(plan.tokenizer, output.model(run.name))
+                    save_rounded(candidate, plan.tokenizer, output.model(run.name), dtype)
     evaluate(plan, trainer, records, _apart)
     if trainer.is_world_process_zero() and not saving.keep_checkpoints:
         output.remove_checkpoints(name)
