@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..files.folders import check_new_folder, draft_folder, named_folder, new_folder
 from ..files.writing import write_text
 from ..results.directory import OutputDirectory
-from ..results.results import Results
+from ..results.results import Results, load_results
 from ..results.tables import figure_file
 from .cards import make_card
 from .checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer
@@ -56,7 +56,7 @@ class Publication:
                 models that were trained in one pass.
         """
         output = OutputDirectory(run_dir)
-        results = Results.read(output.results)
+        results = load_results(output.results)
         if results.recipe.get("one_pass"):
             raise InputError(
                 f"{output.path} was trained by --one_pass: the backbone is that of all candidates. Train the selected "

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from .results import Results
 
 # For each run's name and each language the (N, K) counts of the metric, rows in test file order.
-Counts = Mapping[str, Mapping[str, "NDArray[np.int64]"]]
+RunCounts = Mapping[str, Mapping[str, "NDArray[np.int64]"]]
 
 
-def read_counts(results: Results) -> Counts:
-    """Counts the predictions of all runs.
+def read_counts(results: Results) -> RunCounts:
+    """RunCounts the predictions of all runs.
 
     Args:
         results: Their folder is that of the predictions; with a summary or not.
@@ -50,7 +50,7 @@ def read_counts(results: Results) -> Counts:
     return counts
 
 
-def check_counts(results: Results, counts: Counts) -> None:
+def check_counts(results: Results, counts: RunCounts) -> None:
     """Checks that every run has counts for every language, that they give its scores, and that no seed is there twice.
 
     Raises:

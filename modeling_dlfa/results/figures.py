@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files.writing import draft_file
-from ..languages import get_language
+from ..languages import language_label
 from ..scoring.metrics import get_metric
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ def _layout(results: Results) -> tuple[dict[str, float], list[tuple[str, float, 
         for key in keys:
             rows[key] = position
             position += 1
-            if key not in labels:
-                name = get_language(key).name
-                labels[key] = key if name == key else f"{name} ({key})"
+            labels.setdefault(key, language_label(key))
         bands.append((family, first, position - 1))
         position += _FAMILY_GAP
     return rows, bands, labels

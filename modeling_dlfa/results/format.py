@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from ..data.splits import SourceInfo
@@ -17,13 +17,7 @@ R = TypeVar("R", bound="Record")
 
 
 def part(read: Callable[[Any], Any] | None = None, *, optional: bool = False, **default: Any) -> Any:
-    """Describes a field.
-
-    Args:
-        read: Makes it of what JSON holds; that itself if None.
-        optional: Whether it is left out of the file where it is None, which it then is by default.
-        **default: `default` or `default_factory`.
-    """
+    """Describes a field: what makes it of JSON, and whether the file lacks it where it is None."""
     if optional:
         default = {"default": None}
     return field(**default, metadata={"read": read, "optional": optional})
@@ -33,11 +27,9 @@ def each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Returns what reads a list or mapping of such parts."""
 
     def read_all(content: Any) -> Any:
-        return (
-            {key: read(value) for key, value in content.items()}
-            if isinstance(content, dict)
-            else [*map(read, content)]
-        )
+        if isinstance(content, dict):
+            return {key: read(value) for key, value in content.items()}
+        return [*map(read, content)]
 
     return read_all
 
@@ -51,16 +43,18 @@ class Record:
         """Makes the object of what JSON holds; null is as absent.
 
         Raises:
-            TypeError: A field is missing.
+            KeyError: Of a field that must be there.
         """
         readers = {one.name: one.metadata.get("read") for one in fields(cls) if content.get(one.name) is not None}
+        for one in fields(cls):
+            if one.name not in readers and one.default is MISSING and one.default_factory is MISSING:
+                raise KeyError(one.name)
         return cls(**{name: read(content[name]) if read else content[name] for name, read in readers.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what JSON holds."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        absent = {one.name for one in fields(self) if one.metadata.get("optional") and values[one.name] is None}
-        return {name: _plain(value) for name, value in values.items() if name not in absent}
+        absent = {one.name for one in fields(self) if one.metadata.get("optional") and getattr(self, one.name) is None}
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self) if one.name not in absent}
 
 
 def _plain(value: Any) -> Any:
@@ -101,7 +95,7 @@ class Difference(Record, Interval):
 
 @dataclass(frozen=True, kw_only=True)
 class _ByLanguage(Record):
-    """Has `values`: of each language and of each average that exists, which the file keeps apart."""
+    """Has `values`, of each language and of each average that exists; the file keeps them apart."""
 
     @classmethod
     def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
@@ -123,16 +117,7 @@ class _ByLanguage(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class SystemScores(_ByLanguage):
-    """A system over its seeds.
-
-    Attributes:
-        baseline: Whether the others are compared with it.
-        runs: How many there are.
-        seeds: Of the runs.
-        collapsed: Names of the runs that collapsed.
-        values: The score of each language and average.
-        validation: The score on the source language's validation data; None without.
-    """
+    """A system over its seeds: its score in each language and average, and on the source's validation data."""
 
     baseline: bool
     runs: int
@@ -144,13 +129,7 @@ class SystemScores(_ByLanguage):
 
 @dataclass(frozen=True, kw_only=True)
 class SystemDifferences(_ByLanguage):
-    """A system's differences to the baseline, paired by the seeds that both have.
-
-    Attributes:
-        baseline: Its name.
-        seeds: That both have.
-        values: The difference in each language and average.
-    """
+    """A system's differences to the `baseline` in each language and average, paired by the seeds that both have."""
 
     baseline: str
     seeds: list[int]
@@ -179,14 +158,7 @@ class Correction(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunsSummary(Record):
-    """All systems over their seeds.
-
-    Attributes:
-        systems: By name, the baseline first.
-        differences: Of each system that shares a seed with the baseline.
-        bootstrap: The settings of the resampling.
-        intervals: How they came about; None before version 2, whose intervals are percentiles.
-    """
+    """All systems over their seeds, the baseline first; before version 2 `intervals` is None: they are percentiles."""
 
     systems: dict[str, SystemScores] = part(each(SystemScores.from_dict))
     differences: dict[str, SystemDifferences] = part(each(SystemDifferences.from_dict))
@@ -196,14 +168,7 @@ class RunsSummary(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Record):
-    """What a run scored on a split.
-
-    Attributes:
-        scores: Of the metric and of those beside it, by name.
-        n: Number of examples.
-        words: Of a token task the number of words.
-        predictions: How often each label was predicted.
-    """
+    """What a run scored on a split, by metric, on how many examples (`n`), and how often each label was predicted."""
 
     scores: dict[str, float]
     n: int | None = part(optional=True)
@@ -247,29 +212,18 @@ class RunRecord(Record):
     """A finished run.
 
     Attributes:
-        name: Its name, under which its files lie.
-        system: What it is a run of.
-        baseline: Whether that is the baseline.
-        fusion: Of the configuration, as the next three.
-        fusion_layers: The lower layers.
-        gate: How they are mixed; None without one.
+        baseline: Whether its system is the baseline.
         config: All options of the fusion.
-        seed: Of training.
-        parameters: How many there are.
-        trainable_parameters: How many of them are trained.
         collapsed: Whether it predicts one label almost always.
-        train: How it was trained; None if it only predicts.
         model: Folder of its model, seen from the output directory; None if it was not saved.
-        validation: Scores on the source language's validation data.
         prediction: `seconds` that testing took.
-        test: Scores in each language.
     """
 
     name: str
     system: str
     baseline: bool
     fusion: str | None = None
-    fusion_layers: list[int] = part(lambda layers: list(layers), default_factory=list)
+    fusion_layers: list[int] = part(default_factory=list)
     gate: str | None = None
     config: dict[str, Any] = part(default_factory=dict)
     seed: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..languages import by_family
 from ..scoring.metrics import get_metric, shown_averages
 from ..statistics.comparisons import Comparison, compare_to_baseline
 from ..tasks import Task, get_task
-from .counts import Counts, check_counts, read_counts
+from .counts import RunCounts, check_counts, read_counts
 from .format import FORMAT, DataSources, MergedShard, Record, RunRecord, RunsSummary, ShardPlan, each, part
 from .summary import summarise_runs
 from .tables import markdown_table, text_table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
-FILE = "results.json"
+TASK_FIELDS = ("title", "kind", "text_columns", "label_column", "labels", "metric", "source_language")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -51,7 +51,7 @@ class Results(Record):
     schema_version: int = 1  # The earliest files have none.
     task: str
     title: str | None = None
-    kind: Literal["sequence", "token"] | None = None
+    kind: str | None = None
     text_columns: list[str] = part(default_factory=list)
     label_column: str = "label"
     labels: list[str] | None = None  # The earliest files name the task alone.
@@ -78,29 +78,6 @@ class Results(Record):
     shards: list[MergedShard] | None = part(each(MergedShard.from_dict), optional=True)
     summary: RunsSummary | None = part(RunsSummary.from_dict, optional=True)
     folder: Path | None = None
-
-    @classmethod
-    def read(cls, path: str | Path) -> Results:
-        """Reads an output directory, or its `results.json`.
-
-        Raises:
-            InputError: See `load_results`.
-        """
-        file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-        content, ours = read_json(file), f"{file} is not what `dlfa train` writes"
-        remedy = "Give the output directory of a finished command."
-        if not isinstance(content, dict) or "runs" not in content:
-            raise InputError(f"{ours}. {remedy}")
-        version = content.get("schema_version", 1)
-        if not isinstance(version, int) or version > FORMAT:
-            raise InputError(
-                f"{file} has format {version}; this version of modeling_dlfa reads formats up to {FORMAT}. Update it: "
-                "pip install --upgrade modeling-dlfa."
-            )
-        try:
-            return cls.from_dict({**content, "folder": file.parent})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(f"{ours} ({error}). {remedy}") from error
 
     def write(self, path: str | Path) -> None:
         """Writes `results.json`, whole or not at all."""
@@ -137,17 +114,9 @@ class Results(Record):
         """
         if self.labels is None:
             return get_task(self.task)
-        return Task(
-            name=self.task,
-            title=self.title or self.task,
-            kind=self.kind or "sequence",
-            text_columns=tuple(self.text_columns),
-            label_column=self.label_column,
-            labels=tuple(self.labels),
-            languages=tuple(self.languages) or (self.source_language,),
-            metric=self.metric,
-            source_language=self.source_language,
-        )
+        described = {name: getattr(self, name) for name in TASK_FIELDS}
+        described |= {name: tuple(described[name]) for name in ("text_columns", "labels")}
+        return Task(name=self.task, languages=tuple(self.languages) or (self.source_language,), **described)
 
     @property
     def families(self) -> list[tuple[str, list[str]]]:
@@ -198,7 +167,7 @@ class Results(Record):
         first, *others = ([run.seed for run in self.runs_of(system)] for system in systems)
         return tuple(seed for seed in first if all(seed in other for other in others))
 
-    def stacked(self, counts: Counts, system: str, seeds: Sequence[int]) -> dict[str, NDArray[np.int64]]:
+    def stacked(self, counts: RunCounts, system: str, seeds: Sequence[int]) -> dict[str, NDArray[np.int64]]:
         """Returns for each language the (S, N, K) counts of a system's runs with these seeds."""
         names = {run.seed: run.name for run in self.runs_of(system)}
         return {code: np.stack([counts[names[seed]][code] for seed in seeds]) for code in self.languages}
@@ -207,12 +176,8 @@ class Results(Record):
         """Returns a run's score in each language."""
         return {code: run.test[code].scores[self.metric] for code in self.languages}
 
-    def with_counts(self) -> tuple[Results, Counts]:
-        """Reads the predictions of all runs.
-
-        Returns:
-            These results, intervals recorded before version 2 computed anew; and for each run's name and each language
-            the (N, K) counts of the metric, rows in test file order.
+    def with_counts(self) -> tuple[Results, RunCounts]:
+        """Returns these results, intervals recorded before version 2 computed anew, and the counts of all runs.
 
         Raises:
             InputError: No language was tested, or the predictions are missing or contradict the scores.
@@ -313,4 +278,20 @@ def load_results(path: str | Path) -> Results:
         >>> print(load_results("runs/xnli").table("markdown"))  # doctest: +ELLIPSIS
         |  | en | ...
     """
-    return Results.read(path)
+    file = Path(path) / "results.json" if Path(path).is_dir() else Path(path)
+    content, ours = read_json(file), f"{file} is not what `dlfa train` writes"
+    remedy = "Give the output directory of a finished command."
+    if not isinstance(content, dict) or "runs" not in content:
+        raise InputError(f"{ours}. {remedy}")
+    version = content.get("schema_version", 1)
+    if not isinstance(version, int) or version > FORMAT:
+        raise InputError(
+            f"{file} has format {version}; this version of modeling_dlfa reads formats up to {FORMAT}. Update it: "
+            "pip install --upgrade modeling-dlfa."
+        )
+    try:
+        return Results.from_dict({**content, "folder": file.parent})
+    except KeyError as error:
+        raise InputError(f"{ours}: it lacks {error}. {remedy}") from error
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"{ours} ({error}). {remedy}") from error

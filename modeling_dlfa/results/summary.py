@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..scoring.metrics import get_metric, summarise
 from ..statistics.comparisons import THRESHOLD, Comparison, adjusted_entries, compare_to_baseline, score_intervals
-from .counts import Counts, check_counts
+from .counts import RunCounts, check_counts
 from .format import Bootstrap, Correction, Difference, RunsSummary, Score, Spread, SystemDifferences, SystemScores
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def summarise_runs(
-    results: Results, counts: Counts, *, aligned: bool, n_resamples: int = 2000, seed: int = 0
+    results: Results, counts: RunCounts, *, aligned: bool, n_resamples: int = 2000, seed: int = 0
 ) -> RunsSummary:
     """Summarises the runs of `results`: each system over its seeds, and its difference to the baseline.
 
@@ -85,7 +85,7 @@ def summarise_runs(
     )
 
 
-def _summarise_system(results: Results, counts: Counts, system: str, options: dict[str, Any]) -> SystemScores:
+def _summarise_system(results: Results, counts: RunCounts, system: str, options: dict[str, Any]) -> SystemScores:
     runs = results.runs_of(system)
     seeds, scores = [run.seed for run in runs], [results.run_scores(run) for run in runs]
     values = [score | vars(summarise(score, results.source_language)) for score in scores]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..files.writing import write_text
-from ..languages import get_language
-from ..scoring.metrics import get_metric, summarise
+from ..languages import language_label
+from ..scoring.metrics import AVERAGE_TITLES, get_metric, summarise
 from ..statistics.formatting import percent, points_interval
 from .figures import FIGURE_CAPTION, plot_scores_by_language
 from .notes import table_notes
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
 _MAX_LANGUAGES_PER_TABLE = 20
-AVERAGE_TITLES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
 
 def figure_file(results: Results) -> str:
@@ -64,9 +63,7 @@ def markdown_table(results: Results, run: str | None = None) -> str:
             label = f"{name} minus {difference.baseline}"
             lines.append([label, *(_difference(difference.values.get(key), mark="**") for key in keys)])
         if own:
-            lines.append(
-                [f"**this model**, {run}", *(percent(own[key]) if own[key] is not None else "-" for key in keys)]
-            )
+            lines.append([f"**this model**, {run}", *("-" if own[key] is None else percent(own[key]) for key in keys)])
         escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
         tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
     notes = "\n".join(f"- {note}" for note in table_notes(results, marked="Bold"))
@@ -117,12 +114,6 @@ def text_table(results: Results, *, notes: bool = True) -> str:
         )
         text.append("\n".join(filled))
     return "\n\n".join(text) + "\n"
-
-
-def language_label(code: str) -> str:
-    """Return a language's name with its code, as in `German (de)`."""
-    name = get_language(code).name
-    return code if name == code else f"{name} ({code})"
 
 
 def _layout(labels: list[str], columns: list[list[str]], n_averages: int) -> str:

@@ -1,18 +1,22 @@
-"""What the Trainer would find out late, or not at all: checked before any data are read."""
+"""What the Trainer would find out late, or not at all: checked before data are read and results replaced."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import Trainer
 from transformers.debug_utils import DebugOption
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
-from transformers.trainer_utils import HubStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import is_liger_kernel_available
 
+from ..checkpoints.loading import first_line
 from ..errors import InputError
 from ..scoring.metrics import get_metric
 from ..tasks import Task
@@ -68,7 +72,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     """
     training = arguments.training
     _check_numbers(training)
-    _check_runs(arguments)
+    _check_runs(arguments.run, arguments.seeds, training)
     _check_save_dtype(arguments.run, training)
     _check_evaluation(task, training)
     _check_parts(arguments.model, training)
@@ -91,11 +95,10 @@ def _check_numbers(training: CrossLingualTrainingArguments) -> None:
     check_seeds("--data_seed", [training.data_seed])
 
 
-def _check_runs(arguments: Arguments) -> None:
-    run, training = arguments.run, arguments.training
+def _check_runs(run: RunArguments, seeds: Sequence[int], training: CrossLingualTrainingArguments) -> None:
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
-    if len(arguments.seeds) > 1 and not training.do_train:
+    if len(seeds) > 1 and not training.do_train:
         raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
     if run.baseline and not training.do_train:
         raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
@@ -214,3 +217,37 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
         )
     if not training.do_train or not training.do_predict:
         raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")
+
+
+def try_trainer(training: CrossLingualTrainingArguments) -> None:
+    """Builds the Trainer and, if it is to train, its schedule, and throws both away.
+
+    Args:
+        training: The Trainer's options.
+
+    Raises:
+        InputError: They do not go together, with each other or with how the processes were launched.
+    """
+    if training.deepspeed or launched_with("DEEPSPEED"):
+        return  # Its engine is made of the whole model alone.
+    trial = copy.copy(training)
+    trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO
+    model = torch.nn.Linear(1, 1)
+    try:
+        with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer makes the folder.
+            trainer = Trainer(model=model, args=trial)
+    except Exception as error:  # Each library that it builds on has errors of its own.
+        fsdp = "--fsdp: " if training.fsdp else ""
+        remedy = "Launch several processes, or remove --fsdp." if fsdp else "Correct or remove the option."
+        raise InputError(f"{fsdp}the Trainer cannot be built: {first_line(error)}. {remedy}") from error
+    if not training.do_train:
+        return
+    try:
+        trainer.create_scheduler(10, torch.optim.SGD(model.parameters(), lr=0.1))
+    except Exception as error:
+        kwargs = f" with --lr_scheduler_kwargs {training.lr_scheduler_kwargs}" if training.lr_scheduler_kwargs else ""
+        name = getattr(training.lr_scheduler_type, "value", training.lr_scheduler_type)
+        raise InputError(
+            f"--lr_scheduler_type {name}{kwargs}: {first_line(error)}. Correct --lr_scheduler_kwargs, or choose "
+            "another schedule."
+        ) from error

@@ -21,7 +21,7 @@ from ..publishing.publish import write_cards
 from ..results.counts import read_counts
 from ..results.directory import OutputDirectory, differences
 from ..results.format import MergedShard, ShardPlan
-from ..results.results import Results
+from ..results.results import Results, load_results
 from ..results.summary import summarise_runs
 from ..results.tables import write_report
 
@@ -54,7 +54,7 @@ class Shard:
             InputError: It is not of a finished command with `--num_shards`.
         """
         output = OutputDirectory(path)
-        results = Results.read(output.path)
+        results = load_results(output.path)
         if results.shard is None:
             raise InputError(f"{path} is not a shard. Merge the output directories of commands with --num_shards.")
         return cls(output, results, results.shard, read_json(output.arguments))
@@ -96,7 +96,7 @@ def merge_runs(
     """
     check_license(license)
     target = named_folder(output_dir)
-    check_target(target)
+    check_new_folder(target)
     if not shard_dirs:
         raise InputError("There is nothing to merge. Give the output directory of every shard.")
     shards = [Shard.read(path) for path in shard_dirs]
@@ -116,15 +116,6 @@ def _copied(shard: Shard) -> Iterator[Path]:
     for name in shard.names:
         for folder in FOLDERS:
             yield from (path for path in (shard.output.path / folder / name).rglob("*") if path.is_file())
-
-
-def check_target(target: Path) -> None:
-    """Checks that shards can be merged into a directory.
-
-    Raises:
-        InputError: It holds something, or is a file.
-    """
-    check_new_folder(target)
 
 
 def check_belong_together(shards: Sequence[Shard]) -> None:
@@ -191,14 +182,7 @@ def _results(shards: Sequence[Shard]) -> Results:
         runs=[runs[name] for name in shards[0].plan.planned_runs],
         shard=None,
         shards=[
-            MergedShard(
-                runs=[run.name for run in results.runs],
-                command=results.command,
-                created=results.created,
-                seconds=results.seconds,
-                versions=results.versions,
-                hardware=results.hardware,
-            )
+            MergedShard.from_dict({**results.to_dict(), "runs": [run.name for run in results.runs]})
             for results in all_results
         ],
         summary=None,

@@ -22,7 +22,7 @@ from ..results.counts import read_counts
 from ..results.directory import OutputDirectory
 from ..results.format import FORMAT, DataSources, RunRecord, ShardPlan
 from ..results.predictions import read_predictions
-from ..results.results import Results
+from ..results.results import TASK_FIELDS, Results
 from ..results.summary import summarise_runs
 from ..scoring.metrics import METRICS
 from ..tasks import Task
@@ -110,13 +110,7 @@ def collect_results(plan: Plan) -> Results:
     results = Results(
         schema_version=FORMAT,
         task=task.name,
-        title=task.title,
-        kind=task.kind,
-        text_columns=list(task.text_columns),
-        label_column=task.label_column,
-        labels=list(task.labels),
-        metric=task.metric,
-        source_language=task.source_language,
+        **{name: getattr(task, name) for name in TASK_FIELDS},
         languages=data.languages,
         languages_without_file=plan.languages_without_file,
         command=plan.command or command_line(sys.argv),

@@ -120,7 +120,7 @@ def test_files_that_are_not_results(finished: Path, tmp_path: Path) -> None:
     content = json.loads((finished / "results.json").read_text(encoding="utf-8"))
     for damaged in ({"runs": [{"name": "last-seed1"}]}, {"languages": None}, {"summary": {"systems": {}}}):
         file.write_text(json.dumps({**content, **damaged}))
-        with pytest.raises(InputError, match="is not what `dlfa train` writes .* Give the output directory"):
+        with pytest.raises(InputError, match="is not what `dlfa train` writes: it lacks '.*'. Give the output dir"):
             load_results(file)
     assert content["schema_version"] == FORMAT
     file.write_text(json.dumps({**content, "schema_version": FORMAT + 1}))

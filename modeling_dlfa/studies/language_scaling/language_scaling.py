@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...results.counts import Counts
+from ...results.counts import RunCounts
 from ...results.results import Results
 from ...scoring.metrics import get_metric
 from ...statistics.intervals import Estimates, Interval
@@ -125,7 +125,7 @@ def _has_line(order: Order, languages: int) -> bool:
 
 def scale_languages(
     results: Results,
-    counts: Counts,
+    counts: RunCounts,
     orders: Sequence[Order],
     *,
     comparisons: int,
@@ -211,7 +211,7 @@ def scale_languages(
     return entry
 
 
-def _draws(results: Results, counts: Counts, seeds: tuple[int, ...], *, n_resamples: int, seed: int) -> Draws:
+def _draws(results: Results, counts: RunCounts, seeds: tuple[int, ...], *, n_resamples: int, seed: int) -> Draws:
     """Resample the scores in the target languages of all systems that have these seeds, on the same draws."""
     systems = [system for system in results.systems if set(seeds) <= set(results.seeds_of(system))]
     by_system = [results.stacked(counts, system, seeds) for system in systems]

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_json
-from ...results.counts import Counts, read_counts
+from ...results.counts import RunCounts
 from ...results.directory import OutputDirectory, differences
 from ...results.format import RunRecord
 from ...results.results import Results
@@ -85,7 +85,7 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     check_comparable(full, one_pass)
     check_own_study(output.path, AGREEMENT, TITLE, "--compare_with")
     with locked(output.path, "--compare_with"):
-        agreement = measure_agreement(full, read_counts(full), one_pass)
+        agreement = measure_agreement(*full.with_counts(), one_pass)
         write_json(output.path / f"{AGREEMENT}.json", agreement)
         write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
     return agreement
@@ -101,20 +101,13 @@ def check_comparable(full: Results, one_pass: Results) -> None:
         raise InputError(f"The two sweeps are not of the same task, data, fusion and layers: {details}.")
 
 
-def measure_agreement(
-    full: Results,
-    counts: Counts,
-    one_pass: Results,
-    *,
-    n_resamples: int = 2000,
-) -> dict[str, Any]:
+def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> dict[str, Any]:
     """Measures how far the layers of a one-pass sweep rank as those of a full sweep of the same task and layers.
 
     Args:
         full: The full sweep.
         counts: Of the full sweep: for each run's name and each language the (N, K) counts of the metric.
         one_pass: The one-pass sweep.
-        n_resamples: Number of resamples for the intervals of the regrets.
 
     Returns:
         Scores as fractions of 1. `"spearman"` has rank correlations over the layers, None where all of a side are
@@ -166,10 +159,7 @@ def measure_agreement(
         },
         "between_seeds": {"validation": _between_seeds(scores.validation), "target": _between_seeds(scores.target)},
         "top3": oracle in ranked_layers(own_means["validation"])[:3],
-        "regret": {
-            key: regret(full, counts, layer, reference, n_resamples=n_resamples).to_dict()
-            for key, (layer, reference) in pairs.items()
-        },
+        "regret": {key: regret(full, counts, layer, reference).to_dict() for key, (layer, reference) in pairs.items()},
         "cost": _cost(full.runs, one_pass.runs),
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from ...errors import InputError
-from ...results.counts import Counts
+from ...results.counts import RunCounts
 from ...results.results import Results
 from ...scoring.metrics import get_metric
 from ...statistics.comparisons import Comparison, compare_to_baseline
@@ -41,15 +41,7 @@ def select_layer(results: Results, seed: int | None = None) -> int:
     return int(best_layer({str(layer): fmean(values) for layer, values in sorted(scores.items())}))
 
 
-def regret(
-    results: Results,
-    counts: Counts,
-    chosen: str,
-    reference: str,
-    *,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> Comparison:
+def regret(results: Results, counts: RunCounts, chosen: str, reference: str) -> Comparison:
     """Compares two layers of a sweep by the average over the target languages; all languages without targets.
 
     Args:
@@ -57,14 +49,13 @@ def regret(
         counts: For each run's name and each language the (N, K) counts of the metric.
         chosen: The one layer.
         reference: The other.
-        n_resamples: Number of resamples of the examples.
-        seed: Seed of the resamples.
 
     Returns:
         Reference minus chosen, in fractions of 1; nothing lost where they are the same.
     """
     if chosen == reference:
         return Comparison(0.0, 0.0, 0.0, 1.0)
+    bootstrap = results.require_summary().bootstrap
     systems = {str(run.fusion_layers[0]): run.system for run in results.runs if len(run.fusion_layers) == 1}
     one, other = (
         results.stacked(counts, system, results.seeds_of(system)) for system in (systems[reference], systems[chosen])
@@ -74,8 +65,8 @@ def regret(
         other,
         metric=get_metric(results.metric),
         source_language=results.source_language,
-        aligned=results.require_summary().bootstrap.aligned,
-        n_resamples=n_resamples,
-        seed=seed,
+        aligned=bootstrap.aligned,
+        n_resamples=bootstrap.n_resamples,
+        seed=bootstrap.seed,
     )[reference]
     return compared["macro_target"] if "macro_target" in compared else compared["macro_all"]

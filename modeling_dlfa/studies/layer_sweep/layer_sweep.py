@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from accelerate import PartialState
@@ -11,11 +12,10 @@ from accelerate import PartialState
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_json
-from ...results.counts import Counts, read_counts
+from ...results.counts import RunCounts
 from ...results.directory import OutputDirectory
 from ...results.format import SystemScores
 from ...results.results import Results, load_results
-from ...results.summary import summarise_runs
 from ...scoring.metrics import AVERAGES
 from ...statistics.comparisons import THRESHOLD
 from ...tasks import Task
@@ -69,9 +69,8 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
         check_one_pass(arguments.model, arguments.training, arguments.run.num_shards)
-    arguments.layers_apart = arguments.run.baseline = True
-    arguments.one_pass = one_pass
-    run_task(task, arguments, execute_together if one_pass else None)
+    wished = replace(arguments, run=replace(arguments.run, baseline=True), layers_apart=True, one_pass=one_pass)
+    run_task(task, wished, execute_together if one_pass else None)
     if arguments.run.num_shards > 1 or not PartialState().is_main_process:
         return None
     return analyse_sweep(str(arguments.training.output_dir))
@@ -95,7 +94,7 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     if not (output.path / f"{STUDY}.json").is_file():  # It is written before them.
         check_pictures([output.path / f"{FIGURE}.{suffix}" for suffix in ("png", "svg")], output.path / f"{STUDY}.md")
     with locked(output.path, "--results_dir"):
-        sweep = summarise_sweep(results, read_counts(results))
+        sweep = summarise_sweep(*results.with_counts())
         write_json(output.path / f"{STUDY}.json", sweep)
         write_sweep_report(sweep, output.path)
     return sweep
@@ -121,20 +120,12 @@ def read_sweep(output: OutputDirectory) -> Results:
     return results
 
 
-def summarise_sweep(
-    results: Results,
-    counts: Counts,
-    *,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
+def summarise_sweep(results: Results, counts: RunCounts) -> dict[str, Any]:
     """Compares every layer with the baseline and selects one, without and with knowledge of the target languages.
 
     Args:
         results: Of a sweep.
         counts: For each run's name and each language the (N, K) counts of the metric.
-        n_resamples: Number of resamples of the examples.
-        seed: Seed of the resamples.
 
     Returns:
         What `layer_sweep.json` holds, scores and differences as fractions of 1. `"layers"` has an entry a layer, in
@@ -143,8 +134,7 @@ def summarise_sweep(
         with the best mean score on the source language's validation data, the lower of equal ones, `"oracle"` the
         one with the best average over the target languages' test data, and `"regret"` what lies between the two.
     """
-    aligned = results.require_summary().bootstrap.aligned
-    summary = summarise_runs(results, counts, aligned=aligned, n_resamples=n_resamples, seed=seed)
+    summary = results.require_summary()
     by_layer = sorted({(run.fusion_layers[0], run.system) for run in results.runs if not run.baseline})
     layers: dict[str, Any] = {}
     averages: list[str] = []
@@ -172,12 +162,12 @@ def summarise_sweep(
         "layers": layers,
         "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
         "oracle": {"layer": int(oracle), "by_language": _by_language(layers, results.languages)},
-        "regret": regret(results, counts, selected, oracle, n_resamples=n_resamples, seed=seed).to_dict(),
+        "regret": regret(results, counts, selected, oracle).to_dict(),
         "statistics": {
             "confidence": 0.95,
             "threshold": THRESHOLD,
-            "n_resamples": n_resamples,
-            "seed": seed,
+            "n_resamples": summary.bootstrap.n_resamples,
+            "seed": summary.bootstrap.seed,
             "aligned": summary.bootstrap.aligned,
             "comparisons": len(by_layer) * len(results.languages),
             "correction": "holm",

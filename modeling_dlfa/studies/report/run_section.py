@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...languages import language_label
 from ...results.figures import FIGURE_CAPTION, scores_by_language
 from ...results.format import Difference
 from ...results.notes import table_notes
 from ...results.results import Results
-from ...results.tables import AVERAGE_TITLES, language_label, score_text
-from ...scoring.metrics import get_metric
+from ...results.tables import score_text
+from ...scoring.metrics import AVERAGE_TITLES, get_metric
 from ...statistics.comparisons import THRESHOLD, adjust_p_values
 from ...statistics.formatting import seeds_note
 from .model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture

@@ -65,7 +65,7 @@ def sweep(
 
 def agreement(validation: Scores, target: Scores = TARGET, **options: Any) -> dict[str, Any]:
     full, counts = sweep(VALIDATION, TARGET)
-    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0], n_resamples=100)
+    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0])
 
 
 def rho(one: list[int], other: list[int]) -> float:
@@ -127,7 +127,7 @@ def test_seeds_of_the_full_sweep_are_compared_with_each_other() -> None:
     validation = {layer: [value, value, value] for layer, [value] in VALIDATION.items()}
     full, counts = sweep(validation, target)
     one_pass, _ = sweep(VALIDATION, TARGET, one_pass=True)
-    found = measure_agreement(full, counts, one_pass, n_resamples=100)
+    found = measure_agreement(full, counts, one_pass)
     assert found["between_seeds"] == pytest.approx({"validation": 1.0, "target": (1 - 1 - 1) / 3})
     assert found["full"]["target"]["0"] == pytest.approx((0.50 + 0.51 + 0.74) / 3)
     assert "Two seeds of the full sweep among themselves, on average: +1.00 and -0.33." in agreement_findings(found)
@@ -148,7 +148,7 @@ def test_what_else_differs_is_told_and_what_must_not_is_refused(tmp_path: Path) 
     other, _ = sweep(VALIDATION, TARGET, one_pass=True)
     other = replace(other, recipe={**other.recipe, "learning_rate": 0.2})
     check_comparable(full, other)
-    found = measure_agreement(full, counts, other, n_resamples=100)
+    found = measure_agreement(full, counts, other)
     told = "The two differ beside that: recipe.learning_rate: 0.1 in the full sweep, 0.2 in one pass."
     assert agreement_findings(found)[-1] == told
     write_agreement_report(found, tmp_path / "report.md")

@@ -189,8 +189,8 @@ def planted(
         **{"task": "xnli", "title": "XNLI", "metric": "accuracy", "source_language": "en", "languages": LANGUAGES},
         **{"model_name_or_path": "org/encoder", "seeds": list(range(num_seeds)), "command": "python x", "runs": runs},
     }
-    tested = Results.from_dict(with_summary(results, counts, aligned=False, n_resamples=50))
-    return summarise_sweep(tested, counts, n_resamples=400)
+    tested = Results.from_dict(with_summary(results, counts, aligned=False, n_resamples=400))
+    return summarise_sweep(tested, counts)
 
 
 @pytest.fixture(scope="module")

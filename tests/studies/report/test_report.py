@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.languages import LANGUAGES
+from modeling_dlfa.languages import LANGUAGES, language_label
 from modeling_dlfa.results.results import load_results
-from modeling_dlfa.results.tables import language_label
 from modeling_dlfa.scoring.metrics import AVERAGES
 from modeling_dlfa.statistics.intervals import Interval
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
