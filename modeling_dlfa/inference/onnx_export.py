@@ -148,7 +148,7 @@ def _write_graphs(
             "of torch or onnxruntime."
         )
     if quantize:
-        quantize_graph(folder / MODEL_FILE, folder / QUANTIZED_FILE, quantize)
+        quantize_graph(folder / MODEL_FILE, folder / QUANTIZED_FILE)
         graphs.append(check(QUANTIZED_FILE))
     return graphs
 

@@ -86,7 +86,7 @@ def test_choices_and_effects_are_those_of_the_configuration() -> None:
         "fusion_activation",
         "output_fusion_weights",
     }  # Not options of the runner.
-    assert QUANTIZATIONS == ("int8", "int8_blocks"), "dlfa export names them without importing torch"
+    assert QUANTIZATIONS == ("int8",), "dlfa export names them without importing torch"
 
 
 UNKNOWN = {
