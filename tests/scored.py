@@ -12,7 +12,7 @@ from modeling_dlfa.results.scores import ScoredRuns, scored_runs
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.summary import summarise_runs
 
-from .statistics.test_summary import make_runs
+from .counts import make_runs
 
 Counts = dict[str, dict[str, np.ndarray]]
 

@@ -34,6 +34,8 @@ from modeling_dlfa.data.loading import (
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import HubSource, get_task
 
+from .samples import write
+
 TASK = get_task("xnli")
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -50,12 +52,6 @@ needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the measurin
 
 def tsv(rows: Iterable[tuple[str, ...]] = ROWS, end: str = "\n") -> str:
     return end.join("\t".join(row) for row in [("premise", "hypothesis", "label"), *rows]) + end
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def write_csv(path: Path) -> None:

@@ -17,7 +17,7 @@ from modeling_dlfa.results.tables import markdown_table, plot_scores_by_language
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.summary import summarise_runs
 
-from ..statistics.test_summary import make_runs
+from ..counts import make_runs
 
 if TYPE_CHECKING:
     from matplotlib.collections import LineCollection

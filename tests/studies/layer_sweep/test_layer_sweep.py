@@ -22,7 +22,7 @@ from modeling_dlfa.studies.layer_sweep.markdown import findings, notes, sweep_ta
 from modeling_dlfa.training.merging import merge_runs
 from modeling_dlfa.training.record import run_counts
 
-from ...training.test_runner import read
+from ...commands import read
 
 ACCURACY = METRICS["accuracy"]
 LANGUAGES = ["en", "de", "ar", "zh"]

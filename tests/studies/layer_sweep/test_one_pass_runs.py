@@ -22,7 +22,7 @@ from modeling_dlfa.tasks import get_task
 from modeling_dlfa.training.runner import run_task
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
-from ...training.test_runner import read
+from ...commands import read
 
 SYSTEMS = ["aif-layer0", "aif-layer1", "aif-layer2", "last"]
 
