@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .tokenizers import check_tokenizer
 
-if TYPE_CHECKING:
-    pass
-
+MODEL_FILE = "model.onnx"
 # One of them is in every folder into which a tokenizer was saved.
 TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json")
 SAVE_TOKENIZER = (
@@ -57,7 +55,7 @@ def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> 
     Args:
         name: Folder or Hub id.
         error: What loading it raised.
-        remedy: What to do, where the cause is none that is known here.
+        remedy: What to do, unless the cause is known here.
     """
     if isinstance(error, InputError):
         return error
@@ -75,11 +73,6 @@ def holds_graph_alone(name: str | os.PathLike) -> bool:
     return (folder / MODEL_FILE).is_file() and not any(folder.glob("*.safetensors"))
 
 
-def first_line(error: Exception) -> str:
-    """Returns what an error of several lines begins with, without the full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
 def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
     hub = {key: value for key, value in options.items() if key in ("revision", "token", "cache_dir")}
     try:
@@ -88,6 +81,3 @@ def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
         )
     except OSError:
         return True  # The Hub does not answer, which is what the error says.
-
-
-MODEL_FILE = "model.onnx"

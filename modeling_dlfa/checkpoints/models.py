@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from transformers import PretrainedConfig
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
 
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
 
@@ -12,8 +13,6 @@ MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
     "sequence": DlfaForSequenceClassification,
     "token": DlfaForTokenClassification,
 }
-
-
 SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
 
 
@@ -24,3 +23,17 @@ def longest_input(config: PretrainedConfig) -> int:
     # RoBERTa's kin number their positions from behind the padding's.
     shifted = any(name in backbone.model_type for name in SHIFTED_POSITIONS)
     return positions - (backbone.pad_token_id or 0) - 1 if shifted else positions
+
+
+def encoder_blocks(model: PreTrainedModel) -> nn.ModuleList | None:
+    """Returns an encoder's blocks, in order: the first list of modules that is as long as the encoder is deep.
+
+    Args:
+        model: An encoder, or a model around one.
+
+    Returns:
+        None where the encoder does not keep its blocks in a list.
+    """
+    depth = model.config.num_hidden_layers
+    lists = (part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+    return next(lists, None)

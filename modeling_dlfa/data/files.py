@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from ..errors import InputError, quoted
+from ..errors import InputError, first_line, quoted
 from .text import TEXT_READERS, Rows, check_columns, decode
 
 if TYPE_CHECKING:
@@ -207,8 +207,7 @@ def _parquet_errors(source: str) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{source}: not a Parquet file that can be read ({reason}).") from error
+        raise InputError(f"{source}: not a Parquet file that can be read ({first_line(error)}).") from error
 
 
 def read_content(source: str) -> bytes:

@@ -8,12 +8,9 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextlib.contextmanager
@@ -39,18 +36,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file of a finished command.
+def read_json(path: Path, remedy: str = "Give the output directory of a finished command.") -> dict[str, Any]:
+    """Reads a JSON file that a command wrote.
 
     Raises:
-        InputError: It is absent or broken.
+        InputError: It is absent or broken; the message ends with the remedy.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}). Give the output directory of a finished command."
-        ) from error
+        raise InputError(f"{path} cannot be read ({error}). {remedy}") from error
     return content
 
 

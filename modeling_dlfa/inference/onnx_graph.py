@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..modeling_dlfa import DlfaModel, DlfaPreTrainedModel
 
 # The first with Gelu as one operator, in every release of ONNX Runtime since 1.17.
@@ -89,10 +89,9 @@ def export_graph(model: DlfaPreTrainedModel, example: Mapping[str, torch.Tensor]
             )
     except torch.onnx.errors.OnnxExporterError as error:
         cause = error.__cause__ or error
-        reason = str(cause).strip().splitlines()[0]
         raise InputError(
             f"torch {torch.__version__} cannot export the encoder {model.config.backbone_config.model_type!r}: "
-            f"{type(cause).__name__}: {reason}. BERT, RoBERTa, XLM-RoBERTa and DistilBERT are tested."
+            f"{type(cause).__name__}: {first_line(cause)}. BERT, RoBERTa, XLM-RoBERTa and DistilBERT are tested."
         ) from error
     assert program is not None
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..checkpoints.models import MODEL_CLASSES
+from ..checkpoints.models import MODEL_CLASSES, encoder_blocks
 from ..command.wording import counted
 from ..errors import InputError
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
@@ -128,7 +128,12 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
     backbone: Any = model.base_model.backbone
     trained: set[int] = set()
     if up_to is not None:
-        blocks = _blocks(model)
+        blocks = encoder_blocks(model)
+        if blocks is None:
+            kind = model.config.backbone_config.model_type
+            raise InputError(
+                f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone."
+            )
         if not 0 <= up_to < len(blocks):
             raise InputError(
                 f"Layer {up_to} cannot be the last to stay frozen: the backbone has {counted(len(blocks), 'block')}, "
@@ -144,17 +149,6 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
     for parameter in backbone.parameters():
         parameter.requires_grad_(id(parameter) in trained)
     return model
-
-
-def _blocks(model: DlfaPreTrainedModel) -> torch.nn.ModuleList:
-    """The backbone's blocks, in order: the one list of modules that is as long as the backbone is deep."""
-    depth = model.config.num_hidden_layers
-    backbone: Any = model.base_model.backbone
-    lists = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth]
-    if not lists:
-        kind = model.config.backbone_config.model_type
-        raise InputError(f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone.")
-    return lists[0]
 
 
 def parameter_counts(model: Any) -> tuple[int, int]:

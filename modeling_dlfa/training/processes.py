@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, broadcast_object_list, gather_object
-from torch import nn
 from transformers import PreTrainedModel
 
+from ..checkpoints.models import encoder_blocks
 from ..errors import InputError
 from ..files.folders import locked
 
@@ -118,7 +118,6 @@ def name_blocks(accelerator: Accelerator, model: PreTrainedModel) -> None:
 
 
 def block_classes(model: PreTrainedModel) -> list[str] | None:
-    """Returns the names of the classes of an encoder's blocks: what lies in a list as long as the encoder is deep."""
-    depth = model.config.num_hidden_layers
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == depth]
-    return sorted({type(block).__name__ for block in lists[0]}) if lists else None
+    """Returns the names of the classes of an encoder's blocks; None where they are not found."""
+    blocks = encoder_blocks(model)
+    return None if blocks is None else sorted({type(block).__name__ for block in blocks})

@@ -121,11 +121,8 @@ def _load_config(model: ModelArguments) -> PretrainedConfig:
     try:
         return AutoConfig.from_pretrained(model.model_name_or_path, **hub_arguments(model))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(
-            f"Cannot load --model_name_or_path {model.model_name_or_path}: {reason}. Offline, give the folder of an "
-            "encoder, or an id that is in the cache with HF_HUB_OFFLINE=1."
-        ) from error
+        remedy = "Offline, give the folder of an encoder, or an id that is in the cache with HF_HUB_OFFLINE=1."
+        raise loading.cannot_load(model.model_name_or_path, error, remedy) from error
 
 
 def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfig) -> list[DlfaConfig]:
@@ -298,7 +295,7 @@ def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedMode
             return _with_new_head(loaded) if run.new_head else loaded
         return model_class.from_backbone(model.model_name_or_path, config=run.config, **options)
     except (OSError, ValueError) as error:
-        raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
+        raise loading.cannot_load(model.model_name_or_path, error) from error
 
 
 def _with_new_head(model: DlfaPreTrainedModel) -> DlfaPreTrainedModel:

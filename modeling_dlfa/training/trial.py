@@ -10,8 +10,7 @@ import torch
 from transformers import Trainer
 from transformers.trainer_utils import IntervalStrategy
 
-from ..checkpoints.loading import first_line
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .arguments import CrossLingualTrainingArguments
 
 
