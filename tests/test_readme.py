@@ -130,6 +130,8 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     assert any(label in printed for label in XNLI.labels)
     package_environment.run(marked("prediction", "pipeline"), home=tmp_path)
+    scored = package_environment.run(marked("prediction", "score"), home=tmp_path).stdout
+    assert 0 <= float(scored.split()[-2]) <= 1
     shown = shell(package_environment, marked("prediction", "gate"), tmp_path, hub)
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
     look = marked("prediction", "weights")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
 
@@ -13,7 +13,15 @@ MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
     "sequence": DlfaForSequenceClassification,
     "token": DlfaForTokenClassification,
 }
+
+
 SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
+
+
+def encoder_blocks(model: nn.Module, depth: int) -> nn.ModuleList | None:
+    """Returns an encoder's blocks, in order: its first list of modules that is as long as it is deep; None without."""
+    lists = (part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+    return next(lists, None)
 
 
 def longest_input(config: PretrainedConfig) -> int:
@@ -23,17 +31,3 @@ def longest_input(config: PretrainedConfig) -> int:
     # RoBERTa's kin number their positions from behind the padding's.
     shifted = any(name in backbone.model_type for name in SHIFTED_POSITIONS)
     return positions - (backbone.pad_token_id or 0) - 1 if shifted else positions
-
-
-def encoder_blocks(model: PreTrainedModel) -> nn.ModuleList | None:
-    """Returns an encoder's blocks, in order: the first list of modules that is as long as the encoder is deep.
-
-    Args:
-        model: An encoder, or a model around one.
-
-    Returns:
-        None where the encoder does not keep its blocks in a list.
-    """
-    depth = model.config.num_hidden_layers
-    lists = (part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
-    return next(lists, None)

@@ -14,10 +14,9 @@ from ..configuration_dlfa import SUMS_KEY, DlfaConfig
 from ..data.files import expand_files
 from ..data.loading import load_file, resolve_languages, rows_are_aligned
 from ..errors import InputError
-from ..files.markdown import pipe_table
 from ..files.writing import read_json
 from ..languages import get_language
-from ..scoring.metrics import get_metric, shown_averages
+from ..scoring.metrics import AVERAGE_TITLES, get_metric, shown_averages
 from ..statistics.comparisons import adjusted_entries, compare_to_baseline, score_intervals
 from ..statistics.formatting import percent, points_interval
 from .checkpoint import Backend, Checkpoint
@@ -54,7 +53,7 @@ def compare_backends(
         test_file: A file a language, `{language}` in its name.
         languages: Codes, or `all` for those that have a file.
         max_samples: Takes no more than the first so many examples of each language.
-        batch_size: Inputs of a batch; int8 graphs depend on it.
+        batch_size: Inputs of a batch; int8 graphs with a scale a batch depend on it.
 
     Returns:
         `scores` and, but for PyTorch, `differences` of each backend, with 95 % intervals over examples
@@ -142,13 +141,12 @@ def comparison_table(results: Mapping[str, Any]) -> str:
     """Returns what `compare_backends` found as a Markdown table, in percent and points."""
     names = list(results["scores"])
     differences = list(results["differences"])
-    header = ["", *names, *(f"{name} minus {REFERENCE}" for name in differences)]
-    rows = []
-    titles = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
+    lines = ["| | " + " | ".join([*names, *(f"{name} minus {REFERENCE}" for name in differences)]) + " |"]
+    lines.append("|---|" + "---:|" * (len(names) + len(differences)))
     shown = [*results["n"], *shown_averages(list(results["n"]), results["source_language"])]
     for key in (key for key in results["scores"][REFERENCE] if key in shown):
         cells = [percent(results["scores"][name][key]["mean"], 2) for name in names]
         cells += [points_interval(results["differences"][name][key], 2) for name in differences]
-        rows.append([titles.get(key) or get_language(key).name, *cells])
+        lines.append(f"| {AVERAGE_TITLES.get(key) or get_language(key).name} | " + " | ".join(cells) + " |")
     same = ", ".join(f"{name} {100 * share:.2f} %" for name, share in results["same_labels"].items())
-    return pipe_table(header, rows) + f"\n\nThe label is PyTorch's: {same}."
+    return "\n".join([*lines, "", f"The label is PyTorch's: {same}."])

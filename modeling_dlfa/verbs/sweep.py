@@ -21,7 +21,6 @@ from .train import how_to_go_on
 
 if TYPE_CHECKING:
     from ..tasks import Task
-    from ..training.arguments import Arguments
 
 
 def main(argv: Sequence[str]) -> None:
@@ -68,15 +67,16 @@ def main(argv: Sequence[str]) -> None:
 
 def _train(task: Task, options: Sequence[str], *, one_pass: bool) -> None:
     parsed = parse_options(task, options, prog="dlfa sweep TASK")
-    completed: list[Arguments] = []
-    with one_line(lambda: how_to_go_on(*completed)):
+    output: list[str] = []
+    with one_line(lambda: how_to_go_on(*output)):
         from ..studies.layer_sweep.layer_sweep import run_sweep
         from ..training.arguments import complete_arguments
 
-        completed.append(complete_arguments(task, parsed))
-        sweep = run_sweep(task, completed[0], one_pass=one_pass)
+        arguments = complete_arguments(task, parsed)
+        output.append(str(arguments.training.output_dir))
+        sweep = run_sweep(task, arguments, one_pass=one_pass)
     if sweep is not None:
-        _tell(sweep, str(completed[0].training.output_dir))
+        _tell(sweep, output[0])
     elif int(os.environ.get("RANK", "0")) == 0:
         print("One shard is trained. Merge all with `dlfa merge`, then analyse them: dlfa sweep --results_dir MERGED.")
 

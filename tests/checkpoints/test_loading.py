@@ -16,9 +16,8 @@ from modeling_dlfa.inference.gate_view import load_fusion
 from modeling_dlfa.inference.onnx_export import load_checkpoint
 from modeling_dlfa.publishing.checks import load_tokenizer
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.training import systems
+from modeling_dlfa.training import base_model
 from modeling_dlfa.training.arguments import parse_arguments
-from modeling_dlfa.training.systems import fetch_weights
 
 from ..tiny_checkpoints import letter_tokenizer, save_checkpoint
 
@@ -26,8 +25,8 @@ from ..tiny_checkpoints import letter_tokenizer, save_checkpoint
 def train(name: str) -> None:
     """As far as the runner's weights and tokenizer, which it loads before it reads any data."""
     arguments = parse_arguments(get_task("xnli"), ["--model_name_or_path", name, "--output_dir", "out"])
-    fetch_weights(arguments)
-    systems.load_tokenizer(arguments, AutoConfig.from_pretrained(name))
+    base_model.fetch_weights(arguments.model)
+    base_model.load_tokenizer(arguments.model, AutoConfig.from_pretrained(name))
 
 
 LOADERS: dict[str, Callable[[str], Any]] = {
