@@ -13,7 +13,7 @@ from ..errors import InputError, first_line
 from .tokenizers import check_tokenizer
 
 MODEL_FILE = "model.onnx"
-# One of them is in every folder into which a tokenizer was saved.
+# Every saved tokenizer has at least one of these files.
 TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json")
 SAVE_TOKENIZER = (
     "Save the one that the model was trained with there, as "
@@ -38,19 +38,19 @@ def load_tokenizer(
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
     except Exception as error:
-        # Without files transformers 4 raises what happens to fail first: KeyError, TypeError.
+        # Without tokenizer files, transformers 4 raises whatever fails first: KeyError, TypeError.
         there = _has_tokenizer_file(name, **options)
         if there and not isinstance(error, (OSError, ValueError)):
             raise
         reason = first_line(error) if there else f"there is no {' or '.join(TOKENIZER_FILES[:2])}"
-        raise InputError(f"{name} holds no tokenizer that loads: {reason}. {remedy}") from error
+        raise InputError(f"{name} holds no tokenizer that can be loaded: {reason}. {remedy}") from error
     if (embeddings := getattr(config, "vocab_size", None)) is not None:
         check_tokenizer(tokenizer, str(name), embeddings, remedy)
     return tokenizer
 
 
 def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> InputError:
-    """Returns what to tell whoever asked for a model that does not load.
+    """Returns the error for a model that does not load.
 
     Args:
         name: Folder or Hub id.
@@ -80,4 +80,4 @@ def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
             cached_file(name, file, _raise_exceptions_for_missing_entries=False, **hub) for file in TOKENIZER_FILES
         )
     except OSError:
-        return True  # The Hub does not answer, which is what the error says.
+        return True  # The Hub does not answer; the error says so.

@@ -130,9 +130,7 @@ def load_fonts(font_dir: str | os.PathLike | None = None) -> FontSet:
             for folder in found.submodule_search_locations:
                 fonts += _of_folder(Path(folder), f"{package} {version}")
     if not fonts:
-        raise InputError(
-            "No fonts: pip install 'modeling-dlfa[glyphs]', or name a folder of your own with --font_dir."
-        )
+        raise InputError("No fonts: pip install 'modeling-dlfa[glyphs]', or name a folder with --font_dir.")
     return FontSet(fonts)
 
 

@@ -19,7 +19,7 @@ from ..modeling_dlfa import DlfaModel, DlfaPreTrainedModel
 OPSET = 20
 AXES = {0: "batch", 1: "length"}
 QUANTIZATIONS = ("int8",)
-# What a file of protocol buffers holds at most is 2 GB; int8 weights take a quarter.
+# Protocol buffers hold at most 2 GB; int8 weights take a quarter of the space.
 LARGEST_QUANTIZED_SOURCE = 6 * 2**30
 
 
@@ -96,7 +96,7 @@ def export_graph(model: DlfaPreTrainedModel, example: Mapping[str, torch.Tensor]
     assert program is not None
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    # It notes at every node which lines of which files of this machine it is from.
+    # The exporter notes at every node the files and lines of this machine that it came from.
     ClearMetadataAndDocStringPass()(program.model)
     program.save(path)
 
@@ -134,7 +134,7 @@ def graph_size(path: Path) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leaves out what exporter and quantiser tell their own developers, and the handlers that they set up for it."""
+    """Silences the exporter's and the quantiser's developer messages, and removes the handlers that they set up."""
     root = logging.getLogger()
     handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
     logging.disable(logging.WARNING)

@@ -100,7 +100,7 @@ class OnnxGraph:
         options = options or session_options()
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # Its errors have no base class of their own.
+        except Exception as error:  # Its errors share no base class of theirs.
             raise InputError(f"ONNX Runtime cannot read {path}: {first_line(error)}. Export it again.") from error
         self.inputs = tuple(entry.name for entry in self.session.get_inputs())
         self.outputs = {entry.name: entry.shape[-1] for entry in self.session.get_outputs()}
@@ -135,7 +135,7 @@ class OnnxLogits:
         size = graph.outputs.get("logits", 0)
         if isinstance(size, int) and size != labels:
             raise InputError(
-                f"{where} gives {', '.join(graph.outputs)}, no logits of the {labels} labels in config.json. Name a "
+                f"{where} gives {', '.join(graph.outputs)}, not logits for the {labels} labels in config.json. Name a "
                 "classifier's graph that was exported with this configuration."
             )
         self._graph = graph

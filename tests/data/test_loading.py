@@ -659,7 +659,7 @@ class TestTokens:
 
     def test_a_name_twice_in_a_json_line_is_refused(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.jsonl", '{"tokens": ["a"], "ner_tags": ["O"], "tokens": ["b"]}\n')
-        with pytest.raises(InputError, match=r"a\.jsonl, line 1: .*'tokens' stands there twice"):
+        with pytest.raises(InputError, match=r"a\.jsonl, line 1: .*'tokens' appears twice"):
             load_file(path, self.TASK, "de")
 
     def test_marks_of_another_language_are_another_languages_file(self, tmp_path: Path) -> None:

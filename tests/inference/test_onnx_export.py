@@ -278,7 +278,7 @@ def test_graphs_that_do_not_fit(
     with pytest.raises(InputError, match="ONNX Runtime cannot read"):
         OnnxGraph(tmp_path / "broken.onnx")
     graph = OnnxGraph(folder / "model.onnx")
-    with pytest.raises(InputError, match="no logits of the 4 labels"):
+    with pytest.raises(InputError, match="not logits for the 4 labels"):
         OnnxLogits(graph, loaded.tokenizer.model_input_names, 4, "x")
     with pytest.raises(InputError, match="x takes attention_mask"):
         OnnxLogits(graph, ["input_ids"], 3, "x")

@@ -283,7 +283,7 @@ def test_split_weights_are_refused(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--results_dir", "x", "--one_pass"], "--one_pass is a way to train"),
+        (["--results_dir", "x", "--one_pass"], "--one_pass trains: name a task"),
         (["pos", "--compare_with", "x"], "--compare_with compares two finished sweeps"),
     ],
 )
