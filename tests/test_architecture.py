@@ -133,3 +133,13 @@ def test_a_backward_arrow_would_be_seen(tmp_path: Path, monkeypatch: pytest.Monk
     module = tmp_path / "data" / "x.py"
     module.write_text("def f():\n    from ..training import runner\n    from .. import results\n    from . import y\n")
     assert [*imports(module)] == ["training", "results", "data"]
+
+
+def test_no_test_file_needs_another() -> None:
+    """What tests share lies in conftest.py or in a module that holds no tests."""
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            names = [name.name for name in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+            parts = [part for name in (module, *names) for part in name.split(".")]
+            assert not any(part.startswith("test_") for part in parts), f"{path.name} imports from a test file"

@@ -181,7 +181,7 @@ def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike 
 
     The rule is ours; that runs differ this much between seeds is documented in Keung et al. (arXiv 2004.15001) and
     Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. That is meant
-    for data in which no label does. Where one may (most words are no part of a name), give the references: the labels
+    for data in which no label does. Where one may (most words are not part of a name), give the references: the labels
     other than the most frequently predicted one are then predicted at most 5 % as often as they are annotated. With
     fewer than ten predictions a label, with fewer than two labels, or where only that one is annotated, nothing can be
     said, and the answer is `False`.

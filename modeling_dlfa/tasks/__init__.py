@@ -175,7 +175,7 @@ PANX = Task(
 )
 
 # Labels: UPOS; `_` stands for a multiword token whose words follow. Recipe and languages: google-research/xtreme,
-# scripts/train_udpos.sh. The Hub's data have syntactic words, XTREME's have fused forms (see `data_conll`).
+# scripts/train_udpos.sh. The Hub's data have syntactic words, XTREME's have fused forms (see `data.conll`).
 UDPOS = Task(
     name="udpos",
     title="UD-POS",

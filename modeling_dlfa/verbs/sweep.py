@@ -2,8 +2,8 @@
 
 `dlfa sweep pos OPTIONS` takes the options of `dlfa train pos` as well (see its --help); --fusion_layers are the
 candidates, each alone, all lower layers if left out. With --one_pass all candidates of a seed, and the baseline, are
-trained at once on one backbone. `dlfa sweep --results_dir DIR` analyses a sweep that is there, such as one merged of
-shards; with `--compare_with ONE_PASS` it says how far a one-pass sweep agrees with it.
+trained at once on one backbone. `dlfa sweep --results_dir DIR` analyses a finished sweep, such as a merged one;
+with `--compare_with ONE_PASS` it measures how well a one-pass sweep reproduces it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--compare_with", metavar="ONE_PASS", help="With --results_dir: a one-pass sweep's directory.")
     given, options = parser.parse_known_args(list(argv[named:]))
     if task is not None and given.results_dir is not None:
-        parser.error(f"{argv[0]} is to be trained, and --results_dir to be analysed: give one of the two")
+        parser.error("a task is trained, --results_dir is analysed: give one of the two")
     if given.compare_with is not None and given.results_dir is None:
         parser.error("--compare_with compares two finished sweeps: give the full one as --results_dir")
     if task is not None:
         _train(task, options, one_pass=given.one_pass)
         return
     if given.one_pass:
-        parser.error("--one_pass is a way to train: name a task")
+        parser.error("--one_pass trains: name a task")
     if given.results_dir is None:
         parser.refuse_unknown(options)
         parser.error(f"name a task ({', '.join(TASK_NAMES)}), or a finished sweep by --results_dir")

@@ -27,7 +27,7 @@ def train(task: Task | str, argv: Sequence[str] | None = None, *, prog: str | No
     """Trains and tests a task; our own options are read and checked before anything slow is imported.
 
     Args:
-        task: A task of one's own, or a name.
+        task: Your own task, or a name.
         argv: Options; the process's own if None.
         prog: What the help calls the command; the script's name if None.
     """
@@ -44,7 +44,7 @@ def train(task: Task | str, argv: Sequence[str] | None = None, *, prog: str | No
 
 
 def how_to_go_on(output: str | None = None) -> str:
-    """Returns what to do after a command that did not come to its end, given where it had begun to write."""
+    """Returns what to do after a command was interrupted, given where it had begun to write."""
     from ..results.directory import OutputDirectory
 
     if output is not None and OutputDirectory(output).has_results():

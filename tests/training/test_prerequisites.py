@@ -23,7 +23,7 @@ from modeling_dlfa.training.arguments import Arguments, parse_arguments
 from modeling_dlfa.training.base_model import load_model
 from modeling_dlfa.training.systems import Run, plan_runs
 
-from .test_runner import assert_refused
+from ..commands import assert_refused
 
 MOODS = dataclasses.replace(XNLI, name="moods", title="Moods", labels=("glad", "sad", "calm"), hub=None)
 PAIRS = dataclasses.replace(XNLI, name="pairs", title="Pairs", labels=("0", "1"), hub=None)
