@@ -155,13 +155,12 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     return complete_arguments(task, parse_options(task, argv))
 
 
-def complete_arguments(task: Task, options: Options, *, command: str | None = None) -> Arguments:
+def complete_arguments(task: Task, options: Options) -> Arguments:
     """Reads the Trainer's share of the command line and checks the whole.
 
     Args:
         task: Gives the recipe.
         options: The runner's own.
-        command: See `Arguments`.
 
     Raises:
         InputError: Values out of range, or that contradict each other, or a package that they need is not installed.
@@ -181,7 +180,7 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
                 "--use_cpu True."
             ) from error
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
-    arguments = Arguments(options.model, options.data, options.run, training, given=options.given, command=command)
+    arguments = Arguments(options.model, options.data, options.run, training, given=options.given)
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):
         training.resume_from_checkpoint = "last"
     check_arguments(task, arguments)
