@@ -21,8 +21,8 @@ from modeling_dlfa.studies.layer_sweep.layer_sweep import summarise_sweep
 from modeling_dlfa.studies.layer_sweep.markdown import findings, notes, sweep_table, write_sweep_report
 from modeling_dlfa.training.merging import merge_runs
 
+from ...commands import read
 from ...scored import with_summary
-from ...training.test_runner import read
 
 ACCURACY = METRICS["accuracy"]
 LANGUAGES = ["en", "de", "ar", "zh"]
