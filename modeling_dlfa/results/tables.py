@@ -13,22 +13,26 @@ import numpy as np
 from ..errors import InputError
 from ..files.writing import write_text
 from ..languages import by_family, get_language
+from ..pages.model import Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text
+from ..pages.rendering import blocks_to_markdown, to_markdown
 from ..scoring.metrics import Metric, get_metric, shown_averages, summarise
 from ..statistics.comparisons import stands_out
 from ..statistics.formatting import method_note, percent, points_interval, seeds_note
-from .figures import FIGURE_CAPTION, plot_scores_by_language
-
-__all__ = ["figure_file", "markdown_table", "plot_scores_by_language", "text_table", "write_report"]
+from .figures import FIGURE_CAPTION, plot_scores_by_language, scores_by_language
 
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
 _MAX_LANGUAGES_PER_TABLE = 20
-_AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
+AVERAGE_TITLES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
 
 def figure_file(results: Mapping[str, Any]) -> str:
     """Where in an output directory the figure lies."""
-    return f"figures/{results['metric']}_by_language.png"
+    return f"figures/{_figure_name(results)}.png"
+
+
+def _figure_name(results: Mapping[str, Any]) -> str:
+    return f"{results['metric']}_by_language"
 
 
 def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
@@ -44,6 +48,11 @@ def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
     Raises:
         InputError: If `results` has no `"summary"`.
     """
+    return blocks_to_markdown(_blocks(results, run))
+
+
+def _blocks(results: Mapping[str, Any], run: str | None = None) -> list[Block]:
+    """The tables, their notes and the command."""
     summary = _summary(results)
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = shown_averages(results["languages"], results["source_language"])
@@ -51,22 +60,20 @@ def markdown_table(results: Mapping[str, Any], run: str | None = None) -> str:
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
     blocks = [block.tolist() for block in np.array_split(np.array(languages), pieces)]
     columns = [blocks[0] + averages] if pieces == 1 else [averages, *blocks]
-    tables = []
+    tables: list[Block] = []
     for keys in columns:
-        lines = [["", *(_AVERAGES.get(key, key) for key in keys)], ["---", *("---:" for _ in keys)]]
+        rows: list[tuple[Line, ...]] = []
         for name, system in summary["systems"].items():
-            label = f"{name} (baseline)" if system["baseline"] else name
-            lines.append([label, *(_score(_value(system, key)) for key in keys)])
+            rows.append((system_label(name, system), *(score(value_of(system, key)) for key in keys)))
         for name, difference in summary["differences"].items():
-            label = f"{name} minus {difference['baseline']}"
-            lines.append([label, *(_difference(_value(difference, key), mark="**") for key in keys)])
+            cells = (_difference(value_of(difference, key)) for key in keys)
+            rows.append((f"{name} minus {difference['baseline']}", *cells))
         if own is not None:
-            lines.append([f"**this model**, {run}", *(_score(_value(own, key)) for key in keys)])
-        escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-        tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
-    notes = "\n".join(f"- {note}" for note in table_notes(results, marked="Bold"))
-    command = textwrap.indent(results["command"], "    ")
-    return "\n\n".join([*tables, notes, f"Command:\n\n{command}"]) + "\n"
+            label = (Phrase("this model", strong=True), f", {run}")
+            rows.append((label, *(score(value_of(own, key)) for key in keys)))
+        tables.append(Table("", ("", *(AVERAGE_TITLES.get(key, key) for key in keys)), tuple(rows)))
+    notes = Notes(tuple(table_notes(results, marked="Bold")))
+    return [*tables, notes, Text("Command:"), Code(results["command"])]
 
 
 def text_table(results: Mapping[str, Any], *, notes: bool = True) -> str:
@@ -85,14 +92,14 @@ def text_table(results: Mapping[str, Any], *, notes: bool = True) -> str:
     languages = [code for _, codes in by_family(results["languages"], results["source_language"]) for code in codes]
     averages = shown_averages(results["languages"], results["source_language"])
     keys = languages + averages
-    labels = [*map(language_label, languages), *(_AVERAGES[name] for name in averages)]
+    labels = [*map(language_label, languages), *(AVERAGE_TITLES[name] for name in averages)]
 
     baseline: list[list[str]] = []
     groups: list[list[list[str]]] = []
     for name, system in summary["systems"].items():
-        columns = [[*textwrap.wrap(name, _HEADER_WIDTH), *(_score(_value(system, key)) for key in keys)]]
+        columns = [[*textwrap.wrap(name, _HEADER_WIDTH), *(score(value_of(system, key)) for key in keys)]]
         if difference := summary["differences"].get(name):
-            cells = [_difference(_value(difference, key), mark="*") for key in keys]
+            cells = [_marked(value_of(difference, key)) for key in keys]
             columns.append([*textwrap.wrap(f"minus {difference['baseline']}", _HEADER_WIDTH), *cells])
         if system["baseline"]:
             baseline = columns
@@ -126,6 +133,11 @@ def _summary(results: Mapping[str, Any]) -> Mapping[str, Any]:
     return summary
 
 
+def system_label(name: str, system: Mapping[str, Any]) -> str:
+    """Return a system's name, and whether it is the baseline."""
+    return f"{name} (baseline)" if system["baseline"] else name
+
+
 def language_label(code: str) -> str:
     """Return a language's name with its code, as in `German (de)`."""
     name = get_language(code).name
@@ -146,9 +158,9 @@ def _layout(labels: list[str], columns: list[list[str]], n_averages: int) -> str
     return "\n".join(lines)
 
 
-def _value(entry: Mapping[str, Any], key: str) -> Mapping[str, float] | None:
-    value: Mapping[str, float] | None = entry[key] if key in _AVERAGES else entry["languages"][key]
-    return value
+def value_of(entry: Mapping[str, Any], key: str) -> Any:
+    """Return what a system or a difference has for a language or an average."""
+    return entry[key] if key in AVERAGE_TITLES else entry["languages"][key]
 
 
 def _run_scores(results: Mapping[str, Any], run: str) -> dict[str, Any]:
@@ -162,24 +174,30 @@ def _run_scores(results: Mapping[str, Any], run: str) -> dict[str, Any]:
 
     return {
         "languages": {code: entry(score) for code, score in scores.items()},
-        **{name: entry(getattr(averages, name)) for name in _AVERAGES},
+        **{name: entry(getattr(averages, name)) for name in AVERAGE_TITLES},
     }
 
 
-def _score(value: Mapping[str, Any] | None) -> str:
+def score(value: Mapping[str, Any] | None) -> str:
+    """Return a mean score in percent, with its standard deviation where there is one."""
     if value is None:
         return "-"
     mean = percent(value["mean"])
     return mean if value["std"] is None else f"{mean} ± {percent(value['std'])}"
 
 
-def _difference(value: Mapping[str, float] | None, mark: str) -> str:
+def _difference(value: Mapping[str, float] | None) -> Line:
     if value is None:
         return "-"
     mean, _, limits = points_interval(value).partition(" ")
-    if mark == "*":
-        return f"{mean} {limits}{mark if stands_out(value) else ' '}"
-    return f"{mark}{mean}{mark} {limits}" if stands_out(value) else f"{mean} {limits}"
+    return (Phrase(mean, strong=stands_out(value)), f" {limits}")
+
+
+def _marked(value: Mapping[str, float] | None) -> str:
+    """The same for a terminal."""
+    if value is None:
+        return "-"
+    return points_interval(value) + ("*" if stands_out(value) else " ")
 
 
 def table_notes(results: Mapping[str, Any], marked: str) -> list[str]:
@@ -319,16 +337,17 @@ def write_report(results: Mapping[str, Any], output_dir: str | Path) -> None:
     Raises:
         InputError: If `results` has no `"summary"`; nothing is written then.
     """
-    _summary(results)
-    output_dir = Path(output_dir)
-    figure = figure_file(results)
-    plot_scores_by_language(results, output_dir / figure)
-    title = get_metric(results["metric"]).title
-    report = [
-        f"# {results.get('title', results['task'])}: {title} by language",
-        f"Encoder: `{results['model_name_or_path']}`. Trained on {results['source_language']}.",
-        markdown_table(results).rstrip(),
-        f"![{title.capitalize()} by language]({figure})",
-        FIGURE_CAPTION,
+    title, encoder = get_metric(results["metric"]).title, Phrase(results["model_name_or_path"], code=True)
+    blocks = [
+        Text(("Encoder: ", encoder, f". Trained on {results['source_language']}.")),
+        *_blocks(results),
+        Picture(
+            _figure_name(results),
+            f"{title.capitalize()} by language",
+            FIGURE_CAPTION,
+            lambda: scores_by_language(results),
+        ),
     ]
-    write_text(output_dir / "results.md", "\n\n".join(report) + "\n")
+    section = Section(f"{results.get('title', results['task'])}: {title} by language", tuple(blocks))
+    plot_scores_by_language(results, Path(output_dir, figure_file(results)))
+    write_text(Path(output_dir, "results.md"), to_markdown([section], form="png"))

@@ -11,16 +11,12 @@ from typing import Any
 from ...command.redaction import command_line
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import write_json, write_text
 from ...results.scores import ScoredRuns, load_scored_runs
 from ...version import __version__
-from ..folder import is_study, study_folder
-from ..report.markdown import to_markdown, write_pictures
 from .evaluation_cost import CostOptions, measure_cost
 from .language_scaling import scale_languages
 from .orders import language_orders
-from .reader import RECORD, REPORT, STUDY
-from .sections import scaling_sections
+from .sections import SCALING
 
 
 def run_language_scaling(
@@ -54,9 +50,7 @@ def run_language_scaling(
     Raises:
         InputError: Wrong input, before anything is computed, or a study that is there already.
     """
-    output = study_folder(
-        output_dir, (RECORD, REPORT), "a study", lambda file: is_study(file, STUDY), overwrite=overwrite
-    )
+    output = SCALING.folder(output_dir, overwrite=overwrite)
     if max_subsets < 1 or n_resamples < 2:
         raise InputError("The study needs --max_subsets of at least 1 and --n_resamples of at least 2.")
     with locked(output):
@@ -83,7 +77,7 @@ def _run(
         entry = scale_languages(runs, some, comparisons=_comparable(runs, loaded), **options)
         entries.append({**entry, "left_out": left_out})
     study = {
-        "study": STUDY,
+        "study": SCALING.name,
         "schema_version": 1,
         "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -93,11 +87,8 @@ def _run(
         "results": entries,
         "cost": None if cost is None else measure_cost(loaded[0].results, loaded[0].folder or Path(), cost),
     }
-    sections = scaling_sections(study)
-    write_pictures(sections, output / "figures", output / REPORT)
-    write_json(output / RECORD, study)
-    write_text(output / REPORT, to_markdown("Scaling with target languages", sections))
-    return output / RECORD
+    SCALING.write(study, output)
+    return output / SCALING.record
 
 
 def _comparable(runs: ScoredRuns, loaded: Sequence[ScoredRuns]) -> int:

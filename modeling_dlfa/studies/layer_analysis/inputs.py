@@ -14,14 +14,13 @@ from ...data.splits import Split
 from ...errors import InputError
 from ...tasks import UDPOS
 from ...training.argument_checks import check_seeds
-from ..folder import is_study, study_folder
 from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
 from .arguments import SIMILARITIES, LayerAnalysisArguments
 from .genealogy import Genealogy
 from .resampling import MIN_EXAMPLES
+from .sections import ANALYSIS
 
 LIBRARIES = {"scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
-STUDY, RESULTS, REPORT = "layer_analysis", "layer_analysis.json", "layer_analysis.md"
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,7 @@ def check_arguments(arguments: LayerAnalysisArguments) -> None:
     missing = [package for name, package in LIBRARIES.items() if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"Not installed: {', '.join(missing)}. pip install 'modeling-dlfa[studies]'.")
-    files = (RESULTS, REPORT)
-    study_folder(
-        arguments.output_dir,
-        files,
-        "an earlier analysis",
-        lambda file: is_study(file, STUDY),
-        overwrite=arguments.overwrite,
-    )
+    ANALYSIS.folder(arguments.output_dir, overwrite=arguments.overwrite)
     if bool(arguments.pos_train_file) != bool(arguments.pos_test_file):
         raise InputError("Parts of speech need --pos_train_file and --pos_test_file, or neither.")
     if arguments.figure_similarity not in SIMILARITIES:

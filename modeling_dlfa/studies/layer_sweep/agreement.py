@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import write_json
 from ...results.directory import OutputDirectory, differences
 from ...scoring.metrics import summarise
 from ...training.record import run_counts
-from ..folder import check_own_study
-from .agreement_markdown import TITLE, write_agreement_report
+from .agreement_sections import AGREEMENT
 from .choice import best_layer, ranked_layers, regret, select_layer
 from .layer_sweep import read_sweep
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-AGREEMENT = "one_pass_agreement"
 _SAME = ("task", "metric", "source_language", "languages", "labels")
 _NAMES = (" in the full sweep", " in one pass")
 
@@ -85,11 +82,10 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     if not one_pass["recipe"].get("one_pass"):
         raise InputError(f"{output.path} is a full sweep. Compare with one that was trained with --one_pass.")
     check_comparable(full, one_pass)
-    check_own_study(output.path, AGREEMENT, TITLE, "--compare_with")
+    AGREEMENT.folder(output.path, overwrite=True, option="--compare_with")
     with locked(output.path, "--compare_with"):
         agreement = measure_agreement(full, run_counts(full, full_output), one_pass)
-        write_json(output.path / f"{AGREEMENT}.json", agreement)
-        write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
+        AGREEMENT.write(agreement, output.path)
     return agreement
 
 
@@ -142,7 +138,7 @@ def measure_agreement(
     }
     return {
         "schema_version": 1,
-        "study": AGREEMENT,
+        "study": AGREEMENT.name,
         "title": full["title"],
         **{key: full[key] for key in _SAME},
         "model_name_or_path": full["model_name_or_path"],

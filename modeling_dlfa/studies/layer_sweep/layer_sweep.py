@@ -11,7 +11,6 @@ from accelerate import PartialState
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import write_json
 from ...results.directory import OutputDirectory
 from ...results.format import read_results
 from ...scoring.metrics import AVERAGES
@@ -21,13 +20,10 @@ from ...tasks import Task
 from ...training.arguments import Arguments
 from ...training.record import run_counts
 from ...training.runner import run_task
-from ..folder import check_own_study, check_pictures
 from .choice import best_layer, regret, select_layer
-from .figure import FIGURE
-from .markdown import TITLE, write_sweep_report
 from .one_pass_runs import check_one_pass, execute_together
+from .sections import SWEEP
 
-STUDY = "layer_sweep"
 FUSIONS = ("aif", "mean", "concat", "layer")
 _RECORDED = (
     "task",
@@ -91,13 +87,10 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     """
     output = OutputDirectory(run_dir)
     results = read_sweep(output)
-    check_own_study(output.path, STUDY, TITLE, "--results_dir")
-    if not (output.path / f"{STUDY}.json").is_file():  # It is written before them.
-        check_pictures([output.path / f"{FIGURE}.{suffix}" for suffix in ("png", "svg")], output.path / f"{STUDY}.md")
+    SWEEP.folder(output.path, overwrite=True, option="--results_dir")
     with locked(output.path, "--results_dir"):
         sweep = summarise_sweep(results, run_counts(results, output))
-        write_json(output.path / f"{STUDY}.json", sweep)
-        write_sweep_report(sweep, output.path)
+        SWEEP.write(sweep, output.path)
     return sweep
 
 
@@ -175,7 +168,7 @@ def summarise_sweep(
     oracle = best_layer(_column(layers, target))
     return {
         "schema_version": 1,
-        "study": STUDY,
+        "study": SWEEP.name,
         **{key: results[key] for key in _RECORDED},
         "fusion": results["runs"][0]["fusion"],
         "gate": results["runs"][0]["gate"],

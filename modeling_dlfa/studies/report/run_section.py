@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...languages import by_family
+from ...pages.model import MARK, Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text, difference
 from ...results.figures import FIGURE_CAPTION, scores_by_language
-from ...results.tables import language_label, table_notes
+from ...results.tables import AVERAGE_TITLES, language_label, score, system_label, table_notes, value_of
 from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import THRESHOLD, adjust_p_values, stands_out
-from ...statistics.formatting import seeds_note
-from ...statistics.intervals import Interval
+from ...statistics.formatting import percent, seeds_note
 from ...tasks import recorded_task
-from .model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
-
-_AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,18 @@ def overview(runs: Sequence[RunResults]) -> Section | None:
     rows = []
     for (run, system), entry in zip(lines, entries, strict=True):
         systems, compared = run.results["summary"]["systems"], run.results["summary"]["differences"][system]
-        cells = [
-            _title(run.results),
-            system,
-            str(run.results["model_name_or_path"]),
-            f"{len(compared['seeds'])}",
-            percent(systems[compared["baseline"]]["macro_target"]["mean"]),
-            percent(systems[system]["macro_target"]["mean"]),
-        ]
-        rows.append((*map(Cell, cells), _difference(entry), Cell(run.source)))
+        rows.append(
+            (
+                recorded_task(run.results).title,
+                system,
+                str(run.results["model_name_or_path"]),
+                f"{len(compared['seeds'])}",
+                percent(systems[compared["baseline"]]["macro_target"]["mean"]),
+                percent(systems[system]["macro_target"]["mean"]),
+                _difference(entry),
+                run.source,
+            )
+        )
     header = ("task", "system", "encoder", "seeds", "baseline", "system's score", "difference", "results")
     several = f"; marks are corrected for all {len(lines)} lines" if len(lines) > 1 else ""
     table = Table(
@@ -77,13 +77,8 @@ def overview(runs: Sequence[RunResults]) -> Section | None:
     return Section("Overview", (table, Notes(tuple(notes))))
 
 
-def run_section(run: RunResults, name: str) -> Section:
-    """Lay out one command's results.
-
-    Args:
-        run: The results.
-        name: Of the picture.
-    """
+def run_section(run: RunResults) -> Section:
+    """Lay out one command's results."""
     results = run.results
     metric = get_metric(results["metric"])
     blocks: list[Block] = [
@@ -93,69 +88,60 @@ def run_section(run: RunResults, name: str) -> Section:
         ),
         _averages_table(run),
         _language_table(run),
-        picture(
-            name,
+        Picture(
+            "scores",
+            f"{metric.title} of every system in every language, and differences to the baseline, with intervals; the "
+            "tables hold the numbers.",
+            FIGURE_CAPTION,
             lambda: scores_by_language(results),
-            alt=f"{metric.title} of every system in every language, and differences to the baseline, with intervals; "
-            "the tables hold the numbers.",
-            caption=FIGURE_CAPTION,
         ),
         Notes(tuple(table_notes(results, marked=f"{MARK} and bold"))),
+        Text("Command:"),
         Code(results["command"]),
     ]
-    return Section(f"{_title(results)}: {metric.title} by language, {run.source}", tuple(blocks))
-
-
-def _title(results: Mapping[str, Any]) -> str:
-    return recorded_task(results).title
+    return Section(f"{recorded_task(results).title}: {metric.title} by language, {run.source}", tuple(blocks))
 
 
 def _averages_table(run: RunResults) -> Table:
     summary = run.results["summary"]
     keys = shown_averages(run.results["languages"], run.results["source_language"])
-    rows = [
+    rows: list[tuple[Line, ...]] = [
         (
-            Cell(f"{name} (baseline)" if system["baseline"] else name),
-            Cell(", ".join(map(str, system["seeds"]))),
-            Cell(_score(system["validation"])),
-            *(Cell(_score(system[key])) for key in keys),
+            system_label(name, system),
+            ", ".join(map(str, system["seeds"])),
+            score(system["validation"]),
+            *(score(system[key]) for key in keys),
         )
         for name, system in summary["systems"].items()
     ]
     for name in run.compared:
         entry = summary["differences"][name]
         seeds, label = ", ".join(map(str, entry["seeds"])), f"{name} minus {entry['baseline']}"
-        rows.append((Cell(label), Cell(seeds), Cell("-"), *_differences(run, name, keys)))
+        rows.append((label, seeds, "-", *_differences(run, name, keys)))
     source = run.results["source_language"]
-    header = ("system", "seeds", f"{source} validation", *(_AVERAGES[key] for key in keys))
+    header = ("system", "seeds", f"{source} validation", *(AVERAGE_TITLES[key] for key in keys))
     return Table("Averages over languages, in percent", header, tuple(rows))
 
 
 def _language_table(run: RunResults) -> Table:
     results, summary = run.results, run.results["summary"]
     header = ["language"]
-    columns: list[list[Cell]] = []
+    columns: list[list[Line]] = []
     codes = [code for _, group in by_family(results["languages"], results["source_language"]) for code in group]
     for name, system in summary["systems"].items():
-        header.append(f"{name} (baseline)" if system["baseline"] else name)
-        columns.append([Cell(_score(system["languages"][code])) for code in codes])
+        header.append(system_label(name, system))
+        columns.append([score(system["languages"][code]) for code in codes])
         if name in run.compared:
             header.append(f"{name} minus {summary['differences'][name]['baseline']}")
             columns.append(_differences(run, name, codes))
-    rows = zip([Cell(language_label(code)) for code in codes], *columns, strict=True)
+    rows = zip(map(language_label, codes), *columns, strict=True)
     return Table("Every language, in percent", tuple(header), tuple(rows))
 
 
-def _score(value: Mapping[str, Any] | None) -> str:
-    if value is None:
-        return "-"
-    return percent(value["mean"]) + ("" if value["std"] is None else f" ± {percent(value['std'])}")
-
-
-def _differences(run: RunResults, system: str, keys: Sequence[str]) -> list[Cell]:
+def _differences(run: RunResults, system: str, keys: Sequence[str]) -> list[Line]:
     entry = run.results["summary"]["differences"][system]
-    return [_difference(entry[key] if key in _AVERAGES else entry["languages"][key]) for key in keys]
+    return [_difference(value_of(entry, key)) for key in keys]
 
 
-def _difference(value: Mapping[str, float]) -> Cell:
-    return difference(Interval(value["mean"], value["low"], value["high"]), strong=stands_out(value))
+def _difference(value: Mapping[str, float]) -> Phrase:
+    return difference(value, strong=stands_out(value))

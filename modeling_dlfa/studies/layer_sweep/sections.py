@@ -1,55 +1,54 @@
-"""A layer sweep as a table and a heat map, layers against languages."""
+"""A layer sweep as a page: a table and a heat map, layers against languages, and what they say."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ...files.writing import write_text
 from ...languages import by_family
+from ...pages.model import Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text
 from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import stands_out
 from ...statistics.formatting import method_note, percent, points, points_interval, seeds_note
-from .figure import FIGURE, plot_sweep
+from ..study import Study
+from .figure import AVERAGES, plot_sweep
 
-TITLE = ": which layer to fuse"  # Behind the task.
+_QUESTION = ": which layer to fuse"
 _MAX_LANGUAGES_PER_TABLE = 20
-AVERAGES = {"macro_target": "targets", "macro_all": "all"}
 
 
-def write_sweep_report(sweep: Mapping[str, Any], folder: Path) -> None:
-    """Writes `layer_sweep.md` and the heat map as PNG and SVG.
+def sweep_sections(sweep: Mapping[str, Any]) -> list[Section]:
+    """Lays out a sweep.
 
     Args:
         sweep: What `layer_sweep.json` holds.
-        folder: Of the sweep's results.
     """
-    plot_sweep(sweep, folder / f"{FIGURE}.png")
-    plot_sweep(sweep, folder / f"{FIGURE}.svg")
-    title = get_metric(sweep["metric"]).title
-    report = [
-        f"# {sweep['title']}{TITLE}",
-        f"Encoder: `{sweep['model_name_or_path']}`. Trained on {sweep['source_language']}. {title.capitalize()} of "
-        f"each lower layer fused with the last ({sweep_name(sweep)}), minus that of the last layer alone, in points.",
-        "\n".join(f"- {line}" for line in findings(sweep)),
-        sweep_table(sweep).rstrip(),
-        f"![Differences by layer and language]({FIGURE}.png)",
-        "\n".join(f"- {line}" for line in notes(sweep)),
-        f"Command:\n\n{textwrap.indent(sweep['command'], '    ')}",
+    title = get_metric(sweep["metric"]).title.capitalize()
+    form = ", ".join(part for part in (sweep["fusion"], sweep["gate"]) if part)
+    about = (
+        "Encoder: ",
+        Phrase(sweep["model_name_or_path"], code=True),
+        f". Trained on {sweep['source_language']}. {title} of each lower layer fused with the last ({form}), minus "
+        "that of the last layer alone, in points.",
+    )
+    blocks: list[Block] = [
+        Text(about),
+        Notes(tuple(findings(sweep))),
+        *sweep_tables(sweep),
+        Picture("layer_sweep", "Differences by layer and language", "", lambda: plot_sweep(sweep)),
+        Notes(tuple(notes(sweep))),
+        Text("Command:"),
+        Code(sweep["command"]),
     ]
-    write_text(folder / "layer_sweep.md", "\n\n".join(report) + "\n")
+    return [Section(f"{sweep['title']}{_QUESTION}", tuple(blocks))]
 
 
-def sweep_name(sweep: Mapping[str, Any]) -> str:
-    """Returns the form of the fusion, such as `aif, select`."""
-    return ", ".join(part for part in (sweep["fusion"], sweep["gate"]) if part)
+SWEEP = Study("layer_sweep", "dlfa sweep", _QUESTION, sweep_sections, forms=("png", "svg"))
 
 
-def findings(sweep: Mapping[str, Any]) -> list[str]:
+def findings(sweep: Mapping[str, Any]) -> list[Line]:
     """Returns what the sweep says, a sentence or two each: selection, oracle, regret, and how many cells count."""
     source, target = sweep["source_language"], sweep["target_average"]
     metric, threshold = get_metric(sweep["metric"]).title, sweep["statistics"]["threshold"]
@@ -65,15 +64,18 @@ def findings(sweep: Mapping[str, Any]) -> list[str]:
     better = sum(cell["mean"] > 0 for cell in cells)
     average = "the target languages" if target == "macro_target" else "all languages"
     return [
-        f"**Selected, by {source} validation {metric} alone: layer {selected}** "
-        f"({percent(entry['validation']['mean'])} there). Average over {average}: "
-        f"{interval(entry[target])} points, p = {entry[target]['p_value']:.2g}. Each seed alone selects: {chosen}.",
+        (
+            Phrase(f"Selected, by {source} validation {metric} alone: layer {selected}", strong=True),
+            f" ({percent(entry['validation']['mean'])} there). Average over {average}: "
+            f"{points_interval(entry[target])} points, p = {entry[target]['p_value']:.2g}. Each seed alone selects: "
+            f"{chosen}.",
+        ),
         f"Oracle, by the test data of {average}, which no one has who selects: layer {oracle}, "
-        f"{interval(best[target])} points.",
+        f"{points_interval(best[target])} points.",
         "Regret of the selection: none, it is the oracle's layer."
         if selected == oracle
-        else f"Regret of the selection, oracle minus selected: {interval(sweep['regret'])} points. The oracle was "
-        "picked on these very data, which flatters it.",
+        else f"Regret of the selection, oracle minus selected: {points_interval(sweep['regret'])} points. The oracle "
+        "was picked on these very data, which flatters it.",
         f"{len(cells)} of {sweep['statistics']['comparisons']} cells of layer and language differ from the baseline "
         f"after correction: {better} better, {len(cells) - better} worse.",
     ]
@@ -102,8 +104,8 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def sweep_table(sweep: Mapping[str, Any]) -> str:
-    """Lays out the differences in Markdown: a row a layer, a column a language, averages and validation first."""
+def sweep_tables(sweep: Mapping[str, Any]) -> list[Table]:
+    """Lays out the differences: a row a layer, a column a language, averages and validation in the first table."""
     threshold, source = sweep["statistics"]["threshold"], sweep["source_language"]
     languages = [code for _, codes in by_family(sweep["languages"], source) for code in codes]
     averages = [key for key in AVERAGES if key in shown_averages(sweep["languages"], source)]
@@ -111,14 +113,22 @@ def sweep_table(sweep: Mapping[str, Any]) -> str:
     tables = []
     for index, block in enumerate(np.array_split(np.array(languages), pieces)):
         keys = [*([] if index else averages), *block.tolist()]
-        head = ["layer", *([] if index else [f"{source} validation"]), *(AVERAGES.get(key, key) for key in keys)]
-        rows = [head, ["---"] + ["---:"] * (len(head) - 1), _baseline_row(sweep, keys, first=not index)]
+
+        def row(label: str, entry: Mapping[str, Any], cells: list[Line], first: bool = not index) -> tuple[Line, ...]:
+            return (label, *([percent(entry["validation"]["mean"])] if first else []), *cells)
+
+        baseline = sweep["baseline"]
+        scores: list[Line] = [percent(baseline["scores"][key]["mean"]) for key in keys]
+        rows = [row(f"{baseline['system']} (baseline), its scores", baseline, scores)]
         for layer, entry in sweep["layers"].items():
-            cells = [entry[key] if key in averages else entry["differences"][key] for key in keys]
-            validation = [] if index else [percent(entry["validation"]["mean"])]
-            rows.append([layer_label(sweep, layer), *validation, *(_cell(cell, threshold) for cell in cells)])
-        tables.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
-    return "\n\n".join(tables) + "\n"
+            values = {**entry["differences"], **{key: entry[key] for key in averages}}
+            cells: list[Line] = [
+                Phrase(points(values[key]["mean"]), strong=stands_out(values[key], threshold)) for key in keys
+            ]
+            rows.append(row(layer_label(sweep, layer), entry, cells))
+        header = ["layer", *([] if index else [f"{source} validation"]), *(AVERAGES.get(key, key) for key in keys)]
+        tables.append(Table("", tuple(header), tuple(rows)))
+    return tables
 
 
 def layer_label(sweep: Mapping[str, Any], layer: str) -> str:
@@ -130,20 +140,3 @@ def layer_label(sweep: Mapping[str, Any], layer: str) -> str:
     }
     said = ", ".join(name for name, holds in names.items() if holds)
     return f"{layer} ({said})" if said else layer
-
-
-def interval(value: Mapping[str, float]) -> str:
-    """Returns a difference with its interval, in points."""
-    return points_interval(value)
-
-
-def _baseline_row(sweep: Mapping[str, Any], keys: Sequence[str], *, first: bool) -> list[str]:
-    baseline = sweep["baseline"]
-    validation = [percent(baseline["validation"]["mean"])] if first else []
-    scores = [percent(baseline["scores"][key]["mean"]) for key in keys]
-    return [f"{baseline['system']} (baseline), its scores", *validation, *scores]
-
-
-def _cell(value: Mapping[str, float], threshold: float) -> str:
-    text = points(value["mean"])
-    return f"**{text}**" if stands_out(value, threshold) else text
