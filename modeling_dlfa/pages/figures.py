@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's, which colour-blind readers can tell apart, on white and on black.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-NEUTRAL = "#808080"  # the baseline and other lines that are no system's
 SURFACES = {"light": "#ffffff", "dark": "#16181b"}
+# Okabe and Ito's, which colour-blind readers can tell apart, and lighter ones of the same hues.
+_COLOURS = {
+    "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    "dark": ("#4da8e0", "#f0803c", "#2fc498", "#df9cc0", "#f0b740", "#8fd0f5"),
+}
+PALETTE = tuple(f"C{index}" for index in range(6))  # Those of the theme in which a figure is drawn.
+NEUTRAL = "#808080"  # What is not a system's, such as grids and the baseline, in both.
 # With what keeps a figure's bytes the same.
 _FORMS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None, "Format": None, "Type": None}},
@@ -44,12 +48,13 @@ def save_figure(
         style: Further settings of matplotlib.
         dark: Whether for a dark page.
     """
+    from cycler import cycler  # of matplotlib
     from matplotlib import style as styles
 
-    surface = SURFACES["dark" if dark else "light"]
-    surfaces = {f"{name}.facecolor": surface for name in ("figure", "axes", "savefig")}
-    theme = ["dark_background"] if dark else []
-    with styles.context([*theme, {**surfaces, **_STYLE, **(style or {})}]):
+    name = "dark" if dark else "light"
+    surfaces = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), SURFACES[name])
+    theme = {**surfaces, "axes.prop_cycle": cycler(color=_COLOURS[name])}
+    with styles.context(["default", *(["dark_background"] if dark else []), {**theme, **_STYLE, **(style or {})}]):
         draw().savefig(target, format=form, **_FORMS[form])
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MARKERS = ("o", "^", "D", "v", "P")  # Shapes differ as well as colours, for print in grey.
+_MARKERS = ("o", "^", "D", "v", "P")  # They differ as the colours do, for print in grey.
 _BASELINE_STYLE = (NEUTRAL, "s")
 _AVERAGES = {"macro_all": "all", "macro_target": "targets"}
 _FAMILY_GAP = 0.45  # in rows

@@ -15,7 +15,7 @@ from ..files.writing import write_text
 from ..languages import by_family, get_language
 from ..pages.model import Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text
 from ..pages.rendering import blocks_to_markdown, to_markdown
-from ..scoring.metrics import Metric, get_metric, shown_averages, summarise
+from ..scoring.metrics import AVERAGE_TITLES, Metric, get_metric, shown_averages, summarise
 from ..statistics.comparisons import stands_out
 from ..statistics.formatting import method_note, percent, points_interval, seeds_note
 from .figures import FIGURE_CAPTION, plot_scores_by_language, scores_by_language
@@ -23,7 +23,6 @@ from .figures import FIGURE_CAPTION, plot_scores_by_language, scores_by_language
 _TEXT_WIDTH = 119
 _HEADER_WIDTH = 22
 _MAX_LANGUAGES_PER_TABLE = 20
-AVERAGE_TITLES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
 
 def figure_file(results: Mapping[str, Any]) -> str:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import evaluate
     from numpy.typing import ArrayLike, NDArray
 
-AVERAGES = ("macro_all", "macro_target", "transfer_gap")
+AVERAGE_TITLES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
+AVERAGES = tuple(AVERAGE_TITLES)
 _COLLAPSED_REST = 0.05
 _COLLAPSED_MIN_PREDICTIONS_PER_LABEL = 10
 

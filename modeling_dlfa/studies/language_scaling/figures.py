@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINES = ("-", "--", "-.", ":")  # They differ as well as the colours, for print in grey.
+_LINES = ("-", "--", "-.", ":")
 MAX_BANDS = 2
 
 

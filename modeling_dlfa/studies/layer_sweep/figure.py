@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-AVERAGES = {"macro_target": "targets", "macro_all": "all"}
+AVERAGE_NAMES = {"macro_target": "targets", "macro_all": "all"}
 _COLOURS = "RdBu"  # Red worse, blue better: colour-blind readers can tell them apart.
 _LEAST_RANGE = 0.5  # in points: noise of a tenth is not to look like a finding
 
@@ -37,7 +37,7 @@ def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     groups = by_family(sweep["languages"], sweep["source_language"])
     languages = [code for _, codes in groups for code in codes]
     layers = list(sweep["layers"].values())
-    averages = [key for key in AVERAGES if key in shown_averages(languages, sweep["source_language"])]
+    averages = [key for key in AVERAGE_NAMES if key in shown_averages(languages, sweep["source_language"])]
     size = (2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
     figure = Figure(figsize=size, layout="constrained")
     ratios = [len(languages), max(len(averages), 1)]
@@ -47,7 +47,7 @@ def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     image = _heat(left, cells, reach, sweep["statistics"]["threshold"])
     _heat(right, [[entry[key] for key in averages] for entry in layers], reach, sweep["statistics"]["threshold"])
     left.set_xticks(range(len(languages)), languages)
-    right.set_xticks(range(len(averages)), [AVERAGES[key] for key in averages])
+    right.set_xticks(range(len(averages)), [AVERAGE_NAMES[key] for key in averages])
     left.set_yticks(range(len(layers)), [_label(sweep, layer) for layer in sweep["layers"]])
     left.set_ylabel("layer fused with the last")
     left.set_ylim(-0.5, len(layers) - 0.5)

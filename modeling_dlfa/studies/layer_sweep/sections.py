@@ -13,7 +13,7 @@ from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import stands_out
 from ...statistics.formatting import method_note, percent, points, points_interval, seeds_note
 from ..study import Study
-from .figure import AVERAGES, plot_sweep
+from .figure import AVERAGE_NAMES, plot_sweep
 
 _QUESTION = ": which layer to fuse"
 _MAX_LANGUAGES_PER_TABLE = 20
@@ -108,26 +108,21 @@ def sweep_tables(sweep: Mapping[str, Any]) -> list[Table]:
     """Lays out the differences: a row a layer, a column a language, averages and validation in the first table."""
     threshold, source = sweep["statistics"]["threshold"], sweep["source_language"]
     languages = [code for _, codes in by_family(sweep["languages"], source) for code in codes]
-    averages = [key for key in AVERAGES if key in shown_averages(sweep["languages"], source)]
-    pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
+    averages = [key for key in AVERAGE_NAMES if key in shown_averages(sweep["languages"], source)]
+    pieces = np.array_split(np.array(languages), max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE)))
+    first, *others = (piece.tolist() for piece in pieces)
+    names = {"validation": f"{source} validation", **AVERAGE_NAMES}
+    baseline = {**sweep["baseline"]["scores"], "validation": sweep["baseline"]["validation"]}
     tables = []
-    for index, block in enumerate(np.array_split(np.array(languages), pieces)):
-        keys = [*([] if index else averages), *block.tolist()]
-
-        def row(label: str, entry: Mapping[str, Any], cells: list[Line], first: bool = not index) -> tuple[Line, ...]:
-            return (label, *([percent(entry["validation"]["mean"])] if first else []), *cells)
-
-        baseline = sweep["baseline"]
-        scores: list[Line] = [percent(baseline["scores"][key]["mean"]) for key in keys]
-        rows = [row(f"{baseline['system']} (baseline), its scores", baseline, scores)]
+    for keys in (["validation", *averages, *first], *others):
+        label = f"{sweep['baseline']['system']} (baseline), its scores"
+        rows: list[tuple[Line, ...]] = [(label, *(percent(baseline[key]["mean"]) for key in keys))]
         for layer, entry in sweep["layers"].items():
-            values = {**entry["differences"], **{key: entry[key] for key in averages}}
-            cells: list[Line] = [
-                Phrase(points(values[key]["mean"]), strong=stands_out(values[key], threshold)) for key in keys
-            ]
-            rows.append(row(layer_label(sweep, layer), entry, cells))
-        header = ["layer", *([] if index else [f"{source} validation"]), *(AVERAGES.get(key, key) for key in keys)]
-        tables.append(Table("", tuple(header), tuple(rows)))
+            cells: dict[str, Line] = {"validation": percent(entry["validation"]["mean"])}
+            for key, value in {**entry["differences"], **{key: entry[key] for key in averages}}.items():
+                cells[key] = Phrase(points(value["mean"]), strong=stands_out(value, threshold))
+            rows.append((layer_label(sweep, layer), *(cells[key] for key in keys)))
+        tables.append(Table("", ("layer", *(names.get(key, key) for key in keys)), tuple(rows)))
     return tables
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from ...languages import by_family
 from ...pages.model import MARK, Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text, difference
 from ...results.figures import FIGURE_CAPTION, scores_by_language
-from ...results.tables import AVERAGE_TITLES, language_label, score, system_label, table_notes, value_of
-from ...scoring.metrics import get_metric, shown_averages
+from ...results.tables import language_label, score, system_label, table_notes, value_of
+from ...scoring.metrics import AVERAGE_TITLES, get_metric, shown_averages
 from ...statistics.comparisons import THRESHOLD, adjust_p_values, stands_out
 from ...statistics.formatting import percent, seeds_note
 from ...tasks import recorded_task
