@@ -14,11 +14,11 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from logging import ERROR, getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import encoder
 
@@ -30,8 +30,8 @@ from modeling_dlfa.languages import get_language
 from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.results.own_files import own_files, read_record
+from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.results.tables import text_table
-from modeling_dlfa.statistics.comparisons import stands_out
 
 if TYPE_CHECKING:
     from modeling_dlfa.training.arguments import Arguments
@@ -168,10 +168,9 @@ def show() -> None:
     output = OutputDirectory(OUTPUT)
     if not output.results.is_file():
         raise InputError(f"{OUTPUT} holds no finished run. Train one: python examples/demo/demo.py.")
-    results = json.loads(output.results.read_text(encoding="utf-8"))
-    fused = next(run for run in results["runs"] if not run["baseline"])
-    checkpoint = output.model(fused["name"])
-    chance = 100 / len(results["labels"])
+    results = load_results(OUTPUT)
+    checkpoint = output.model(next(run.name for run in results.runs if not run.baseline))
+    chance = 100 / len(results.described_task.labels)
     print(
         f"Accuracy in percent by language, trained on English labels alone (chance: {chance:.1f}). In brackets: 95 % "
         "intervals of the differences, with a * where they stand after correction for the number of languages.\n"
@@ -189,21 +188,22 @@ def show() -> None:
     )
 
 
-def verdict(results: Mapping[str, Any]) -> str:
+def verdict(results: Results) -> str:
     """One sentence on whether DLFA differs from its baseline in these results."""
-    if not results["summary"]["differences"]:
+    differences = results.require_summary().differences
+    if not differences:
         return "No baseline was trained, so nothing can be said of what the fusion gains."
-    name, difference = next(iter(results["summary"]["differences"].items()))
-    found = difference["macro_target"]
-    numbers = f"{100 * found['mean']:+.1f} points [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
-    if stands_out(found):
-        better = "better" if found["mean"] > 0 else "worse"
-        conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference['seeds'])}"
-    elif found["low"] <= 0 <= found["high"]:
+    name, difference = next(iter(differences.items()))
+    found = difference.values["macro_target"]
+    numbers = f"{100 * found.mean:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    if found.stands_out:
+        better = "better" if found.mean > 0 else "worse"
+        conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference.seeds)}"
+    elif not found.excludes_zero:
         conclusion = "the interval includes 0, so no difference between DLFA and its baseline shows here"
     else:
         conclusion = "DLFA and its baseline are not told apart after correction for the number of systems"
-    return f"{name} minus {difference['baseline']}, average of the target languages: {numbers}; {conclusion}."
+    return f"{name} minus {difference.baseline}, average of the target languages: {numbers}; {conclusion}."
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import InputError
 from .checks import check_task
@@ -250,27 +250,3 @@ def get_task(name: str) -> Task:
         return {**TASKS, **_ALSO}[name]
     except KeyError:
         raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASK_NAMES)}.") from None
-
-
-def recorded_task(results: Mapping[str, Any]) -> Task:
-    """Return the task as its results tell it, so that one of the user's own is known as well.
-
-    Args:
-        results: What `results.json` holds; the earliest ones name the task alone.
-
-    Raises:
-        InputError: They name a task that does not exist, and do not describe it.
-    """
-    if "labels" not in results:
-        return get_task(results["task"])
-    return Task(
-        name=results["task"],
-        title=results["title"],
-        kind=results["kind"],
-        text_columns=tuple(results["text_columns"]),
-        label_column=results.get("label_column", "label"),
-        labels=tuple(results["labels"]),
-        languages=tuple(results["languages"]) or (results["source_language"],),
-        metric=results["metric"],
-        source_language=results["source_language"],
-    )

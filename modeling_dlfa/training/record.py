@@ -7,28 +7,27 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 
 from ..command.redaction import command_line, without_secrets
 from ..data.description import statistics_record
 from ..data.loading import languages_without_file, rows_are_aligned
+from ..results.counts import read_counts
 from ..results.directory import OutputDirectory
-from ..results.format import FORMAT
-from ..results.predictions import Predictions, read_predictions
-from ..scoring.metrics import METRICS, get_metric
-from ..statistics.summary import summarise_runs
-from ..tasks import Task, recorded_task
+from ..results.format import FORMAT, DataSources, RunRecord, ShardPlan
+from ..results.predictions import read_predictions
+from ..results.results import TASK_FIELDS, Results
+from ..results.summary import summarise_runs
+from ..scoring.metrics import METRICS
+from ..tasks import Task
 from .answers import score
 from .arguments import Arguments
 from .systems import Run, model_commit, model_origin, own_share, shard
 from .task_data import TaskData
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PACKAGES = (
     "modeling_dlfa",
@@ -93,30 +92,6 @@ def start_record(
     return without_secrets(record, _known_secrets(arguments))
 
 
-def _read(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Predictions]:
-    return {language: read_predictions(output.predictions(run, language), task) for language in languages}
-
-
-def run_counts(results: Mapping[str, Any], output: OutputDirectory) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Reads the predictions of all runs.
-
-    Args:
-        results: What `results.json` holds, `"summary"` or not.
-        output: Where the predictions lie.
-
-    Returns:
-        For each run's name and each language the (N, K) counts of the metric.
-    """
-    task, metric = recorded_task(results), get_metric(results["metric"])
-    return {
-        record["name"]: {
-            language: metric.counts(entry.predictions, entry.references, task.labels)
-            for language, entry in _read(task, output, record["name"], results["languages"]).items()
-        }
-        for record in results["runs"]
-    }
-
-
 def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> dict[str, Any]:
     """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
 
@@ -124,13 +99,12 @@ def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> 
         For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often
         each label was predicted.
     """
-    return {
-        language: {
-            **score(task, entry.predictions, entry.references),
-            "predictions": entry.distribution(task.labels),
-        }
-        for language, entry in _read(task, output, run.name, (split.language for split in data.test)).items()
-    }
+    scores = {}
+    for split in data.test:
+        entry = read_predictions(output.predictions(run.name, split.language), task)
+        predicted = entry.distribution(task.labels)
+        scores[split.language] = {**score(task, entry.predictions, entry.references), "predictions": predicted}
+    return scores
 
 
 def collect_results(
@@ -141,8 +115,8 @@ def collect_results(
     output: OutputDirectory,
     max_length: int,
     seconds: float,
-) -> dict[str, Any]:
-    """Returns what `results.json` holds, from the records and predictions of the finished runs.
+) -> Results:
+    """Returns the results of a command, from the records and predictions of the finished runs.
 
     Args:
         task: What was learnt.
@@ -154,47 +128,42 @@ def collect_results(
         seconds: Time that the command took.
     """
     tested = [split.language for split in data.test]
-    records = [output.finished(run.name) for run in own_share(planned, arguments)]
-    results: dict[str, Any] = {
-        "schema_version": FORMAT,
-        "task": task.name,
-        "title": task.title,
-        "kind": task.kind,
-        "text_columns": list(task.text_columns),
-        "label_column": task.label_column,
-        "labels": list(task.labels),
-        "metric": task.metric,
-        "source_language": task.source_language,
-        "languages": tested,
-        "languages_without_file": languages_without_file(arguments.data.languages, task, tested) if tested else [],
-        "command": arguments.command or command_line(sys.argv),
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "hardware": {
+    finished = [output.finished(run.name) for run in own_share(planned, arguments)]
+    results = Results(
+        schema_version=FORMAT,
+        task=task.name,
+        **{name: getattr(task, name) for name in TASK_FIELDS},
+        languages=tested,
+        languages_without_file=languages_without_file(arguments.data.languages, task, tested) if tested else [],
+        command=arguments.command or command_line(sys.argv),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        hardware={
             "cpus": os.cpu_count(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "processes": arguments.training.world_size,
             "torch_threads": torch.get_num_threads(),
         },
-        "model_name_or_path": arguments.model.model_name_or_path,
-        "model_revision": arguments.model.model_revision,
-        "model_commit": model_commit(arguments.model),
-        "model_origin": model_origin(arguments.model),
-        "seeds": arguments.seeds,
-        "data": data.sources(),
-        "data_statistics": statistics_record(data.statistics, task),
-        "recipe": recipe(arguments, max_length),
-        "selection": _selection(task, arguments),
-        "runs": records,
-    }
+        model_name_or_path=arguments.model.model_name_or_path,
+        model_revision=arguments.model.model_revision,
+        model_commit=model_commit(arguments.model),
+        model_origin=model_origin(arguments.model),
+        seeds=arguments.seeds,
+        data=DataSources.from_dict(data.sources()),
+        data_statistics=statistics_record(data.statistics, task),
+        recipe=recipe(arguments, max_length),
+        selection=_selection(task, arguments),
+        runs=[RunRecord.from_dict(record) for record in finished if record is not None],
+        folder=output.path,
+    )
     if arguments.run.num_shards > 1:
-        results["shard"] = {**shard(arguments), "planned_runs": [run.name for run in planned]}
+        results = replace(results, shard=ShardPlan(**shard(arguments), planned_runs=[run.name for run in planned]))
     if data.test:
-        aligned = rows_are_aligned(data.test, task)
-        counts = run_counts(results, output)
-        results["summary"] = summarise_runs(results, counts, metric=task.metric, aligned=aligned)
-    return without_secrets(results, _known_secrets(arguments))
+        summary = summarise_runs(results, read_counts(results), aligned=rows_are_aligned(data.test, task))
+        results = replace(results, summary=summary)
+    public = without_secrets(results.to_dict(), _known_secrets(arguments))
+    return Results.from_dict({**public, "folder": output.path})
 
 
 def _known_secrets(arguments: Arguments) -> list[str | None]:

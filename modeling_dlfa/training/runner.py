@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
@@ -20,7 +20,7 @@ from ..publishing.hub import HubRepository
 from ..publishing.publish import publish, write_cards
 from ..results.directory import OutputDirectory
 from ..results.results import Results
-from ..results.tables import text_table, write_report
+from ..results.tables import write_report
 from ..tasks import Task
 from .adapters import check_adaptable
 from .argument_checks import check_options
@@ -104,23 +104,21 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     state.wait_for_everyone()
     check_shared(output.arguments)
     _execute_all(Command(task, arguments, data, tokenizer, output), runs, together)
-    results: dict[str, Any] = {}
+    results: Results | None = None
     if state.is_main_process:
         results = collect_results(task, arguments, planned, data, output, max_length, time.time() - started)
         _report(results, arguments, output, repository)
-    [results] = broadcast_object_list([results])
-    return Results(results, output.path)
+    [found] = broadcast_object_list([results])
+    return cast(Results, found)
 
 
-def _report(
-    results: Mapping[str, Any], arguments: Arguments, output: OutputDirectory, repository: HubRepository | None
-) -> None:
+def _report(results: Results, arguments: Arguments, output: OutputDirectory, repository: HubRepository | None) -> None:
     """Writes everything that is made of the results, and publishes the selected model if wished."""
-    Results(results).write(output.results)
-    if "summary" in results:
+    results.write(output.results)
+    if results.summary is not None:
         write_report(results, output.path)
         write_cards(results, output, arguments.run.license)
-        logger.info(text_table(results))
+        logger.info(results.table())
     logger.info(f"Results: {output.results}")
     if repository is not None:
         logger.info(f"Published: {publish(output.path, repository, license=arguments.run.license)}")

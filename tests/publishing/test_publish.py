@@ -26,12 +26,18 @@ from ..conftest import ROOT
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
-EMPTY: dict[str, Any] = {"metric": "accuracy", "source_language": "en", "languages": ["en"], "runs": []}
+EMPTY: dict[str, Any] = {
+    **{"task": "xnli", "metric": "accuracy", "source_language": "en", "languages": ["en"], "runs": []},
+    **{"command": "python x", "model_name_or_path": "org/encoder"},
+}
+SUMMARY = {"systems": {}, "differences": {}, "bootstrap": {"n_resamples": 9, "seed": 0, "aligned": True}}
 
 
 def record(name: str, validation: float | None, *, baseline: bool = False, collapsed: bool = False) -> dict[str, Any]:
     return {
         "name": name,
+        "system": name.partition("-")[0],
+        "seed": int(name[-1]),
         "model": f"models/{name}",
         "baseline": baseline,
         "collapsed": collapsed,
@@ -40,7 +46,7 @@ def record(name: str, validation: float | None, *, baseline: bool = False, colla
 
 
 def selected(folder: Path, records: list[dict[str, Any]], run: str | None = None) -> Publication:
-    (folder / "results.json").write_text(json.dumps({**EMPTY, "summary": {"any": 1}, "runs": records}))
+    (folder / "results.json").write_text(json.dumps({**EMPTY, "summary": SUMMARY, "runs": records}))
     return Publication.of(folder, run)
 
 
@@ -71,7 +77,7 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trained by --one_pass"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(EMPTY))
-    with pytest.raises(InputError, match="no test scores"):
+    with pytest.raises(InputError, match="no scores of test languages"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):

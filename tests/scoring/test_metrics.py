@@ -204,7 +204,7 @@ def refuse(*args, **kwargs):
     raise AssertionError(f"network: {args}")
 socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
 import modeling_dlfa.scoring.metrics as metrics, modeling_dlfa.statistics.resampling
-import modeling_dlfa.results.tables, modeling_dlfa.statistics.summary
+import modeling_dlfa.results.tables, modeling_dlfa.results.summary
 heavy = {"datasets", "evaluate", "matplotlib", "pandas", "pyarrow"} & set(sys.modules)
 assert not heavy, heavy
 scorer = metrics.cross_lingual_metric()

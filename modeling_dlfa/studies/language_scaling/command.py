@@ -11,7 +11,7 @@ from typing import Any
 from ...command.redaction import command_line
 from ...errors import InputError
 from ...files.folders import locked
-from ...results.scores import ScoredRuns, load_scored_runs
+from ...results.results import Results, load_results
 from ...version import __version__
 from .evaluation_cost import CostOptions, measure_cost
 from .language_scaling import scale_languages
@@ -67,14 +67,15 @@ def _run(
     seed: int,
     cost: CostOptions | None,
 ) -> Path:
-    loaded = [load_scored_runs(source) for source in sources]
+    loaded = [load_results(source).with_counts() for source in sources]
     orders = [
-        language_orders(runs.targets, runs.results["source_language"], similarity, data_sizes) for runs in loaded
+        language_orders(results.targets, results.source_language, similarity, data_sizes) for results, _ in loaded
     ]
+    commands = [results for results, _ in loaded]
     entries = []
-    for runs, (some, left_out) in zip(loaded, orders, strict=True):
+    for (results, counts), (some, left_out) in zip(loaded, orders, strict=True):
         options: dict[str, Any] = {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed}
-        entry = scale_languages(runs, some, comparisons=_comparable(runs, loaded), **options)
+        entry = scale_languages(results, counts, some, comparisons=_comparable(results, commands), **options)
         entries.append({**entry, "left_out": left_out})
     study = {
         "study": SCALING.name,
@@ -85,13 +86,12 @@ def _run(
         "settings": {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed, "confidence": 0.95},
         "sources": [str(source) for source in sources],
         "results": entries,
-        "cost": None if cost is None else measure_cost(loaded[0].results, loaded[0].folder or Path(), cost),
+        "cost": None if cost is None else measure_cost(commands[0], cost),
     }
     SCALING.write(study, output)
     return output / SCALING.record
 
 
-def _comparable(runs: ScoredRuns, loaded: Sequence[ScoredRuns]) -> int:
+def _comparable(results: Results, commands: Sequence[Results]) -> int:
     """How many fused systems of the same task there are to pick from."""
-    task = runs.results["task"]
-    return max(1, sum(len(other.fused) for other in loaded if other.results["task"] == task))
+    return max(1, sum(len(other.fused) for other in commands if other.task == results.task))

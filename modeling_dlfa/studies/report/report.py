@@ -11,10 +11,9 @@ from ...files.folders import locked
 from ...files.writing import write_text
 from ...pages.model import Picture, Section, pictures_of
 from ...pages.rendering import to_html, to_markdown
-from ...results.format import read_results
-from ...results.scores import load_scored_runs
+from ...results.results import Results, load_results
 from ..study import Study, check_figures, free_folder, shown_figures
-from .run_section import RunResults, overview, run_section
+from .run_section import overview, run_section
 
 MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
 RESULTS = "results.json"
@@ -35,7 +34,7 @@ def build_report(sources: Sequence[str | Path], studies: Sequence[Study] = ()) -
         InputError: A source has none of it, or is broken.
     """
     records = (RESULTS, *(study.record for study in studies))
-    runs: list[RunResults] = []
+    runs: list[tuple[str, Results]] = []
     sections: list[Section] = []
     for number, source in enumerate(map(Path, sources), start=1):
         for file in _files(source, records):
@@ -43,8 +42,8 @@ def build_report(sources: Sequence[str | Path], studies: Sequence[Study] = ()) -
             if study is not None:
                 found = study.sections(study.read(file))
             else:
-                runs.append(_read_run(file, source))
-                found = [run_section(runs[-1])]
+                runs.append((str(source), _read_run(file)))
+                found = [run_section(*runs[-1])]
             sections += [_renamed(section, f"part{number}") for section in found]
     first = overview(runs)
     return [first, *sections] if first is not None else sections
@@ -69,13 +68,11 @@ def _renamed(section: Section, part: str) -> Section:
     return replace(section, blocks=tuple(named))
 
 
-def _read_run(file: Path, source: Path) -> RunResults:
-    results, folder = read_results(file)
-    if "summary" not in results:
-        raise InputError(f"{file} holds no scores of test languages. Predict them (--do_predict True).")
-    targets = set(results["languages"]) - {results["source_language"]}
-    complete = targets and (folder / "predictions").is_dir()
-    return RunResults(str(source), load_scored_runs(folder).results if complete else results)
+def _read_run(file: Path) -> Results:
+    results = load_results(file)
+    results.require_summary()
+    complete = results.targets and (file.parent / "predictions").is_dir()
+    return results.with_counts()[0] if complete else results
 
 
 def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:

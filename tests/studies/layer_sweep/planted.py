@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from modeling_dlfa.results.results import Results
 from modeling_dlfa.scoring.metrics import METRICS
-from modeling_dlfa.statistics.summary import summarise_runs
 from modeling_dlfa.studies.layer_sweep.agreement import measure_agreement
 from modeling_dlfa.studies.layer_sweep.layer_sweep import summarise_sweep
+
+from ...scored import Counts, with_summary
 
 ACCURACY = METRICS["accuracy"]
 LANGUAGES = ["en", "de", "ar", "zh"]
@@ -21,9 +23,9 @@ VALIDATION: Scores = {"0": [80], "1": [82], "2": [84], "3": [90], "4": [86], "la
 
 def sweep(
     validation: Scores, target: Scores, *, seconds: float = 10.0, one_pass: bool = False, resumed: bool = False
-) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+) -> tuple[Results, Counts]:
     """Results whose every score is exactly as given, and their counts."""
-    counts: dict[str, dict[str, np.ndarray]] = {}
+    counts: Counts = {}
     runs = []
     seeds = list(range(len(next(iter(target.values())))))
     for seed in seeds:
@@ -53,15 +55,14 @@ def sweep(
         "data": {"train": source, "validation": source, "test": {"en": source, "de": source, "ar": source}},
         "recipe": {"learning_rate": 0.1, **({"one_pass": True} if one_pass else {})},
         "hardware": {"cpus": 2},
-        "summary": {"bootstrap": {"aligned": False}},
         "runs": runs,
     }
-    return results, counts
+    return Results.from_dict(with_summary(results, counts, aligned=False)), counts
 
 
 def agreement(validation: Scores, target: Scores = TARGET, **options: Any) -> dict[str, Any]:
     full, counts = sweep(VALIDATION, TARGET)
-    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0], n_resamples=100)
+    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0])
 
 
 def planted(
@@ -99,5 +100,5 @@ def planted(
         **{"task": "xnli", "title": "XNLI", "metric": "accuracy", "source_language": "en", "languages": LANGUAGES},
         **{"model_name_or_path": "org/encoder", "seeds": list(range(num_seeds)), "command": "python x", "runs": runs},
     }
-    results["summary"] = summarise_runs(results, counts, metric=ACCURACY, aligned=False, n_resamples=50)
-    return summarise_sweep(results, counts, n_resamples=400)
+    tested = Results.from_dict(with_summary(results, counts, aligned=False, n_resamples=400))
+    return summarise_sweep(tested, counts)

@@ -15,12 +15,12 @@ import pytest
 from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.pages.model import Notes
 from modeling_dlfa.pages.rendering import blocks_to_markdown
-from modeling_dlfa.results.directory import OutputDirectory
+from modeling_dlfa.results.counts import read_counts
+from modeling_dlfa.results.results import load_results
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
 from modeling_dlfa.studies.layer_sweep.sections import SWEEP, findings, notes, sweep_tables
 from modeling_dlfa.training.merging import merge_runs
-from modeling_dlfa.training.record import run_counts
 
 from ...training.test_runner import read
 from .planted import planted
@@ -55,7 +55,7 @@ def test_every_lower_layer_is_trained_beside_the_baseline(swept: Path) -> None:
 
 def test_the_numbers_are_those_of_results_and_predictions(swept: Path) -> None:
     results, sweep = read(swept / "results.json"), read(swept / "layer_sweep.json")
-    counts = run_counts(results, OutputDirectory(swept))
+    counts = read_counts(load_results(swept))
 
     def stacked(system: str) -> dict[str, np.ndarray]:
         runs = [counts[f"{system}-seed{seed}"] for seed in (1, 2)]

@@ -182,9 +182,9 @@ def test_a_layer_can_be_selected_without_test_data(xnli: list[str], tmp_path: Pa
     arguments = parse_arguments(task, [*xnli[1:], "--do_predict", "False", "--output_dir", str(tmp_path / "out")])
     arguments.layers_apart = arguments.run.baseline = arguments.one_pass = True
     results = run_task(task, arguments, one_pass_runs.execute_together)
-    scores = {entry["system"]: entry["validation"]["accuracy"] for entry in results["runs"]}
+    scores = {run.system: run.validation.scores["accuracy"] for run in results.runs}
     best = max(SYSTEMS[:3], key=lambda name: scores[name])
-    assert select_layer(results) == SYSTEMS.index(best) and "summary" not in results
+    assert select_layer(results) == SYSTEMS.index(best) and results.summary is None
 
 
 def test_with_a_frozen_backbone_each_candidate_is_what_it_is_alone(xnli: list[str], tmp_path: Path) -> None:
