@@ -75,12 +75,15 @@ class Study:
         content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
         return content
 
-    def write(self, content: dict[str, Any], folder: Path) -> None:
+    def write(self, content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Writes record, page and figures in the place of those of an earlier study.
 
         Args:
-            content: What the record holds; `"figures"` is added, with those that the page shows.
+            content: The numbers.
             folder: Of `folder`.
+
+        Returns:
+            What the record holds: the numbers, whose they are, and `"figures"`, those that the page shows.
 
         Raises:
             InputError: A figure's name is taken by a file that no earlier study wrote; nothing is written then.
@@ -89,8 +92,9 @@ class Study:
         pictures = {f"figures/{picture.name}": picture for picture in pictures_of(sections)}
         earlier = self._earlier_figures(folder)
         check_figures([folder / f"{name}.{form}" for name in pictures for form in self.forms], earlier)
-        content["figures"] = [f"{name}.{self.forms[0]}" for name in pictures]
-        write_json(folder / self.record, content)
+        shown = [f"{name}.{self.forms[0]}" for name in pictures]
+        record = {"schema_version": 1, "study": self.name, **content, "figures": shown}
+        write_json(folder / self.record, record)
         for name in earlier - pictures.keys():
             for form in self.forms:
                 (folder / f"{name}.{form}").unlink(missing_ok=True)
@@ -98,6 +102,7 @@ class Study:
             for form in self.forms:
                 write_figure(picture.draw, folder / f"{name}.{form}", picture.style)
         write_text(folder / self.page, to_markdown(sections, self.title, self.forms[0]))
+        return record
 
     def _earlier_figures(self, folder: Path) -> set[str]:
         """The figures of an earlier study, without ending: those that its record names, or failing that its page."""

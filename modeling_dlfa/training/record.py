@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +22,7 @@ from ..results.results import TASK_FIELDS, Results
 from ..results.summary import summarise_runs
 from ..scoring.metrics import METRICS
 from ..tasks import Task
+from ..version import installed_versions
 from .answers import score
 from .arguments import Arguments
 from .systems import Run, model_commit, model_origin, own_share, shard
@@ -138,7 +137,7 @@ def collect_results(
         command=arguments.command or command_line(sys.argv),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        versions=installed_versions(PACKAGES),
         hardware={
             "cpus": os.cpu_count(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -179,10 +178,3 @@ def _selection(task: Task, arguments: Arguments) -> str:
     title = METRICS[name].title if name in METRICS else name
     together = ", mean over the systems, which were trained in one pass" if arguments.one_pass else ""
     return f"best checkpoint by {task.source_language} validation {title}{together}"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

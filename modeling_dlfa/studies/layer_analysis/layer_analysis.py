@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from ...data.splits import Split
 from ...files.folders import locked
 from ...inference.predictor import best_device
 from ...statistics.probes import L2
+from ...version import installed_versions
 from .arguments import SIMILARITIES, LayerAnalysisArguments
 from .curves import (
     Matrices,
@@ -76,11 +76,9 @@ def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str]
     curves, matrices, unconverged = _curves(arguments, data, states, report)
     report("clusters of languages")
     results: dict[str, Any] = {
-        "schema_version": 1,
-        "study": ANALYSIS.name,
         "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "versions": {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}},
+        "versions": installed_versions(PACKAGES),
         **_described(arguments, data, encoder),
         "truncated_sentences": states.truncated,
         "probes_not_converged": unconverged,
@@ -91,8 +89,7 @@ def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str]
     }
     results["tokens_computed"] = states.computed
     results["seconds"] = round(time.perf_counter() - started, 1)
-    ANALYSIS.write(results, output)
-    return results
+    return ANALYSIS.write(results, output)
 
 
 def _curves(
@@ -191,10 +188,3 @@ def _described(arguments: LayerAnalysisArguments, data: AnalysisData, encoder: E
             "languages_without_file": data.without_pos,
         }
     return described
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

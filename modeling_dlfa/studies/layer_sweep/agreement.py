@@ -82,9 +82,7 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     check_comparable(full, one_pass)
     AGREEMENT.folder(output.path, overwrite=True, option="--compare_with")
     with locked(output.path, "--compare_with"):
-        agreement = measure_agreement(*full.with_counts(), one_pass)
-        AGREEMENT.write(agreement, output.path)
-    return agreement
+        return AGREEMENT.write(measure_agreement(*full.with_counts(), one_pass), output.path)
 
 
 def check_comparable(full: Results, one_pass: Results) -> None:
@@ -128,8 +126,6 @@ def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> di
         "full_to_oracle": (selected, oracle),
     }
     return {
-        "schema_version": 1,
-        "study": AGREEMENT.name,
         "title": full.title,
         **{key: getattr(full, key) for key in _SAME},
         "model_name_or_path": full.model_name_or_path,

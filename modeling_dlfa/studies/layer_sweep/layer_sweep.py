@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from accelerate import PartialState
@@ -88,9 +87,7 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     results = read_sweep(output)
     SWEEP.folder(output.path, overwrite=True, option="--results_dir")
     with locked(output.path, "--results_dir"):
-        sweep = summarise_sweep(*results.with_counts())
-        SWEEP.write(sweep, output.path)
-    return sweep
+        return SWEEP.write(summarise_sweep(*results.with_counts()), output.path)
 
 
 def read_sweep(output: OutputDirectory) -> Results:
@@ -142,20 +139,23 @@ def summarise_sweep(results: Results, counts: RunCounts) -> dict[str, Any]:
         }
     [baseline] = {run.system for run in results.runs if run.baseline}
     target = "macro_target" if "macro_target" in averages else "macro_all"
-    selected = str(select_layer(results))
-    oracle = best_layer(_column(layers, target))
+    selected = select_layer(results)
+
+    def best(key: str) -> int:
+        return int(best_layer({layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}))
+
+    oracle = best(target)
     return {
-        "schema_version": 1,
-        "study": SWEEP.name,
         **{key: getattr(results, key) for key in _RECORDED},
         "fusion": results.runs[0].fusion,
         "gate": results.runs[0].gate,
         "target_average": target,
         "baseline": {"system": baseline, **_scores(summary.systems[baseline])},
         "layers": layers,
-        "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
-        "oracle": {"layer": int(oracle), "by_language": _by_language(layers, results.languages)},
-        "regret": regret(results, counts, selected, oracle).to_dict(),
+        # What one would have selected with each seed alone tells how far the selection can be relied on.
+        "selected": {"layer": selected, "by_seed": {str(seed): select_layer(results, seed) for seed in results.seeds}},
+        "oracle": {"layer": oracle, "by_language": {code: best(code) for code in results.languages}},
+        "regret": regret(results, counts, str(selected), str(oracle)).to_dict(),
         "statistics": {
             "confidence": 0.95,
             "threshold": THRESHOLD,
@@ -173,17 +173,3 @@ def _scores(system: SystemScores) -> dict[str, Any]:
     scores = {key: {"mean": value.mean, "std": value.std} for key, value in values.items()}
     validation = None if system.validation is None else system.validation.to_dict()
     return {"validation": validation, "scores": scores, "collapsed": system.collapsed}
-
-
-def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:
-    """The layers' mean scores in a language or average."""
-    return {layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}
-
-
-def _by_seed(results: Results) -> dict[str, int]:
-    """What one would have selected with each seed alone: how far the selection can be relied on."""
-    return {str(seed): select_layer(results, seed) for seed in results.seeds}
-
-
-def _by_language(layers: Mapping[str, Mapping[str, Any]], languages: list[str]) -> dict[str, int]:
-    return {code: int(best_layer(_column(layers, code))) for code in languages}
