@@ -19,7 +19,7 @@ from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.places import check_place
 from ..modeling_dlfa import DlfaModel
-from ..pages.figures import PALETTE, write_figure
+from ..pages.figures import PALETTE, new_figure, write_figure
 from .columns import check_given
 
 if TYPE_CHECKING:
@@ -196,10 +196,8 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
 
 def _bars(view: FusionView, can: Sequence[bool]) -> Figure:
     """The bars; `can` tells which tokens the font writes."""
-    from matplotlib.figure import Figure
-
     rows = np.arange(len(view.tokens))
-    figure = Figure(figsize=(7, 1.2 + 0.22 * len(rows)), layout="constrained")
+    figure = new_figure(7, 1.2 + 0.22 * len(rows))
     axes = figure.subplots()
     left = np.zeros(len(rows))
     for index, name in enumerate(view.names):

@@ -71,6 +71,13 @@ def svg(draw: Callable[[], Figure], style: Mapping[str, Any] | None = None, *, d
     return file.getvalue()
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """Returns an empty figure of so many inches that no window and no global state knows of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def hollow() -> str:
     """Returns the colour inside a mark that is not filled."""
     import matplotlib as mpl

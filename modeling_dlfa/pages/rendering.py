@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # follow, `<` and `&` where a tag or a character's name would.
 _MARKUP = re.compile(r"[\\`*|~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
-# What would begin a heading, a quotation or a list where it stands first.
-_BEGINNING = re.compile(r"^(\d*)(?=[.)](?:\s|$)|#{1,6}(?:\s|$)|[-+=](?:\s|$)|>)")
+# What would be a heading, a quotation, a list or a rule where it stands first.
+_BEGINNING = re.compile(r"^(\d*)(?=[.)](?:\s|$)|#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=]+$)")
 
 
 def to_html(title: str, sections: Iterable[Section]) -> str:

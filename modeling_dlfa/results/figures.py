@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..languages import language_label
-from ..pages.figures import NEUTRAL, PALETTE, hollow, write_figure
+from ..pages.figures import NEUTRAL, PALETTE, hollow, new_figure, write_figure
 from ..scoring.metrics import get_metric
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ def scores_by_language(results: Results) -> Figure:
     Args:
         results: The results.
     """
-    from matplotlib.figure import Figure
-
     summary = results.require_summary()
     systems, differences = summary.systems, summary.differences
     rows, bands, labels = _layout(results)
@@ -59,7 +57,7 @@ def scores_by_language(results: Results) -> Figure:
     row_inches = 0.14 + 0.09 * len(systems)
     height = max(2.6, 1.3 + row_inches * (max(rows.values()) + 1))
     ratios = [3, 2] if differences else [3]
-    figure = Figure(figsize=(6 + 3.5 * bool(differences), height), layout="constrained")
+    figure = new_figure(6 + 3.5 * bool(differences), height)
     axes = figure.subplots(1, len(ratios), sharey=True, width_ratios=ratios, squeeze=False)[0]
     _plot_scores(axes[0], results, rows, styles)
     if differences:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...languages import get_language
-from ...pages.figures import NEUTRAL, PALETTE, open_axes
+from ...pages.figures import NEUTRAL, PALETTE, new_figure, open_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,9 +20,7 @@ MAX_BANDS = 2
 
 
 def _panels(entry: Mapping[str, Any], rows: int, orders: Sequence[Mapping[str, Any]]) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.1 * len(orders) + 0.8, 2.6 * rows + 0.9), layout="constrained")
+    figure = new_figure(3.1 * len(orders) + 0.8, 2.6 * rows + 0.9)
     axes = figure.subplots(rows, len(orders), sharex=True, sharey="row", squeeze=False)
     for ax in axes.flat:
         open_axes(ax)
@@ -92,10 +90,8 @@ def gains_against_n(entry: Mapping[str, Any]) -> Figure:
 
 def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
     """Draw a system's gain in every language against each of the languages' measures, with the fitted line."""
-    from matplotlib.figure import Figure
-
     orders = [order for order in entry["orders"] if order["values"] is not None]
-    figure = Figure(figsize=(5.4 * len(orders) + 0.4, 4.2), layout="constrained")
+    figure = new_figure(5.4 * len(orders) + 0.4, 4.2)
     gains = entry["languages"][system]
     for ax, order in zip(figure.subplots(1, len(orders), sharey=True, squeeze=False)[0], orders, strict=True):
         codes = list(gains)
@@ -132,9 +128,7 @@ def _source(entry: Mapping[str, Any]) -> str:
 
 def cost_against_n(cost: Mapping[str, Any]) -> Figure:
     """Draw the seconds of one pass, and the memory, against n."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure = new_figure(8.4, 3.2)
     left, right = figure.subplots(1, 2)
     n = [point["n"] for point in cost["points"]]
     for point in cost["points"]:

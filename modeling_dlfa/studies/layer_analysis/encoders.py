@@ -82,8 +82,9 @@ def load_encoder(
     except (OSError, ValueError, RuntimeError) as error:
         remedy = (
             "Give the folder or Hub id of an encoder or a DLFA checkpoint, on a device that is there; a tokenizer "
+            "from elsewhere by --tokenizer_name."
         )
-        raise cannot_load(name, error, f"{remedy}from elsewhere by --tokenizer_name.") from error
+        raise cannot_load(name, error, remedy) from error
     check_finite(name, model.named_parameters(), "Copy it again, or train again.")
     check_tokenizer(tokenizer, tokenizer_name or name, model.config.vocab_size)
     longest = min(tokenizer.model_max_length, longest_input(model.config))

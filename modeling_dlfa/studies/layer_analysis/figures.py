@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...pages.figures import NEUTRAL, PALETTE, hollow, open_axes
+from ...pages.figures import NEUTRAL, PALETTE, hollow, new_figure, open_axes
 from ...statistics.formatting import number
 from ...statistics.intervals import Interval
 from .depth import Crossing
@@ -53,12 +53,6 @@ _SIMILARITY_STYLES = {
 }
 
 
-def _paper(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def _layer_axis(ax: Axes, results: Mapping[str, Any]) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -87,7 +81,7 @@ def plot_layers(results: Mapping[str, Any]) -> Figure:
     Args:
         results: What `layer_analysis.json` holds.
     """
-    figure = _paper(WIDTH, 3.2)
+    figure = new_figure(WIDTH, 3.2)
     left, right = figure.subplots(1, 2)
     for key, curve in results["curves"].items():
         _curve(left, curve["layers"], _STYLES[key], curve["title"])
@@ -165,7 +159,7 @@ def plot_agreement(results: Mapping[str, Any]) -> Figure:
     Args:
         results: What `layer_analysis.json` holds, with a comparison.
     """
-    figure = _paper(WIDTH * 0.68, 3.0)
+    figure = new_figure(WIDTH * 0.68, 3.0)
     ax = figure.subplots()
     for name, layers in results["families"]["similarities"].items():
         colour, marker, offset = _SIMILARITY_STYLES[name]
@@ -210,7 +204,7 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int) -> F
     matrix = np.array(entry["matrix"])[np.ix_(rows, rows)]
     np.fill_diagonal(matrix, np.nan)
     side = 0.9 + 0.17 * max(len(order), 9)
-    figure = _paper(side + 3.3, side + 0.2)
+    figure = new_figure(side + 3.3, side + 0.2)
     tree_ax, ax = figure.subplots(1, 2, width_ratios=[0.45, 1])
     with_tree = dendrogram(entry["linkage"], orientation="left", no_plot=True)
     for depths, places in zip(with_tree["dcoord"], with_tree["icoord"], strict=True):

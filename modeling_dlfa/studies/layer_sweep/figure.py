@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...languages import by_family, get_language
-from ...pages.figures import hollow
+from ...pages.figures import hollow, new_figure
 from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import stands_out
 from ...statistics.formatting import number
@@ -32,14 +32,11 @@ def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     Args:
         sweep: What `layer_sweep.json` holds.
     """
-    from matplotlib.figure import Figure
-
     groups = by_family(sweep["languages"], sweep["source_language"])
     languages = [code for _, codes in groups for code in codes]
     layers = list(sweep["layers"].values())
     averages = [key for key in AVERAGE_NAMES if key in shown_averages(languages, sweep["source_language"])]
-    size = (2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
     ratios = [len(languages), max(len(averages), 1)]
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=ratios)
     reach = max(_LEAST_RANGE, *(abs(100 * cell["mean"]) for entry in layers for cell in entry["differences"].values()))
