@@ -34,8 +34,7 @@ from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.results.tables import text_table
 
 if TYPE_CHECKING:
-    from modeling_dlfa.training.arguments import Arguments
-    from modeling_dlfa.training.execution import Command
+    from modeling_dlfa.training.planning import Plan
     from modeling_dlfa.training.systems import Run
 
 HERE = Path(__file__).resolve().parent
@@ -64,7 +63,8 @@ def train(extra: Sequence[str] = ()) -> None:
     from modeling_dlfa.publishing.publish import write_cards
     from modeling_dlfa.tasks import XNLI
     from modeling_dlfa.training.arguments import parse_arguments
-    from modeling_dlfa.training.runner import run_task
+    from modeling_dlfa.training.planning import planned
+    from modeling_dlfa.training.runner import execute
 
     check_output()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
@@ -80,33 +80,30 @@ def train(extra: Sequence[str] = ()) -> None:
         arguments = parse_arguments(XNLI, given)
         if arguments.model.model_name_or_path == str(encoder.FOLDER):
             encoder.set_up(encoder.FOLDER)
-        _tell_plan(arguments)
-        results = run_task(XNLI, arguments, together=_keep_fused_alone)
+        with planned(XNLI, arguments) as plan:
+            _tell_plan(plan)
+            results = execute(plan, _keep_fused_alone)
         _put_in_place(draft)
     write_cards(results, OutputDirectory(OUTPUT), arguments.run.license)
 
 
-def _keep_fused_alone(command: Command, runs: Sequence[Run]) -> None:
+def _keep_fused_alone(plan: Plan, runs: Sequence[Run]) -> None:
     """Executes the runs of a seed one after another; the baseline's model is not kept, to spare the disk."""
-    from modeling_dlfa.training.execution import execute
+    from modeling_dlfa.training.execution import execute_run
 
     for run in runs:
-        saving = replace(command.arguments.run, save_models=not run.baseline)
-        execute(replace(command, arguments=replace(command.arguments, run=saving)), run)
+        execute_run(replace(plan, saving=replace(plan.saving, save_models=not run.baseline)), run)
 
 
-def _tell_plan(arguments: Arguments) -> None:
+def _tell_plan(plan: Plan) -> None:
     from estimate import estimate
 
-    from modeling_dlfa.tasks import XNLI
-    from modeling_dlfa.training.systems import plan_runs
-
     print("Now: fine-tune on English sentence pairs (does one follow from the other?) and test in 15 languages.")
-    for system, baseline in {run.system: run.baseline for run in plan_runs(XNLI, arguments)}.items():
+    for system, baseline in {run.system: run.baseline for run in plan.runs}.items():
         print(f"  {system}: {'its baseline, the last layer alone' if baseline else 'DLFA, the last layer fused'}")
     sys.stdout.flush()
-    expected = estimate(XNLI, arguments)
-    precision = "bf16" if arguments.training.bf16 else "float32, faster here than bf16"
+    expected = estimate(plan)
+    precision = "bf16" if plan.training.bf16 else "float32, faster here than bf16"
     minutes = (expected.training + expected.testing) / 60
     print(
         f"On this processor ({os.cpu_count()} CPUs, {precision}) that takes about {_minutes(minutes)}: "

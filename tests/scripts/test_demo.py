@@ -113,14 +113,13 @@ def test_its_precision_is_that_of_the_processor(
     class Stop(Exception):
         pass
 
-    def run_task(task: Task, arguments: Arguments, **options: Any) -> None:
+    def planned(task: Task, arguments: Arguments) -> None:
         assert arguments.training.bf16 is not slow
         raise Stop
 
     monkeypatch.setattr(demo, "OUTPUT", tmp_path / "demo")
     monkeypatch.setattr(demo, "bf16_is_slow", lambda: slow)
-    monkeypatch.setattr(demo, "_tell_plan", lambda arguments: None)
-    monkeypatch.setattr("modeling_dlfa.training.runner.run_task", run_task)
+    monkeypatch.setattr("modeling_dlfa.training.planning.planned", planned)
     monkeypatch.chdir(ROOT)
     with pytest.raises(Stop):
         demo.train(small)

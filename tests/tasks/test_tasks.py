@@ -111,14 +111,6 @@ def test_definitions_agree_with_themselves(name: str) -> None:
     assert task.label_column not in task.text_columns
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_references_are_fractions_of_known_languages_with_a_source(name: str) -> None:
-    for reference in TASKS[name].references:
-        assert reference.source
-        assert set(reference.scores) <= set(TASKS[name].languages)
-        assert all(1 / len(TASKS[name].labels) < score < 1 for score in reference.scores.values())
-
-
 def test_unknown_task_lists_what_exists() -> None:
     with pytest.raises(InputError, match=r"There is no task 'xnil'\. Choose one of: xnli"):
         get_task("xnil")

@@ -17,7 +17,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.merging import merge_runs
 
-from .test_runner import Python, assert_refused, read
+from ..commands import Python, assert_refused, read
 
 SHARDS = 2
 

@@ -21,10 +21,10 @@ from modeling_dlfa.data.conll import read_sentences
 from modeling_dlfa.results.predictions import read_words
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
+from ..commands import Python, read
 from ..conftest import ROOT, WORDS
 from ..launching import launch
 from ..tiny_checkpoints import letter_tokenizer
-from .test_runner import Python, read
 
 
 def arguments_of(encoder: Path, tags: Path, kind: str, output: Path) -> list[str]:

@@ -156,7 +156,8 @@ def _child_main(job_file: str, answer_file: str) -> None:
     """Times one n; the entry point of the child process."""
     from ...training.answers import answers, data_collator, keep_class_ids
     from ...training.arguments import parse_arguments
-    from ...training.systems import load_model, load_tokenizer, plan_runs
+    from ...training.base_model import load_model, load_tokenizer
+    from ...training.systems import plan_runs
     from ...training.task_data import load_task_data
     from ...training.trainer import CrossLingualTrainer
 
@@ -164,13 +165,13 @@ def _child_main(job_file: str, answer_file: str) -> None:
     results = Results.from_dict(job["results"])
     task = TASKS.get(results.task) or results.described_task
     arguments = parse_arguments(task, job["argv"])
-    [run] = plan_runs(task, arguments)
-    tokenizer = load_tokenizer(arguments, run.config)
-    model = load_model(task, arguments, run)
+    start, asked = arguments.model, arguments.data
+    [run] = plan_runs(task, start, arguments.seeds, do_train=False)
+    tokenizer = load_tokenizer(start, run.config)
+    model = load_model(task.kind, start, run)
     loaded = time.time()
     before = _peak_memory()
-    assert arguments.data.max_length is not None
-    data = load_task_data(task, arguments, arguments.data.languages, tokenizer, arguments.data.max_length)
+    data = load_task_data(task, asked, arguments.training, asked.languages, tokenizer, start.cache_dir)
     dataset = data.encoded["test"]
     read = time.time()
     trainer = CrossLingualTrainer(

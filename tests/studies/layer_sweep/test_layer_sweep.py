@@ -22,7 +22,7 @@ from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
 from modeling_dlfa.studies.layer_sweep.sections import SWEEP, findings, notes, sweep_tables
 from modeling_dlfa.training.merging import merge_runs
 
-from ...training.test_runner import read
+from ...commands import read
 from .planted import planted
 
 

@@ -22,7 +22,7 @@ from modeling_dlfa.tasks import get_task
 from modeling_dlfa.training.runner import run_task
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
-from ...training.test_runner import read
+from ...commands import read
 
 SYSTEMS = ["aif-layer0", "aif-layer1", "aif-layer2", "last"]
 
@@ -283,7 +283,7 @@ def test_split_weights_are_refused(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--results_dir", "x", "--one_pass"], "--one_pass is a way to train"),
+        (["--results_dir", "x", "--one_pass"], "--one_pass trains: name a task"),
         (["pos", "--compare_with", "x"], "--compare_with compares two finished sweeps"),
     ],
 )
