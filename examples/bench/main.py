@@ -11,7 +11,7 @@ from typing import Any
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.files.writing import write_json, write_text
-from modeling_dlfa.studies.folder import is_study, study_folder
+from modeling_dlfa.studies.study import free_folder, is_record
 
 from . import evaluation, fusion, loading, prediction, training
 from .machine import describe
@@ -43,10 +43,8 @@ def run(settings: Settings) -> dict[str, Any]:
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise InputError(f"--only {unknown[0]} does not exist; choose from {', '.join(BENCHMARKS)}.")
     settings.check()
-    files, overwrite = (RECORD, TABLE), settings.overwrite
-    output = study_folder(
-        settings.output_dir, files, "a benchmark", lambda path: is_study(path, STUDY), overwrite=overwrite
-    )
+    owners = dict.fromkeys((RECORD, TABLE), lambda path: is_record(path.with_suffix(".json"), STUDY))
+    output = free_folder(settings.output_dir, owners, "a benchmark", overwrite=settings.overwrite)
     output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     results: dict[str, Any] = {"study": STUDY, "machine": describe(settings)}

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modeling_dlfa.files.markdown import pipe_table
+from modeling_dlfa.pages.model import Notes, Table
+from modeling_dlfa.pages.rendering import blocks_to_markdown
 
 from .timing import Ratio, ratio
 
@@ -43,7 +44,7 @@ class Row:
             return None
         return self.ratio.median >= self.goal if self.better == "high" else self.ratio.median <= self.goal
 
-    def cells(self) -> list[str]:
+    def cells(self) -> tuple[str, ...]:
         """Returns the row of the table."""
         shown = ""
         if self.ratio is not None:
@@ -53,7 +54,7 @@ class Row:
             )
         goal = "" if self.goal is None else f"{'≥' if self.better == 'high' else '≤'} {self.goal:g}×"
         met = {True: "yes", False: "no", None: ""}[self.met]
-        return [f"{self.group}: {self.name}", self.ours, self.theirs, shown, goal, met]
+        return (f"{self.group}: {self.name}", self.ours, self.theirs, shown, goal, met)
 
 
 def time_row(
@@ -83,8 +84,8 @@ def bytes_row(group: str, name: str, ours: int, theirs: int, label: str, goal: f
 
 def markdown(rows: Sequence[Row], machine: Mapping[str, Any]) -> str:
     """Returns the table, its notes, and what it was measured on."""
-    header = ["benchmark", "ours", "compared with", "ratio (quartiles; rounds)", "goal", "met"]
-    notes = [f"- {row.group}, {row.name}: {row.note}" for row in rows if row.note]
+    header = ("benchmark", "ours", "compared with", "ratio (quartiles; rounds)", "goal", "met")
+    notes = [f"{row.group}, {row.name}: {row.note}" for row in rows if row.note]
     facts = dict(machine) | {"versions": ", ".join(f"{key} {entry}" for key, entry in machine["versions"].items())}
-    lines = [*notes, *([""] if notes else []), *(f"- {name}: {value}" for name, value in facts.items())]
-    return pipe_table(header, [row.cells() for row in rows], text_columns=6) + "\n\n" + "\n".join(lines) + "\n"
+    notes += [f"{name}: {value}" for name, value in facts.items()]
+    return blocks_to_markdown([Table("", header, tuple(row.cells() for row in rows)), Notes(tuple(notes))])
