@@ -21,7 +21,7 @@ ORDER = (
     {"statistics"},
     {"results", "glyphs"},
     {"publishing", "inference"},
-    {"training"},
+    {"training", "perturbation"},
     {"studies.folder"},
     {"studies.report"},
     {"studies.language_scaling", "studies.layer_analysis", "studies.layer_sweep"},

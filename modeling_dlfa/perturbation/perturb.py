@@ -1,0 +1,103 @@
+"""A file with visual noise, made of a file without."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fontTools.unicodedata import script_name
+from transformers import PreTrainedTokenizerBase
+
+from ..command.wording import counted
+from ..inference.source import InputSource
+from ..inference.writing import check_output, open_output
+from ..pretrained_dlfa import file_sha256
+from .formats import rewrite
+from .words import Changer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file.
+
+    Attributes:
+        rows: Rows or sentences.
+        changer: Counts its words.
+        sums: SHA-256 of the file, `input`, and of what it became, `output`.
+    """
+
+    rows: int
+    changer: Changer
+    sums: dict[str, str]
+
+    def record(self) -> dict[str, Any]:
+        """Returns it as JSON holds it."""
+        return {**self.sums, "rows": self.rows, **self.changer.record()}
+
+    def summary(self) -> str:
+        """Says in a few lines how many words were changed, in which scripts, and what has no such noise."""
+        total = self.changer.total
+        lines = [
+            f"{counted(self.rows, 'row')}, {counted(total.words, 'word')}: {total.chosen:,} chosen, {total.changed:,} "
+            f"changed ({total.changed / max(total.words, 1):.1%})"
+        ]
+        noise = self.changer.noise
+        for script, counts in self.changer.record()["scripts"].items():
+            if script in noise.scripts:
+                share = counts["changed"] / counts["words"]
+                lines.append(
+                    f"{script_name(script)}: {counts['changed']:,} of {counts['words']:,} words ({share:.1%})"
+                )
+        for script, words in self.changer.without_noise().items():
+            lines.append(f"{script_name(script)}: no {noise.name}; {counted(words, 'word')} left as they are")
+        if total.undone:
+            lines.append(f"the tokenizer undoes {total.undone / total.changed:.1%} of the changes")
+        return "\n  ".join(lines)
+
+
+def perturb_file(
+    path: str | os.PathLike,
+    output_file: str | os.PathLike,
+    noise: str,
+    *,
+    share: float = 0.1,
+    seed: int = 0,
+    columns: Sequence[str] = (),
+    input_format: str | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    overwrite: bool = False,
+) -> Outcome:
+    """Writes a file of texts or of tagged words anew, with visual noise in a share of its words.
+
+    Labels, tags, other columns and the order of rows stay as they are. The file is read and written a row at a time,
+    and appears whole or not at all.
+
+    Args:
+        path: TSV or CSV with a header, JSON lines, a word and its tag a line (CoNLL), or CoNLL-U, as training reads
+            them. In CoNLL-U the forms of running text are changed, comments are not.
+        output_file: A file of the same format.
+        noise: `"homoglyphs"`: letters of Latin, Cyrillic and Greek become those of another of these scripts that look
+            the same; `"diacritics"`: the marks of these scripts, and of Arabic and Hebrew vowels, are left out;
+            `"leetspeak"`: Latin letters become digits. In a word that is chosen, every letter is changed that can be.
+        share: Of the words, above 0 and up to 1. Which words are chosen depends on the seed and on their places alone.
+        seed: Of the choice.
+        columns: Of the texts; known names (`premise`, `hypothesis`, ...) are found if there are none.
+        input_format: `"tsv"`, `"csv"`, `"jsonl"`, `"conll"` or `"conllu"`; told by the extension, and of `.tsv` by
+            whether its first line names columns, if None.
+        tokenizer: Counts how many changed words its normalisation makes the same again.
+        overwrite: Whether the output file may be replaced.
+
+    Raises:
+        InputError: A file is missing or malformed, or exists and is not to be replaced, or an argument is wrong.
+    """
+    path, output_file = os.fspath(path), os.fspath(output_file)
+    changer = Changer(noise, share=share, seed=seed, tokenizer=tokenizer)
+    check_output(output_file, overwrite, [path])
+    source = InputSource(path, twice=False)
+    with open_output(output_file) as file:
+        rows = rewrite(source, input_format, tuple(columns), changer, file)
+    read = file_sha256(Path(path).expanduser())
+    return Outcome(rows, changer, {"input": read, "output": file_sha256(output_file)})
