@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count, groupby
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..command.wording import counted
 from ..data.conll import CONLL_EXTENSIONS, conll_columns, conllu_words
@@ -116,12 +116,10 @@ def _json_lines(lines: Iterator[Line], layout: Layout, changer: Changer, file: T
 
     def change(line: str, where: str) -> list[str]:
         record = parse_object(line, where)
-        there = [name for name, value in record.items() if value is not None]
-        names = layout.columns or known_columns(there, "sequence", ()) or known_columns(there, "token", ()) or ()
+        names = layout.columns or _text_columns(record)
         if not names or any(name not in record for name in names):
-            raise InputError(
-                f"{where}: which of {', '.join(map(repr, record))} hold the texts? Name them by --columns."
-            )
+            there = ", ".join(map(repr, record))
+            raise InputError(f"{where}: which of {there} hold the texts or words? Name them by --columns.")
         number = next(row)
         for column, name in enumerate(names):
             record[name] = _change_value(record[name], changer, number, column, f"{where}: {name!r}")
@@ -130,14 +128,24 @@ def _json_lines(lines: Iterator[Line], layout: Layout, changer: Changer, file: T
     return _write_lines(lines, layout, change, file)
 
 
+def _text_columns(record: Mapping[str, Any]) -> Sequence[str]:
+    """Returns the names of texts, or that of a list of words; none if there are both or neither."""
+    found = [
+        known_columns([name for name, value in record.items() if isinstance(value, kind)], task, ())
+        for task, kind in (("sequence", str), ("token", list))
+    ]
+    only = list(filter(None, found))
+    return only[0] if len(only) == 1 else ()
+
+
 def _change_value(value: object, changer: Changer, row: int, column: int, what: str) -> str | list[str]:
-    is_list = isinstance(value, list)
-    for text in value if isinstance(value, list) else [value]:
+    texts = value if isinstance(value, list) else [value]
+    for text in texts:
         if fault := text_fault(text):
             raise InputError(f"{what} {fault}")
-    if is_list:
-        return [changer.word(word, row, place, column) for place, word in enumerate(value)]
-    return changer.text(value, row, column)
+    if isinstance(value, list):
+        return [changer.word(word, row, place, column) for place, word in enumerate(texts)]
+    return changer.text(texts[0], row, column)
 
 
 def _write_lines(lines: Iterator[Line], layout: Layout, change: Callable[[str, str], list[str]], file: TextIO) -> int:
@@ -166,8 +174,8 @@ def _conll(lines: Iterator[Line], layout: Layout, changer: Changer, file: TextIO
             word = words[index]
             if len(word.split()) >= TOO_LONG:
                 raise InputError(
-                    f"{layout.where(number)}: a text of several words, where the file was read as a word and its tag a "
-                    "line. Name the columns of its texts by --columns, or its format by --input_format."
+                    f"{layout.where(number)}: a text of several words, in a file that was read as a word and its tag "
+                    "a line. Name the columns of its texts by --columns, or its format by --input_format."
                 )
             start = line.index(word) + len(mark or "") * word.startswith(mark or "")
             end = line.index(word) + len(word)

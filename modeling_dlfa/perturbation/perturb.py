@@ -12,6 +12,7 @@ from fontTools.unicodedata import script_name
 from transformers import PreTrainedTokenizerBase
 
 from ..command.wording import counted
+from ..glyphs.scripts import COMMON
 from ..inference.source import InputSource
 from ..inference.writing import check_output, open_output
 from ..pretrained_dlfa import file_sha256
@@ -44,15 +45,13 @@ class Outcome:
             f"{counted(self.rows, 'row')}, {counted(total.words, 'word')}: {total.chosen:,} chosen, {total.changed:,} "
             f"changed ({total.changed / max(total.words, 1):.1%})"
         ]
-        noise = self.changer.noise
-        for script, counts in self.changer.record()["scripts"].items():
-            if script in noise.scripts:
-                share = counts["changed"] / counts["words"]
-                lines.append(
-                    f"{script_name(script)}: {counts['changed']:,} of {counts['words']:,} words ({share:.1%})"
-                )
-        for script, words in self.changer.without_noise().items():
-            lines.append(f"{script_name(script)}: no {noise.name}; {counted(words, 'word')} left as they are")
+        for script, counts in self.changer.ordered():
+            share = f"{counts.changed:,} of {counted(counts.words, 'word')} ({counts.changed / counts.words:.1%})"
+            if script in self.changer.noise.scripts:
+                lines.append(f"{script_name(script)}: {share}")
+            elif script != COMMON:
+                also = f", but for letters of other scripts in {share}" if counts.changed else ""
+                lines.append(f"{script_name(script)}: no noise of this kind, left as it is{also}")
         if total.undone:
             lines.append(f"the tokenizer undoes {total.undone / total.changed:.1%} of the changes")
         return "\n  ".join(lines)

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import InputError
-from ..glyphs.scripts import COMMON, text_script
+from ..glyphs.scripts import text_script
 from .noises import NOISES, Noise
 
 _WORD = re.compile(r"\S+")
@@ -121,15 +121,10 @@ class Changer:
         """What became of the words of all scripts."""
         return sum(self.counts.values(), Counts())
 
-    def record(self) -> dict[str, Any]:
-        """Returns the counts as JSON holds them, the most frequent script first."""
-        ordered = sorted(self.counts.items(), key=lambda item: (-item[1].words, item[0]))
-        return {**vars(self.total), "scripts": {script: vars(counts) for script, counts in ordered}}
+    def ordered(self) -> list[tuple[str, Counts]]:
+        """Returns scripts with what became of their words, the most frequent first."""
+        return sorted(self.counts.items(), key=lambda item: (-item[1].words, item[0]))
 
-    def without_noise(self) -> dict[str, int]:
-        """Returns how many words there are of scripts for which there is no such noise."""
-        return {
-            script: counts.words
-            for script, counts in self.counts.items()
-            if script != COMMON and script not in self.noise.scripts
-        }
+    def record(self) -> dict[str, Any]:
+        """Returns the counts as JSON holds them."""
+        return {**vars(self.total), "scripts": {script: vars(counts) for script, counts in self.ordered()}}

@@ -1,8 +1,8 @@
 """Writes labelled files anew with visual noise in a share of their words, to see how robust a model is.
 
 `dlfa perturb --noise homoglyphs --share 0.1 --seed 1 test-ru.tsv --output_file noisy-ru.tsv`
-`dlfa perturb --noise diacritics 'xnli/test-{language}.tsv' --output_file 'noisy/test-{language}.tsv'`: every language's
-file.
+`dlfa perturb --noise diacritics 'xnli/test-{language}.tsv' --output_file 'noisy/test-{language}.tsv'`: the files of
+all languages.
 
 Labels and tags are kept. The words at the same places are chosen in every language and for every noise.
 """
@@ -48,6 +48,8 @@ def main(argv: Sequence[str]) -> None:
     if not several and given.languages != ["all"]:
         raise InputError(f"--languages is for names with {PLACEHOLDER}. Leave it out.")
     found = languages_on_disk(given.input) if given.languages == ["all"] and several else given.languages
+    if not found:
+        raise InputError(f"{given.input}: there is no file for any language. Check the path.")
     files = expand_files(given.input, found)
     outputs = {code: given.output_file.replace(PLACEHOLDER, code) for code in files}
     for output in outputs.values():
