@@ -138,7 +138,7 @@ def _text_columns(record: Mapping[str, Any]) -> Sequence[str]:
     return only[0] if len(only) == 1 else ()
 
 
-def _change_value(value: object, changer: Changer, row: int, column: int, what: str) -> str | list[str]:
+def _change_value(value: Any, changer: Changer, row: int, column: int, what: str) -> str | list[str]:
     texts = value if isinstance(value, list) else [value]
     for text in texts:
         if fault := text_fault(text):

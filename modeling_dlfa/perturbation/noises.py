@@ -49,9 +49,10 @@ def _letters(word: str) -> Iterator[str]:
 _script = lru_cache(maxsize=None)(text_script)  # Of single characters, of which there are few.
 
 # Letters that Unicode's confusables.txt (UTS #39) has for one another and that the Noto fonts draw alike: no more than
-# a quarter of the ink differs. Compatibility forms (fullwidth, mathematical) are not among them: tokenizers such as
-# XLM-R's undo those by NFKC, which changes none of these.
-_MORE_LATIN = dict(zip("һԁԛԝԌѴѵԜгρυ", "hdqwGVvWrpu", strict=True))
+# a quarter of the ink differs. All are of alphabets in use, so that vocabularies of many languages have them: an obsolete
+# letter would make an unknown token of the word, which looks like nothing. Compatibility forms (fullwidth,
+# mathematical) are not among them: tokenizers such as XLM-R's undo those by NFKC, which changes none of these.
+_MORE_LATIN = dict(zip("һгρυ", "hrpu", strict=True))
 _OTHERS = dict(zip("ГПФкɛ", "ΓΠΦκε", strict=True))
 _TO_LATIN = {**LOOK_ALIKES, **_MORE_LATIN}
 # Of several the first: Cyrillic before Greek.

@@ -53,7 +53,7 @@ class Outcome:
                 also = f", but for letters of other scripts in {share}" if counts.changed else ""
                 lines.append(f"{script_name(script)}: no noise of this kind, left as it is{also}")
         if total.undone:
-            lines.append(f"the tokenizer undoes {total.undone / total.changed:.1%} of the changes")
+            lines.append(f"tokenizer: {total.undone / total.changed:.1%} of the changed words read as before")
         return "\n  ".join(lines)
 
 

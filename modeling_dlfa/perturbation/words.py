@@ -26,7 +26,7 @@ class Counts:
         words: How many there are.
         chosen: How many of them were to be changed.
         changed: How many of those the noise could change.
-        undone: How many of the changed ones a tokenizer still reads as it reads the original.
+        undone: How many of the changed ones have the same pieces by a tokenizer as before.
     """
 
     words: int = 0
