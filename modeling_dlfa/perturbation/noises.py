@@ -49,8 +49,8 @@ def _letters(word: str) -> Iterator[str]:
 _script = lru_cache(maxsize=None)(text_script)  # Of single characters, of which there are few.
 
 # Letters that Unicode's confusables.txt (UTS #39) has for one another and that the Noto fonts draw alike: no more than
-# a quarter of the ink differs. All are of alphabets in use, so that vocabularies of many languages have them: an obsolete
-# letter would make an unknown token of the word, which looks like nothing. Compatibility forms (fullwidth,
+# a quarter of the ink differs. All are of alphabets in use, so that vocabularies of many languages have them: an
+# obsolete letter would make an unknown token of the word, which looks like nothing. Compatibility forms (fullwidth,
 # mathematical) are not among them: tokenizers such as XLM-R's undo those by NFKC, which changes none of these.
 _MORE_LATIN = dict(zip("һгρυ", "hrpu", strict=True))
 _OTHERS = dict(zip("ГПФкɛ", "ΓΠΦκε", strict=True))
@@ -74,7 +74,10 @@ _STROKES = dict(zip("đĐøØłŁħĦŧŦ", "dDoOlLhHtT", strict=True))
 
 
 def _to_homoglyph(letter: str) -> str:
-    return HOMOGLYPHS.get(letter[0], letter[0]) + letter[1:]
+    changed = HOMOGLYPHS.get(letter[0], letter[0]) + letter[1:]
+    # Letters and marks that no alphabet has together are unknown tokens as well.
+    apart = len(unicodedata.normalize("NFC", changed)) > len(unicodedata.normalize("NFC", letter))
+    return letter if apart else changed
 
 
 def _to_leetspeak(letter: str) -> str:
