@@ -12,6 +12,7 @@ from fontTools.unicodedata import script_name
 from transformers import PreTrainedTokenizerBase
 
 from ..command.wording import counted
+from ..errors import InputError
 from ..glyphs.scripts import COMMON
 from ..inference.source import InputSource
 from ..inference.writing import check_output, open_output
@@ -57,6 +58,24 @@ class Outcome:
         return "\n  ".join(lines)
 
 
+def check_noisy_file(path: str, output_file: str, overwrite: bool = False, inputs: Sequence[str] = ()) -> None:
+    """Refuses a name that would replace something, or that belies the format.
+
+    Args:
+        path: The file that is read.
+        output_file: The file to write.
+        overwrite: Whether it may be replaced.
+        inputs: Others that are read.
+
+    Raises:
+        InputError: It may not be written.
+    """
+    check_output(output_file, overwrite, [path, *inputs])
+    extension = Path(path).suffix
+    if Path(output_file).suffix.lower() != extension.lower():
+        raise InputError(f"--output_file {output_file} has the format of {path}. Keep the extension {extension}.")
+
+
 def perturb_file(
     path: str | os.PathLike,
     output_file: str | os.PathLike,
@@ -94,7 +113,7 @@ def perturb_file(
     """
     path, output_file = os.fspath(path), os.fspath(output_file)
     changer = Changer(noise, share=share, seed=seed, tokenizer=tokenizer)
-    check_output(output_file, overwrite, [path])
+    check_noisy_file(path, output_file, overwrite)
     source = InputSource(path, twice=False)
     with open_output(output_file) as file:
         rows = rewrite(source, input_format, tuple(columns), changer, file)

@@ -38,8 +38,7 @@ def main(argv: Sequence[str]) -> None:
     from ..files.folders import free_file
     from ..files.writing import write_json
     from ..glyphs.vocabulary import load_tokenizer
-    from ..inference.writing import check_output
-    from ..perturbation import Changer, perturb_file
+    from ..perturbation import Changer, check_noisy_file, perturb_file
 
     Changer(given.noise, share=given.share)
     several = PLACEHOLDER in given.input
@@ -52,8 +51,8 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"{given.input}: there is no file for any language. Check the path.")
     files = expand_files(given.input, found)
     outputs = {code: given.output_file.replace(PLACEHOLDER, code) for code in files}
-    for output in outputs.values():
-        check_output(output, given.overwrite, list(map(str, files.values())))
+    for code, path in files.items():
+        check_noisy_file(str(path), outputs[code], given.overwrite, list(map(str, files.values())))
     if given.report_file:
         inputs = [*files.values(), *outputs.values()]
         free_file(given.report_file, "--report_file", overwrite=given.overwrite, inputs=inputs)
