@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from ..command.wording import counted
 from ..errors import InputError
 from ..glyphs.scripts import COMMON
-from ..inference.source import InputSource
+from ..inference.source import STREAM, InputSource
 from ..inference.writing import check_output, open_output
 from ..pretrained_dlfa import file_sha256
 from .formats import rewrite
@@ -70,6 +70,8 @@ def check_noisy_file(path: str, output_file: str, overwrite: bool = False, input
     Raises:
         InputError: It may not be written.
     """
+    if path == STREAM:
+        raise InputError("Standard input is not read here. Give a file.")
     check_output(output_file, overwrite, [path, *inputs])
     extension = Path(path).suffix
     if Path(output_file).suffix.lower() != extension.lower():

@@ -178,6 +178,11 @@ def test_nothing_is_written_of_a_broken_file(name: str, content: str | bytes, me
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
+def test_standard_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Standard input is not read here"):
+        perturb_file("-", tmp_path / "b.tsv", "leetspeak", input_format="tsv")
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     with path.open("w") as file:

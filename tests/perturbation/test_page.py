@@ -11,7 +11,7 @@ import pytest
 from modeling_dlfa.cli import run
 from modeling_dlfa.glyphs import GlyphTable, build_glyph_table
 
-from ..conftest import ROOT
+from ..conftest import ROOT, WORDS
 from ..glyphs.test_pieces import word_pieces
 from ..glyphs.test_table import TOKENS, needs_fonts
 
@@ -31,6 +31,4 @@ def test_the_commands_of_the_page(tmp_path: Path, tiny_data: Path, monkeypatch: 
         run(shlex.split(command))
     assert len(commands) == 2
     assert GlyphTable.load("permuted").record["control"] == "permuted"
-    assert sorted(path.name for path in Path().glob("noisy-*.tsv")) == [
-        f"noisy-{code}.tsv" for code in ("ar", "de", "en")
-    ]
+    assert {path.name for path in Path().glob("noisy-*.tsv")} == {f"noisy-{code}.tsv" for code in WORDS}
