@@ -38,7 +38,7 @@ def results_section(results: Results, picture: str, heading: str) -> str:
     tested = (results.source_language, "targets")
     beside = [f"{name} of words, {where}" for name in metric.beside for where in tested]
     header = ("", "validation", "average, targets", *beside, "training, seconds a run")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, system in systems.items():
         runs = results.runs_of(name)
         cells = [_percent(system.validation), _percent(system.values.get("macro_target"))]

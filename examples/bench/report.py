@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modeling_dlfa.pages.model import Notes, Table
-from modeling_dlfa.pages.rendering import blocks_to_markdown
+from modeling_dlfa.pages.model import Heading, Notes, Section, Table
 
 from .timing import Ratio, ratio
 
@@ -44,7 +43,7 @@ class Row:
             return None
         return self.ratio.median >= self.goal if self.better == "high" else self.ratio.median <= self.goal
 
-    def cells(self) -> tuple[str, ...]:
+    def cells(self) -> list[str]:
         """Returns the row of the table."""
         shown = ""
         if self.ratio is not None:
@@ -54,7 +53,7 @@ class Row:
             )
         goal = "" if self.goal is None else f"{'≥' if self.better == 'high' else '≤'} {self.goal:g}×"
         met = {True: "yes", False: "no", None: ""}[self.met]
-        return (f"{self.group}: {self.name}", self.ours, self.theirs, shown, goal, met)
+        return [f"{self.group}: {self.name}", self.ours, self.theirs, shown, goal, met]
 
 
 def time_row(
@@ -82,10 +81,13 @@ def bytes_row(group: str, name: str, ours: int, theirs: int, label: str, goal: f
     return Row(group, name, shown[0], f"{label}: {shown[1]}", ratio([ours], [theirs]), goal, "low")
 
 
-def markdown(rows: Sequence[Row], machine: Mapping[str, Any]) -> str:
-    """Returns the table, its notes, and what it was measured on."""
+def sections(content: Mapping[str, Any]) -> list[Section]:
+    """Lays out what `bench.json` holds: the table, its notes, and what it was measured on."""
+    rows = [Row(**{**row, "ratio": row["ratio"] and Ratio(**row["ratio"])}) for row in content["rows"]]
     header = ("benchmark", "ours", "compared with", "ratio (quartiles; rounds)", "goal", "met")
-    notes = [f"{row.group}, {row.name}: {row.note}" for row in rows if row.note]
-    facts = dict(machine) | {"versions": ", ".join(f"{key} {entry}" for key, entry in machine["versions"].items())}
-    notes += [f"{name}: {value}" for name, value in facts.items()]
-    return blocks_to_markdown([Table("", header, tuple(row.cells() for row in rows)), Notes(tuple(notes))])
+    notes = tuple(f"{row.group}, {row.name}: {row.note}" for row in rows if row.note)
+    machine = content["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    facts = tuple(f"{name}: {value}" for name, value in (machine | {"versions": versions}).items())
+    table = Table("", header, tuple(tuple(row.cells()) for row in rows))
+    return [Section("Benchmark", (table, Notes(notes), Heading("Machine"), Notes(facts)))]
