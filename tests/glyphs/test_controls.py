@@ -17,8 +17,7 @@ from modeling_dlfa.glyphs.controls import character_ngrams
 from modeling_dlfa.glyphs.pieces import read_pieces
 from modeling_dlfa.glyphs.quality import measure
 
-from .test_pieces import SPECIALS, word_pieces
-from .test_table import CYRILLIC, LATIN, OTHERS, TOKENS, needs_fonts
+from .words import CYRILLIC, LATIN, OTHERS, SPECIALS, TOKENS, needs_fonts, word_pieces
 
 SIZE = 16
 SPELT = [f"{stem}{end}" for stem in ("haus", "baum", "дом", "сад", "berg", "wald") for end in ("", "es", "ом", "en")]

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,34 +20,9 @@ from modeling_dlfa.glyphs import GlyphTable, build_glyph_table, features
 from modeling_dlfa.glyphs.features import convolutional_autoencoder, principal_components, standardise
 from modeling_dlfa.glyphs.pieces import read_pieces
 
-from .words import SPECIALS, word_pieces
+from .words import LATIN, SPECIALS, TOKENS, needs_fonts, word_pieces
 
-LATIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ"
-OTHERS = "αβγδεζηθικλμνξοπρστυφχψωΑΒΕΖΗΙΚΜΝΟΡΤΥΧéèêöüñçकखगघचछजझஅஆஇஈกขคงאבגדهوزح"
-WORDS = (
-    "cafe",
-    "café",
-    "creme",
-    "crème",
-    "uber",
-    "über",
-    "El",
-    "Él",
-    "##cion",
-    "##ción",
-    "##ع",
-    "##ि",
-    "བོད",
-    "[unused1]",
-)
-TOKENS = (*LATIN, *CYRILLIC, *OTHERS, *WORDS)
 FIRST = len(SPECIALS)
-
-needs_fonts = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("PIL", "fontTools", "manimgx_fonts", "manimgx_fonts_cjk")),
-    reason="fonts are not installed: pip install 'modeling-dlfa[glyphs]'",
-)
 
 
 @pytest.fixture(scope="module")

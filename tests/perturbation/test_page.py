@@ -12,8 +12,7 @@ from modeling_dlfa.cli import run
 from modeling_dlfa.glyphs import GlyphTable, build_glyph_table
 
 from ..conftest import ROOT, WORDS
-from ..glyphs.test_pieces import word_pieces
-from ..glyphs.test_table import TOKENS, needs_fonts
+from ..glyphs.words import TOKENS, needs_fonts, word_pieces
 
 PAGE = (ROOT / "docs/robustness.md").read_text(encoding="utf-8")
 
