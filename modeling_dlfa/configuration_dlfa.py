@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 from .encoder_dlfa import UNTRUSTED_KEYS, make_backbone_config
+from .glyphs_dlfa import check_glyphs
 from .values_dlfa import CHOICES, READ_BY, check_fusion_weights, complete_labels, resolve_layers
 
 # Only their last output is normalised, not the stream between the blocks: lower layers lie on another scale.
@@ -40,6 +41,7 @@ class DlfaConfig(PretrainedConfig):
             encoder (Peters et al. 2018).
         fusion_layers: The lower layer (an `int`, as in the paper) or layers, stored as a list of non-negative numbers;
             `"layer"` reads exactly one. Defaults to two thirds of the depth (our reading: to be chosen by a sweep).
+            With glyphs it may be empty.
         gate: Form of `"aif"`, with X the last layer, Y the lower one, a the gate: `"select"`, `a*X + (1-a)*Y`;
             `"excite"`, `a*(X+Y)`. Which of the two the paper uses is our reading.
         reduction_ratio: The r of the squeeze, E to E/r (Hu et al. 2018); divides the hidden size.
@@ -56,6 +58,10 @@ class DlfaConfig(PretrainedConfig):
         classifier_dropout: Dropout probability before the classifier. Defaults to the backbone's own.
         add_pooling_layer: Whether `DlfaModel` has a pooler. The task classes set it.
         output_fusion_weights: Whether the models return the gate: True for its mean over features, or `"full"`.
+        glyph_size: d, the columns of the table that tells what each token looks like, one more stream beside the lower
+            layers; 0 for none. `from_backbone(..., glyphs=...)` sets it.
+        glyph_kernel_size: Tokens that the visual stream's depth-wise convolution reads, an odd number; 1 for none.
+        glyph_table: False without a table: every call gives `visual_embeds`.
         text_columns: Names of what the task head was trained to read, in the tokenizer's order: of one text, of two
             (`["premise", "hypothesis"]`) or, for words, of the list of them; None where nobody recorded them.
         kwargs: As for every configuration: `num_labels`, `id2label`, `problem_type`, ... Of `id2label` and `label2id`
@@ -88,13 +94,17 @@ class DlfaConfig(PretrainedConfig):
         add_pooling_layer: bool = True,
         output_fusion_weights: bool | str = False,
         text_columns: Sequence[str] | None = None,
+        glyph_size: int = 0,
+        glyph_kernel_size: int = 1,
+        glyph_table: bool = True,
         **kwargs: Any,
     ) -> None:
         saved = kwargs.pop(_SAVED, False)
         # Before super().__init__(), which hands attn_implementation and the like on to it.
         self.backbone_config = make_backbone_config(backbone_config)
         self.fusion = fusion
-        self.fusion_layers = resolve_layers(fusion, fusion_layers, self.num_hidden_layers)
+        self.glyph_size, self.glyph_kernel_size, self.glyph_table = glyph_size, glyph_kernel_size, glyph_table
+        self.fusion_layers = resolve_layers(fusion, fusion_layers, self.num_hidden_layers, bool(glyph_size))
         self.gate = gate
         self.reduction_ratio = reduction_ratio
         self.fusion_norm = fusion_norm
@@ -164,7 +174,9 @@ class DlfaConfig(PretrainedConfig):
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} does not exist; choose from {', '.join(choices)}.")
-        self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, self.num_hidden_layers)
+        check_glyphs(self)
+        depth, glyphs = self.num_hidden_layers, bool(self.glyph_size)
+        self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, depth, glyphs)
         if not isinstance(self.add_pooling_layer, bool):
             raise ValueError(f"add_pooling_layer={self.add_pooling_layer!r} is not True or False.")
         check_fusion_weights(self.output_fusion_weights)
