@@ -176,9 +176,7 @@ def test_initialisation_follows_the_seed_alone(name: str, model_class: type) -> 
 
 
 @each_class
-@pytest.mark.parametrize(
-    ("name", "fusion"), [*((name, "aif") for name in BACKBONES), *OTHER_FUSIONS]
-)
+@pytest.mark.parametrize(("name", "fusion"), [*((name, "aif") for name in BACKBONES), *OTHER_FUSIONS])
 def test_missing_weights_are_initialised_as_at_construction(name: str, fusion: str, model_class: type) -> None:
     config = dlfa_config(name, fusion=fusion, **({"gate_init": 0.7} if fusion == "aif" else {}))
     built = tensors(model_class(config))
@@ -342,9 +340,7 @@ def test_reentrant_checkpointing_is_refused(name: str, model_class: type) -> Non
 
 
 @each_class
-@pytest.mark.parametrize(
-    ("name", "fusion"), [*((name, "aif") for name in BACKBONES), *OTHER_FUSIONS]
-)
+@pytest.mark.parametrize(("name", "fusion"), [*((name, "aif") for name in BACKBONES), *OTHER_FUSIONS])
 def test_every_parameter_gets_a_gradient(name: str, fusion: str, model_class: type) -> None:
     _, found = gradients(build(model_class, name, fusion=fusion), **batch(name))
     if fusion == "layer":  # The first block is read, of three.

@@ -53,6 +53,10 @@ class CrossLingualTrainingArguments(TrainingArguments):
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "Whether to look for parameters without gradient, which --fusion layer has."}
     )
+    ddp_broadcast_buffers: bool | None = field(
+        default=False,
+        metadata={"help": "Whether to send buffers to all processes at each step; none of ours changes."},
+    )
     dataloader_num_workers: int = field(
         default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}
     )
@@ -146,6 +150,7 @@ class Arguments:
         named = {
             "--model_name_or_path": model.model_name_or_path,
             "--tokenizer_name": model.tokenizer_name,
+            "--glyphs": model.glyphs,
             "--dataset_name": data.dataset_name,
             "--train_file": data.train_file,
             "--validation_file": data.validation_file,

@@ -48,10 +48,11 @@ def check_disk(
         with torch.device("meta"):
             model: Any = MODEL_CLASSES[task.kind](run.config)
             whole = FLOAT * sum(parameter.numel() for parameter in model.parameters())
+            buffers = sum(buffer.nbytes for buffer in model.buffers())
             trained = FLOAT * parameter_counts(adapt(model, arguments.model))[0]
-        models += whole // (1 if arguments.run.save_dtype == "float32" else 2)
+        models += whole // (1 if arguments.run.save_dtype == "float32" else 2) + buffers
         # Of LoRA a checkpoint has the adapter alone.
-        saved = trained if arguments.model.peft == "lora" else whole
+        saved = trained if arguments.model.peft == "lora" else whole + buffers
         optimiser = 2 * trained if training.optim in _ADAMW and not training.save_only_model else 0
         checkpoint = max(checkpoint, saved + optimiser)
     models = models if arguments.run.save_models else 0

@@ -23,6 +23,7 @@ from ..statistics.summary import summarise_runs
 from ..tasks import Task, recorded_task
 from .answers import score
 from .arguments import Arguments
+from .glyphs import glyphs_record
 from .systems import Run, model_commit, model_origin, own_share, shard
 from .task_data import TaskData
 
@@ -72,6 +73,7 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         "max_length": max_length,
         "group_by_length": training.groups_by_length,
         **arguments.model.peft_record(),
+        **glyphs_record(arguments.model),
         **({"save_dtype": arguments.run.save_dtype} if arguments.run.save_dtype != "float32" else {}),
         **({"one_pass": True} if arguments.one_pass else {}),
     }

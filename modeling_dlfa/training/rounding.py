@@ -19,11 +19,12 @@ def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 def rounded_state(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Returns a model's state in a precision, for `save_pretrained(state_dict=...)`.
+    """Returns a model's state in a precision, for `save_pretrained(state_dict=...)`; what is half already stays.
 
     The configuration that is saved beside it names the model's own dtype, in which transformers then loads it: a CPU
     computes slowly in half precision.
     """
     return {
-        name: value.to(dtype) if value.is_floating_point() else value for name, value in model.state_dict().items()
+        name: value.to(dtype) if value.is_floating_point() and value.element_size() > 2 else value
+        for name, value in model.state_dict().items()
     }

@@ -28,6 +28,7 @@ from .arguments import Arguments, CrossLingualTrainingArguments
 from .checks import check_arguments
 from .disk_space import check_disk
 from .execution import Command, execute
+from .glyphs import check_glyphs
 from .processes import check_launch, check_shared, held, on_main_process
 from .record import collect_results, start_record
 from .systems import Run, check_buildable, fetch_weights, load_tokenizer, own_share, plan_runs
@@ -82,6 +83,7 @@ def _run(task: Task, arguments: Arguments, output: OutputDirectory, together: To
     if state.is_main_process:
         _warn_of_slow_bf16(training)
     tokenizer = load_tokenizer(arguments, runs[0].config)
+    check_glyphs(arguments.model, tokenizer)
     max_length = _max_length(task, arguments, tokenizer)
     if not state.is_main_process:
         import datasets

@@ -25,6 +25,7 @@ from ..tasks import Task
 from ..values_dlfa import resolve_layers
 from .argument_checks import check_effect
 from .arguments import Arguments
+from .glyphs import load_table
 from .options import FUSION_OPTIONS, READ_BY, ModelArguments
 
 logger = logging.get_logger(__name__)
@@ -57,7 +58,7 @@ class Run:
 
 
 def system_name(config: DlfaConfig) -> str:
-    """Returns the short name of a fusion, such as `aif-layer8`, `aif-excite-layers4+8`, `layer-8` or `last`."""
+    """Returns the short name of a fusion: `aif-layer8`, `aif-excite-layers4+8`, `layer-8`, `last`, `aif-layer8+glyphs`."""
     parts = [config.fusion]
     if config.fusion == "aif" and config.gate != "select":
         parts.append(config.gate)
@@ -65,8 +66,9 @@ def system_name(config: DlfaConfig) -> str:
         parts.append(str(config.fusion_layers[0]))
     elif config.fusion in ("aif", "mean", "concat"):
         layers = config.fusion_layers
-        parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
-    return "-".join(parts)
+        if layers:
+            parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
+    return "-".join(parts) + ("+glyphs" if config.glyph_size else "")
 
 
 def plan_runs(task: Task, arguments: Arguments) -> list[Run]:
@@ -139,6 +141,8 @@ def _encoder_configs(task: Task, arguments: Arguments, backbone: PretrainedConfi
     options = arguments.model.fusion_options()
     options |= {"id2label": id2label, "label2id": {label: index for index, label in id2label.items()}}
     options["text_columns"] = list(task.text_columns)
+    if table := load_table(arguments.model):
+        options["glyph_size"] = table.size
     if arguments.layers_apart:
         lower = DlfaConfig(backbone, fusion="scalar_mix").fusion_layers
         layers = resolve_layers("mean", arguments.model.fusion_layers or lower, len(lower))
@@ -159,10 +163,15 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> t
     path = arguments.model.model_name_or_path
     if arguments.run.baseline:
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
+    if arguments.model.glyphs is not None:
+        raise InputError(
+            f"--glyphs is for a plain encoder; the checkpoint {path} keeps what it was trained with. Remove it, or start "
+            "from a plain encoder."
+        )
     options = arguments.model.fusion_options()
     check_effect(options, saved.fusion)
     same = options.get("fusion", saved.fusion) == saved.fusion
-    own = {name: getattr(saved, name) for name in FUSION_OPTIONS} if same else {}
+    own = {name: getattr(saved, name) for name in (*FUSION_OPTIONS, "glyph_size", "glyph_table")} if same else {}
     wished = DlfaConfig(saved.backbone_config, **{**own, **options})
     for name in options:
         if getattr(wished, name) != getattr(saved, name):
@@ -296,6 +305,8 @@ def load_model(task: Task, arguments: Arguments, run: Run) -> DlfaPreTrainedMode
             own: dict[str, Any] = {"config": run.config, "ignore_mismatched_sizes": run.new_head}
             loaded = model_class.from_pretrained(model.model_name_or_path, **own, **options)
             return _with_new_head(loaded) if run.new_head else loaded
+        table = load_table(model) if run.config.glyph_size else None
+        options["glyphs"] = table and table.values  # Compared with the tokenizer already.
         return model_class.from_backbone(model.model_name_or_path, config=run.config, **options)
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot load {model.model_name_or_path}: {error}") from error
