@@ -25,8 +25,8 @@ FORMAT = 1
 class GlyphStream(nn.Module):
     """A secondary stream of looks: `LayerNorm(Linear(row))`, rows from the table or given.
 
-    With a kernel of more than one token, a depth-wise convolution over neighbouring tokens comes before the linear map:
-    together a depth-wise separable one, which starts from each token's own row.
+    With a kernel of several tokens a depth-wise convolution over neighbours comes before the linear map (together a
+    depth-wise separable one); it starts as the identity.
 
     Args:
         config: Its `glyph_size` (d), `glyph_kernel_size`, `glyph_table`, `hidden_size` (E) and `vocab_size` (V) count.
@@ -173,7 +173,7 @@ def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
     return values, record
 
 
-def load_glyphs(glyphs: str | os.PathLike | Tensor, encoder: str | os.PathLike, **hub_arguments: Any) -> Tensor:
+def load_glyphs(glyphs: str | os.PathLike | Tensor, encoder: Any, **hub_arguments: Any) -> Tensor:
     """Returns a table (V x d): the given one, or that of a folder, made of the vocabulary of `encoder`'s tokenizer.
 
     Raises a ValueError for a folder without a whole table, or of another vocabulary, or if `encoder` has no tokenizer.

@@ -34,8 +34,9 @@ class FusionView:
 
     Attributes:
         tokens: The T tokens: the part of the text that each covers, or a special token's name.
-        shares: T x S, averaged over features. Of the `"select"` gate the share of each lower layer and, where `glyphs`,
-            of the token's look, the rest being the last layer's; of the `"excite"` gate, S = 1, by how much the sum of all is scaled.
+        shares: T x S, averaged over features. Of the `"select"` gate the share of each lower layer and, with `glyphs`,
+            of the token's look, the rest being the last layer's; of the `"excite"` gate, S = 1, by how much the sum
+            of all is scaled.
         layers: The lower layers' numbers, as in `hidden_states`.
         is_share: Whether it is the `"select"` gate.
         reads_first: Whether the head reads the first token alone.
