@@ -60,8 +60,8 @@ _VALUES: dict[str, dict[str, Any]] = {
     },
 }
 # With what each token looks like as a further stream, wherever the fusion takes several.
-GLYPHS = {"bert+glyphs": {"glyph_size": 6, "glyph_kernel_size": 3}}
-_VALUES |= {name: _VALUES[name.partition("+")[0]] for name in GLYPHS}
+GLYPHS = {"bert-glyphs": {"glyph_size": 6, "glyph_kernel_size": 3}}
+_VALUES |= {name: _VALUES[name.removesuffix("-glyphs")] for name in GLYPHS}
 BACKBONES = tuple(_VALUES)
 
 # transformers has eager attention alone for them, on both lines that we name.
@@ -73,12 +73,12 @@ BEFORE_V5 = RELEASE < (5, 0)
 # Before v5.1x every state is kept until the backbone returns, and ModernBERT's blocks keep their attention.
 BEFORE_V5_10 = RELEASE < (5, 10)
 # Their positions are numbered from the left: beyond padding on the left they must be given.
-ABSOLUTE_POSITIONS = ("bert", "bert+glyphs", "distilbert", "rembert")
+ABSOLUTE_POSITIONS = ("bert", "bert-glyphs", "distilbert", "rembert")
 
 
 def backbone_config(name: str, **values: Any) -> PretrainedConfig:
     """Returns the configuration of a tiny encoder, `values` over its own."""
-    return CONFIG_MAPPING[name.partition("+")[0]](**{**_COMMON, **_VALUES[name], **values})
+    return CONFIG_MAPPING[name.removesuffix("-glyphs")](**{**_COMMON, **_VALUES[name], **values})
 
 
 def dlfa_config(name: str, **values: Any) -> DlfaConfig:

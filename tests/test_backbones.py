@@ -42,7 +42,7 @@ AUTO_CLASSES = {
 }
 OTHER_FUSIONS = (
     *(("bert", fusion) for fusion in ("last", "mean", "concat", "scalar_mix", "layer")),
-    *(("bert+glyphs", fusion) for fusion in ("mean", "concat", "scalar_mix")),
+    *(("bert-glyphs", fusion) for fusion in ("mean", "concat", "scalar_mix")),
 )
 # How the fusions must start, with a gate of 0.7 at first; the secondary streams share the rest.
 FUSION_STARTS = {
@@ -181,7 +181,7 @@ def test_missing_weights_are_initialised_as_at_construction(name: str, fusion: s
     config = dlfa_config(name, fusion=fusion, **({"gate_init": 0.7} if fusion == "aif" else {}))
     built = tensors(model_class(config))
     filled = tensors(model_class.from_pretrained(None, config=config, state_dict={}))
-    kind = "aif+glyphs" if (name, fusion) == ("bert+glyphs", "aif") else fusion
+    kind = "aif+glyphs" if (name, fusion) == ("bert-glyphs", "aif") else fusion
     for key, value in FUSION_STARTS.get(kind, {}).items():
         (found,) = (tensor for name, tensor in filled.items() if name.endswith(key))
         torch.testing.assert_close(found, torch.full_like(found, value))

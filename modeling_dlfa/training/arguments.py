@@ -55,7 +55,7 @@ class CrossLingualTrainingArguments(TrainingArguments):
     )
     ddp_broadcast_buffers: bool | None = field(
         default=False,
-        metadata={"help": "Whether to send buffers to all processes at each step; none of ours changes."},
+        metadata={"help": "Whether to send buffers to all processes at each step; ours never change."},
     )
     dataloader_num_workers: int = field(
         default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}

@@ -58,7 +58,7 @@ class Run:
 
 
 def system_name(config: DlfaConfig) -> str:
-    """Returns the short name of a fusion: `aif-layer8`, `aif-excite-layers4+8`, `layer-8`, `last`, `aif-layer8+glyphs`."""
+    """Returns the short name of a fusion: `aif-layer8+glyphs`, `aif-excite-layers4+8`, `layer-8`, `last`, ..."""
     parts = [config.fusion]
     if config.fusion == "aif" and config.gate != "select":
         parts.append(config.gate)
@@ -165,8 +165,8 @@ def _checkpoint_config(task: Task, arguments: Arguments, saved: DlfaConfig) -> t
         raise InputError(f"--baseline needs a plain encoder to start both systems from; {path} is a DLFA checkpoint.")
     if arguments.model.glyphs is not None:
         raise InputError(
-            f"--glyphs is for a plain encoder; the checkpoint {path} keeps what it was trained with. Remove it, or start "
-            "from a plain encoder."
+            f"--glyphs is for a plain encoder; the checkpoint {path} keeps what it was trained with. Remove it, or "
+            "start from a plain encoder."
         )
     options = arguments.model.fusion_options()
     check_effect(options, saved.fusion)
