@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import AutoTokenizer, BertModel, Trainer, TrainingArguments
+from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, BertModel, Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
 from modeling_dlfa.glyphs import GlyphTable
@@ -174,23 +173,21 @@ def test_gradients_reach_what_made_the_looks_and_padding_spoils_none() -> None:
     assert rows.grad is not None and rows.grad[real].abs().min() > 0
 
 
-def conv_encoder() -> nn.Module:
-    """A small convolutional image encoder: B x 1 x 32 x 64 to B x 12."""
-    layers: list[nn.Module] = []
-    for inside, outside in ((1, 8), (8, 16), (16, 12)):
-        layers += [nn.Conv2d(inside, outside, 3, stride=2, padding=1), nn.GroupNorm(4, outside), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+class ImageEncoder(nn.Module):
+    """An image encoder of transformers with drawn weights: B x 1 x 32 x 64 to B x 16."""
 
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        sizes: dict[str, Any] = {"num_channels": 1}
+        if kind == "resnet":
+            sizes |= {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
+        else:
+            sizes |= {"image_size": (32, 64), "patch_size": 16, "hidden_size": 16, "num_hidden_layers": 1}
+            sizes |= {"num_attention_heads": 2, "intermediate_size": 32}
+        self.model = AutoModel.from_config(CONFIG_MAPPING[kind](**sizes))
 
-def resnet() -> nn.Module:
-    """ResNet-18 of torchvision without its classifier: B x 1 x 32 x 64 to B x 512."""
-    if importlib.util.find_spec("torchvision") is None:
-        pytest.skip("torchvision is not installed: pip install torchvision")
-    from torchvision.models import resnet18
-
-    network = resnet18(weights=None)
-    network.fc = nn.Identity()
-    return nn.Sequential(nn.Conv2d(1, 3, 1), network)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.model(images).pooler_output.flatten(1)
 
 
 def drawn(word: str) -> torch.Tensor:
@@ -201,10 +198,10 @@ def drawn(word: str) -> torch.Tensor:
     return torch.tensor(list(canvas.tobytes()), dtype=torch.float32).view(1, 32, 64) / 255
 
 
-@pytest.mark.parametrize(("encoder", "size"), [(conv_encoder, 12), (resnet, 512)])
-def test_features_of_an_image_encoder_enter_and_train_it(encoder: Any, size: int, tiny_encoder: Path) -> None:
+@pytest.mark.parametrize("kind", ["resnet", "vit"])
+def test_features_of_an_image_encoder_enter_and_train_it(kind: str, tiny_encoder: Path) -> None:
     torch.manual_seed(0)
-    vision = encoder()
+    vision, size = ImageEncoder(kind), 16
     tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
     options = {"fusion_layers": [], "glyph_size": size, "glyph_table": False, "pooling": "mean"}
     model = DlfaForSequenceClassification.from_backbone(tiny_encoder, num_labels=2, **options)
