@@ -14,21 +14,24 @@ from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.loading import load_file as load_rows
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.glyphs import GlyphTable
 from modeling_dlfa.results.predictions import read_predictions
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.training.arguments import parse_arguments
 from modeling_dlfa.training.checks import check_arguments
 
-RUN = "aif-layer1-seed42"
+RUN = "aif-layer1+glyphs-seed42"
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_what_is_tested_is_what_is_saved(
-    xnli_arguments: list[str], tiny_data: Path, tmp_path: Path, dtype: str
+    xnli_arguments: list[str], tiny_data: Path, tiny_glyphs: Path, tmp_path: Path, dtype: str
 ) -> None:
-    main("xnli", [*xnli_arguments, "--save_dtype", dtype, "--keep_checkpoints", "True"])
+    options = ["--save_dtype", dtype, "--keep_checkpoints", "True", "--glyphs", str(tiny_glyphs)]
+    main("xnli", [*xnli_arguments, *options])
     folder = tmp_path / "out" / "models" / RUN
     saved = load_file(str(folder / "model.safetensors"))
+    assert torch.equal(saved.pop("dlfa.glyphs.table"), GlyphTable.load(tiny_glyphs).values)
     assert {value.dtype for value in saved.values()} == {getattr(torch, dtype)}
     # Computed with in float32 unless one asks otherwise, on both lines of transformers.
     model = DlfaForSequenceClassification.from_pretrained(folder)
@@ -45,6 +48,7 @@ def test_what_is_tested_is_what_is_saved(
     # A checkpoint on the way is what training goes on from.
     [checkpoint, *_] = (tmp_path / "out" / "checkpoints" / RUN).glob("checkpoint-*")
     before = load_file(str(checkpoint / "model.safetensors"))
+    assert before.pop("dlfa.glyphs.table").dtype == torch.float16
     assert {value.dtype for value in before.values()} == {torch.float32}
     name = "dlfa.backbone.encoder.layer.0.output.dense.weight"
     assert not torch.equal(before[name], saved[name].float())
