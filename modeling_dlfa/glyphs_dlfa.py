@@ -1,7 +1,6 @@
 """The visual stream: what each token looks like. This file travels with every checkpoint.
 
-What a token looks like is a row of numbers, made once of its rendered image (`dlfa glyphs`) and saved in the
-checkpoint. So this needs no font and no image.
+A look is a row of numbers, made once of the rendered token (`dlfa glyphs`) and saved: nothing here needs a font.
 """
 
 from __future__ import annotations
@@ -30,23 +29,17 @@ class GlyphStream(nn.Module):
 
     Args:
         config: Its `glyph_size` (d), `glyph_kernel_size`, `glyph_table`, `hidden_size` (E) and `vocab_size` (V) count.
-
-    Attributes:
-        table: V x d in half precision, whatever the model's type; None without `glyph_table`.
     """
 
-    table: Tensor | None
+    table: Tensor | None  # V x d in half precision, whatever the model's type; None without `glyph_table`.
 
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.size, kernel = config.glyph_size, config.glyph_kernel_size
         rows = torch.zeros(config.vocab_size, self.size, dtype=torch.float16) if config.glyph_table else None
         self.register_buffer("table", rows)
-        self.neighbours = None
-        if kernel > 1:
-            self.neighbours = nn.Conv1d(
-                self.size, self.size, kernel, padding=kernel // 2, groups=self.size, bias=False
-            )
+        options: dict[str, Any] = {"padding": kernel // 2, "groups": self.size, "bias": False}
+        self.neighbours = nn.Conv1d(self.size, self.size, kernel, **options) if kernel > 1 else None
         self.projection = nn.Linear(self.size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=1e-5)
 
@@ -78,10 +71,8 @@ class GlyphStream(nn.Module):
                 raise ValueError(f"What the tokens look like cannot be looked up: {reason}. Give visual_embeds.")
             rows = nn.functional.embedding(ids, self.table)
         elif rows.dim() != 3 or rows.size(1) not in (1, length) or rows.size(2) != self.size:
-            raise ValueError(
-                f"visual_embeds is {tuple(rows.shape)}; give B x {length} x {self.size}, a row a token, or "
-                f"B x 1 x {self.size} for all tokens alike."
-            )
+            shapes = f"B x {length} x {self.size}, or B x 1 x {self.size} for all tokens alike"
+            raise ValueError(f"visual_embeds is {tuple(rows.shape)}; give {shapes}.")
         else:
             rows = rows.expand(-1, length, -1)
         rows = rows.to(self.projection.weight.dtype)
@@ -90,8 +81,7 @@ class GlyphStream(nn.Module):
             rows = rows.masked_fill((mask == 0).unsqueeze(-1), 0.0)
         if self.neighbours is not None:
             rows = self.neighbours(rows.transpose(1, 2)).transpose(1, 2)
-        stream: Tensor = self.norm(self.projection(rows))
-        return stream
+        return self.norm(self.projection(rows))
 
 
 def glyph_stream(
@@ -112,17 +102,18 @@ def glyph_stream(
         if visual_embeds is not None:
             raise ValueError("visual_embeds is for models with a visual stream; this one has glyph_size=0.")
         return []
-    given = inputs["inputs_embeds"] if inputs["input_ids"] is None else inputs["input_ids"]
-    return [module(inputs["input_ids"], visual_embeds, mask, given.size(1))]
+    ids, embeds = inputs["input_ids"], inputs["inputs_embeds"]
+    if ids is None and embeds is None:
+        return []  # The backbone says so.
+    return [module(ids, visual_embeds, mask, (embeds if ids is None else ids).size(1))]
 
 
 def init_glyphs(module: nn.Module) -> None:
     """Initialises what the general rule does not, after it and children first."""
-    if isinstance(module, GlyphStream):
-        if module.table is not None:
-            nn.init.zeros_(module.table)
-        if module.neighbours is not None:
-            nn.init.dirac_(module.neighbours.weight, module.size)
+    if isinstance(module, GlyphStream) and module.table is not None:
+        nn.init.zeros_(module.table)
+    if isinstance(module, GlyphStream) and module.neighbours is not None:
+        nn.init.dirac_(module.neighbours.weight, module.size)
 
 
 def check_glyphs(config: Any) -> None:
@@ -173,16 +164,19 @@ def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
     return values, record
 
 
-def load_glyphs(glyphs: str | os.PathLike | Tensor, encoder: Any, **hub_arguments: Any) -> Tensor:
-    """Returns a table (V x d): the given one, or that of a folder, made of the vocabulary of `encoder`'s tokenizer.
+def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], options: dict[str, Any]) -> Tensor | None:
+    """Returns a table (V x d) as it is, or a folder's, or None for None; its width is the default of `glyph_size`.
 
-    Raises a ValueError for a folder without a whole table, or of another vocabulary, or if `encoder` has no tokenizer.
+    Raises a ValueError unless the folder's is whole and made of the vocabulary of the tokenizer that `encoder` names.
     """
-    if isinstance(glyphs, Tensor):
-        if glyphs.dim() != 2 or not glyphs.half().isfinite().all():
-            raise ValueError(f"glyphs is {tuple(glyphs.shape)}; give V x d numbers that are finite in half precision.")
-        return glyphs
-    values, record = read_glyphs(glyphs)
+    if glyphs is None:
+        return None
+    values, record = (glyphs, None) if isinstance(glyphs, Tensor) else read_glyphs(glyphs)
+    if values.dim() != 2 or not values.half().isfinite().all():
+        raise ValueError(f"glyphs is {tuple(values.shape)}; give V x d numbers that are finite in half precision.")
+    options.setdefault("glyph_size", values.size(1))
+    if record is None:
+        return values
     try:
         tokenizer = AutoTokenizer.from_pretrained(encoder, **hub_arguments)
     except Exception as error:  # Without files each line of transformers raises what happens to fail first.

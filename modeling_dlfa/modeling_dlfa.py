@@ -112,17 +112,16 @@ class DlfaModel(DlfaPreTrainedModel):
             kwargs: Further arguments of the backbone (`output_attentions`, ...).
 
         Raises:
-            ValueError: A mask that is not B x T where the fusion reads whole sentences; `pooled_output_only` without
-                a pooler; an `output_fusion_weights` that does not exist; no ids whose glyphs could be looked up, or
-                `visual_embeds` that the model does not read.
+            ValueError: A mask that is not B x T where sentences are read whole; `pooled_output_only` without a pooler;
+                an `output_fusion_weights` that does not exist; no look of the tokens, or one that is not read.
         """
         wanted = self.config.output_fusion_weights if output_fusion_weights is None else output_fusion_weights
         check_fusion_weights(wanted)
         if pooled_output_only and self.pooler is None:
             raise ValueError("pooled_output_only needs a pooler: this model was built with add_pooling_layer=False.")
         inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        inputs |= {"inputs_embeds": inputs_embeds, **kwargs}
-        streams, outputs = self._encode(attention_mask, output_hidden_states, visual_embeds, inputs)
+        inputs |= {"inputs_embeds": inputs_embeds, "visual_embeds": visual_embeds, **kwargs}
+        streams, outputs = self._encode(attention_mask, output_hidden_states, inputs)
         one_position = pooled_output_only and self.config.pooling == "cls"
         fused = gate = pooled = None
         if not one_position or wanted:
@@ -137,9 +136,7 @@ class DlfaModel(DlfaPreTrainedModel):
         )
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
-    def _encode(
-        self, attention_mask: Tensor | None, states: Any, visual_embeds: Tensor | None, inputs: dict[str, Any]
-    ) -> tuple[Streams, dict]:
+    def _encode(self, attention_mask: Tensor | None, states: Any, inputs: dict[str, Any]) -> tuple[Streams, dict]:
         """Runs the backbone and returns the streams, and what else the caller asked for."""
         mask = attention_mask
         if mask is not None and mask.dim() != 2:
@@ -149,7 +146,7 @@ class DlfaModel(DlfaPreTrainedModel):
         if mask is not None and inputs["inputs_embeds"] is not None:
             # Attention gives padding no weight, and 0 times NaN is NaN.
             inputs["inputs_embeds"] = inputs["inputs_embeds"].masked_fill(mask[..., None] == 0, 0.0)
-        look = glyph_stream(self.glyphs, inputs, visual_embeds, mask)
+        look = glyph_stream(self.glyphs, inputs, inputs.pop("visual_embeds"), mask)
         if inputs.get("output_attentions") is None:
             inputs["output_attentions"] = self.config.output_attentions
         if not getattr(self.config.backbone_config, "type_vocab_size", 0):

@@ -84,12 +84,10 @@ class DlfaPreTrainedModel(PreTrainedModel):
     ) -> DlfaPreTrainedModel:
         """Loads a DLFA checkpoint, whole; arguments as for every transformers model.
 
-        With `ignore_mismatched_sizes=True` the head may be a new one, as for another number of labels; a warning names
-        it.
+        With `ignore_mismatched_sizes=True` the head may be a new one, as for other labels; a warning names it.
 
         Raises:
-            ValueError: The checkpoint is a plain encoder's, has no safetensors, damaged ones, or not this model's
-                weights; or another format was asked for.
+            ValueError: A plain encoder's checkpoint, no safetensors, damaged ones, another model's; another format.
             OSError: A file is missing, or the Hub cannot be reached.
         """
         name = pretrained_model_name_or_path
@@ -139,8 +137,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
             self.__class__ = shown
         if is_main_process:
             _record_sums(Path(save_directory))
-        if push:
-            # Not within the call above: what it uploads has no sums yet.
+        if push:  # Not within the call above: what it uploads has no sums yet.
             self.push_to_hub(repo_id, **push_arguments)
 
     @classmethod
@@ -166,8 +163,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
             config: Configuration of the model, instead of its values among `kwargs`.
             glyphs: What each token looks like, for a visual stream: a folder that `dlfa glyphs` made of the encoder's
                 own vocabulary, or a table (V x d) of yours, a row a token id. It is saved in the checkpoint.
-            dtype: Of all weights, also named `torch_dtype`. float32 if None, also for half-precision checkpoints,
-                since training needs it.
+            dtype: Of all weights, also named `torch_dtype`; float32 if None, which training needs.
             attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
             device_map: Where to load the model, as for `from_pretrained`; the whole of it on one device.
             kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
@@ -210,10 +206,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if unknown:
             meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
             raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for others.{meant}")
-        table = None
-        if glyphs is not None:
-            table = load_glyphs(glyphs, backbone if model is None else model.name_or_path, **hub_arguments)
-            kwargs = {"glyph_size": table.size(1), **kwargs}
+        table = load_glyphs(glyphs, getattr(model, "name_or_path", backbone), hub_arguments, kwargs)
         config = DlfaConfig(backbone_config=backbone_config, **kwargs) if config is None else copy.deepcopy(config)
         check_table(config, table)
         if model is None:

@@ -27,8 +27,6 @@ READ_BY = {
 def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int, glyphs: bool = False) -> list[int]:
     """Returns the lower layers that a fusion reads, as non-negative numbers; by default two thirds of the depth.
 
-    Beside `glyphs` there may be none.
-
     Raises a ValueError for what is not an integer, not below the last layer, or not as many as the fusion reads.
     """
     if fusion in ("last", "scalar_mix"):

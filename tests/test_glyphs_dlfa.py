@@ -148,7 +148,7 @@ def test_one_look_for_all_tokens() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 9, D + 1), (3, 8, D), (3, D), (3, 1, 9, D)])
 def test_looks_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=rf"visual_embeds is .*; give B x 9 x {D}, .* or B x 1 x {D}"):
+    with pytest.raises(ValueError, match=rf"visual_embeds is .*; give B x 9 x {D}, or B x 1 x {D} for all"):
         build(DlfaModel, NAME)(**batch(NAME), visual_embeds=looks(*shape))
 
 
