@@ -43,7 +43,7 @@ class DlfaConfig(PretrainedConfig):
         fusion_norm: Normalisation of each token between the two convolutions: `"layer_norm"`, `"rms_norm"`, `"none"`.
         fusion_activation: Non-linearity between them: `"relu"`, `"gelu"` or `"tanh"`.
         gate_init: Gate at first, in (0, 1): with `"select"` the last layer's share, with `"excite"` the sum's scale.
-        stream_norm: `"layer_norm"` brings the lower layers to the last one's scale, without weights; `"none"` none.
+        stream_norm: `"layer_norm"` scales the lower layers to the last one, without weights; `"none"` does not.
             Defaults to the first for encoders that normalise before their blocks (ModernBERT), else to the second.
         pooling: What the sequence classifier reads: the fused first token (`"cls"`) or the mean over all (`"mean"`).
         fusion_dropout: Dropout probability between the two point-wise convolutions.

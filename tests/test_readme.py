@@ -32,6 +32,7 @@ SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIP
 NOT_RUN = {
     "README": "pip install ",  # The Makefile's own command, without which no test runs.
     "benchmarks": "make bench ",  # Minutes long; test_bench.py runs it in miniature.
+    "glyphs": "dlfa glyphs ",  # For vocabularies with more glyphs than the tests'; test_table.py runs it.
 }
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
@@ -271,6 +272,19 @@ def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: En
     assert "Sweep: runs/sweep/layer_sweep.md" in printed
     sweep = json.loads((tmp_path / "runs/sweep/layer_sweep.json").read_text(encoding="utf-8"))
     assert list(sweep["layers"]) == ["0", "1", "2"]
+
+
+def test_what_text_looks_like(
+    hub: HubServer, tiny_encoder: Path, tiny_glyphs: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    shutil.copytree(tiny_glyphs, tmp_path / "glyphs")
+    for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
+        write_conllu(tmp_path / f"{name}.conllu", language, 24)
+    assert "aif-layer4+glyphs" in shell(package_environment, only("glyphs", "bash", "dlfa train"), tmp_path, hub)
+    code = only("glyphs", "python", "fusion_weights") + only("glyphs", "python", "visual_embeds=features")
+    seen = "\nprint([list(looks.shape), list(logits.shape)])"
+    assert package_environment.run(code + seen, home=tmp_path).value == [[1, 5], [1, 3]]
 
 
 def test_train_a_part(
