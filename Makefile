@@ -35,7 +35,7 @@ test-versions: .work/installed $(VERSIONS:%=.work/versions/%/installed)
 	done
 
 # Ratios against what one would use in place of this package, on text that is no part of the repository.
-# `make bench BENCH=--full` measures for long.
+# `make bench BENCH=--full` measures for longer, `BENCH=--overwrite` replaces an earlier table.
 DATA ?= ../shared/data
 BENCH ?=
 bench: .work/installed

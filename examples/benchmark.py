@@ -1,8 +1,8 @@
 """Measures this package against what one would use in its place, and prints a table of ratios with their goals.
 
-`make bench DATA=FOLDER`, or with files of one's own:
+`make bench DATA=FOLDER`, or with your own files:
 `python examples/benchmark.py --train_file train.tsv --test_file 'dev-{language}.tsv' --vocab_file vocab.txt`.
-`--full` measures for long; `--only fusion training` measures a part; on a machine with a GPU it runs there.
+`--full` measures for longer; `--only fusion training` measures a part; where there is a GPU it runs there.
 """
 
 from __future__ import annotations

@@ -10,85 +10,80 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from modeling_dlfa.command.ending import one_line
 from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.files.writing import draft_file, read_json, write_text
-from modeling_dlfa.results.directory import OutputDirectory
-from modeling_dlfa.results.tables import figure_file, markdown_table
+from modeling_dlfa.files.markdown import pipe_table
+from modeling_dlfa.files.writing import draft_file, write_text
+from modeling_dlfa.results.format import RunRecord, Score, Spread
+from modeling_dlfa.results.results import Results, load_results
+from modeling_dlfa.results.tables import figure_file, markdown_table, score_text
 from modeling_dlfa.scoring.metrics import get_metric
 
 BEGIN, END = "<!-- results: written by examples/results_card.py -->", "<!-- end of results -->"
 
 
-def results_section(results: Mapping[str, Any], picture: str, heading: str) -> str:
+def results_section(results: Results, picture: str, heading: str) -> str:
     """One command's table, what its systems scored on English validation data, figure, command and versions.
 
     Args:
-        results: What `results.json` holds, `"summary"` included.
+        results: The results.
         picture: Where the figure lies, seen from the card.
         heading: Of the section.
     """
-    metric, systems = get_metric(results["metric"]), results["summary"]["systems"]
+    metric, systems = get_metric(results.metric), results.require_summary().systems
     title = metric.title
-    tested = (results["source_language"], "targets")
-    beside = "".join(f" {name} of words, {where} |" for name in metric.beside for where in tested)
-    rows = [
-        f"| | validation | average, targets |{beside} training, seconds a run |",
-        f"| --- | ---: | ---: |{' ---: |' * 2 * len(metric.beside)} ---: |",
-    ]
+    tested = (results.source_language, "targets")
+    beside = [f"{name} of words, {where}" for name in metric.beside for where in tested]
+    header = ["", "validation", "average, targets", *beside, "training, seconds a run"]
+    rows = []
     for name, system in systems.items():
-        runs = [run for run in results["runs"] if run["system"] == name]
-        cells = [_percent(system["validation"]), _percent(system["macro_target"])]
+        runs = results.runs_of(name)
+        cells = [_percent(system.validation), _percent(system.values.get("macro_target"))]
         cells += [_beside(runs, other, codes) for other in metric.beside for codes in _languages(results)]
-        seconds = [run["train"]["seconds"] for run in runs if run.get("train")]
+        seconds = [run.train.seconds for run in runs if run.train]
         cells.append(f"{fmean(seconds):,.0f}" if seconds else "")
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-    fusing = {run["system"] for run in results["runs"] if run["fusion"] != "last"}
+        rows.append([name, *cells])
+    fusing = {run.system for run in results.runs if run.fusion != "last"}
     fused = {name: system for name, system in systems.items() if name in fusing}
-    chosen = _best(fused, "validation")
-    oracle = _best(fused, "macro_target")
+    chosen = _best({name: system.validation for name, system in fused.items()})
+    oracle = _best({name: system.values.get("macro_target") for name, system in fused.items()})
     selection = [
-        f"Selected among the fused systems on {results['source_language']} validation data: **{chosen}**."
+        f"Selected among the fused systems on {results.source_language} validation data: **{chosen}**."
         if chosen
         else "",
         f"The oracle, which knows the targets' labels: {oracle}." if oracle else "",
     ]
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if version)
-    recipe = ", ".join(f"{name} {value}" for name, value in results["recipe"].items() if value is not None)
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items() if version)
+    recipe = ", ".join(f"{name} {value}" for name, value in results.recipe.items() if value is not None)
     parts = [
         f"### {heading}",
         markdown_table(results).rstrip(),
-        "\n".join(rows),
+        pipe_table(header, rows),
         " ".join(sentence for sentence in selection if sentence),
         f"![{title.capitalize()} by language]({picture})",
         f"Recipe: {recipe}.",
-        f"Versions: {versions}. Finished {results['created'][:10]}.",
+        f"Versions: {versions}. Finished {results.created[:10]}.",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _languages(results: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def _languages(results: Results) -> tuple[list[str], list[str]]:
     """The source language, if it was tested, and the targets."""
-    source = results["source_language"]
-    targets = [code for code in results["languages"] if code != source]
-    return [code for code in results["languages"] if code == source], targets
+    return [code for code in results.languages if code == results.source_language], results.targets
 
 
-def _beside(runs: Sequence[Mapping[str, Any]], name: str, codes: Sequence[str]) -> str:
-    return f"{100 * fmean(run['test'][code][name] for run in runs for code in codes):.1f}" if codes else ""
+def _beside(runs: Sequence[RunRecord], name: str, codes: Sequence[str]) -> str:
+    return f"{100 * fmean(run.test[code].scores[name] for run in runs for code in codes):.1f}" if codes else ""
 
 
-def _percent(value: Mapping[str, Any] | None) -> str:
-    if value is None:
-        return ""
-    return f"{100 * value['mean']:.1f}" + ("" if value["std"] is None else f" ± {100 * value['std']:.1f}")
+def _percent(value: Score | Spread | None) -> str:
+    return "" if value is None else score_text(value)
 
 
-def _best(systems: Mapping[str, Mapping[str, Any]], key: str) -> str | None:
-    known = {name: system[key]["mean"] for name, system in systems.items() if system[key] is not None}
+def _best(values: Mapping[str, Score | Spread | None]) -> str | None:
+    known = {name: value.mean for name, value in values.items() if value is not None}
     return max(known, key=lambda name: known[name]) if known else None
 
 
@@ -150,16 +145,15 @@ def update_card(card: Path, sources: Sequence[Path], hardware: str) -> None:
     Raises:
         InputError: The card or its marks are missing, or a source has no test scores.
     """
-    found = [(source, read_json(OutputDirectory(source).results)) for source in sources]
-    for source, results in found:
-        if "summary" not in results:
-            raise InputError(f"{source} has no test scores. Run its command to the end, with --do_predict.")
+    found = [(source, load_results(source)) for source in sources]
+    for _, results in found:
+        results.require_summary()
     sections, figures = [], {}
     for (source, results), name in zip(found, distinct_names(sources), strict=True):
         picture = f"figures/{card.stem}{'-' + name if len(found) > 1 else ''}.png"
         figures[picture] = source / figure_file(results)
-        encoder = Path(results["model_name_or_path"]).name
-        sections.append(results_section(results, picture, f"{results['title']}, `{encoder}` ({name})"))
+        encoder = Path(results.model_name_or_path).name
+        sections.append(results_section(results, picture, f"{results.title}, `{encoder}` ({name})"))
     write_between(card, BEGIN, END, "\n\n".join([hardware, *sections]), figures)
 
 

@@ -15,6 +15,7 @@ from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.data.loading import load_file, resolve_languages, rows_are_aligned
 from modeling_dlfa.data.splits import Split
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.files.folders import new_folder
 from modeling_dlfa.tasks import PAWSX
 
 
@@ -89,14 +90,12 @@ def main(argv: list[str] | None = None) -> None:
                 "tested. Give the published files unchanged."
             )
         test = held_out(english, given.validation_rows, given.seed)
-        if given.output_dir.exists():
-            raise InputError(f"{given.output_dir} exists and is left as it is. Name a new folder.")
-        given.output_dir.mkdir(parents=True)
         train = sorted(set(range(len(english))) - set(test))
-        write(english, train, given.output_dir / "train-en.tsv")
-        write(english, test, given.output_dir / "validation-en.tsv")
-        for code, split in splits.items():
-            write(split, test, given.output_dir / f"test-{code}.tsv")
+        with new_folder(given.output_dir, "output_dir") as folder:
+            write(english, train, folder / "train-en.tsv")
+            write(english, test, folder / "validation-en.tsv")
+            for code, split in splits.items():
+                write(split, test, folder / f"test-{code}.tsv")
     print(f"{len(train)} rows to train on, {len(test)} to validate on and to test {' '.join(languages)}.")
 
 

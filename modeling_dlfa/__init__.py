@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         DlfaPreTrainedModel,
     )
     from .results.results import Results, load_results
+    from .scoring.cross_lingual import CrossLingualMetric
     from .tasks import Task
     from .training.adapters import freeze_backbone, lora_config
     from .training.arguments import CrossLingualTrainingArguments
     from .training.train import train
 
 __all__ = [
+    "CrossLingualMetric",
     "CrossLingualTrainingArguments",
     "DlfaConfig",
     "DlfaForSequenceClassification",
@@ -46,6 +48,7 @@ __all__ = [
     "verify_weights",
 ]
 _HOMES = {
+    "CrossLingualMetric": "scoring.cross_lingual",
     "CrossLingualTrainingArguments": "training.arguments",
     "DlfaConfig": "configuration_dlfa",
     "DlfaForSequenceClassification": "modeling_dlfa",

@@ -103,7 +103,7 @@ def main(task: Task | str, argv: Sequence[str] | None = None) -> None:
     """Trains and tests one task, as a script's whole work; ends as `run` does.
 
     Args:
-        task: A task of one's own, or a name of `tasks.TASKS`.
+        task: Your own task, or a name of `tasks.TASKS`.
         argv: Arguments without the script's name; the process's own if None.
 
     Raises:

@@ -13,6 +13,11 @@ class InputError(ValueError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """Returns what an error of several lines begins with, without the full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def quoted(names: Iterable[str]) -> str:
     """Join names for a message, each in quotes."""
     return ", ".join(f"'{name}'" for name in names)

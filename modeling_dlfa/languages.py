@@ -155,3 +155,9 @@ def by_family(codes: Iterable[str], source_language: str = "en") -> list[tuple[s
     for code in sorted(codes, key=order):
         families.setdefault(get_language(code).family, []).append(code)
     return list(families.items())
+
+
+def language_label(code: str) -> str:
+    """Return a language's name with its code, as in `German (de)`."""
+    name = get_language(code).name
+    return code if name == code else f"{name} ({code})"

@@ -1,4 +1,4 @@
-"""What the processor computes bf16 with: instructions of its own, or float32 and much time."""
+"""Whether the processor has bf16 instructions, or emulates bf16 slowly in float32."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def register() -> None:
 
 
 class _AfterImport(MetaPathFinder):
-    """Lets every module be found as ever, and acts when one that matters has been executed."""
+    """Finds every module as usual, and acts when one that matters has been executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None

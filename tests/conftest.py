@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import random
 import shutil
@@ -40,6 +41,19 @@ WORDS = {
     "de": "die katze hund schläft rennt isst im haus garten heute rot klein nicht immer".split(),
     "ar": "ال قطة كلب ينام يركض يأكل في بيت حديقة اليوم أحمر صغير ليس دائما".split(),
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Takes back what a test leaves to its process: Accelerate's variables (`fsdp=`) and levels of logging."""
+    logger = logging.getLogger("modeling_dlfa")
+    level, handlers, before = logger.level, logger.handlers[:], set(os.environ)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+    for name in set(os.environ) - before:
+        if name.startswith(("ACCELERATE_", "FSDP_")):
+            del os.environ[name]
 
 
 @pytest.fixture(scope="session")

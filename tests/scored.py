@@ -8,13 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from modeling_dlfa.results.scores import ScoredRuns, scored_runs
+from modeling_dlfa.results.results import Results
+from modeling_dlfa.results.summary import summarise_runs
 from modeling_dlfa.scoring.metrics import METRICS
-from modeling_dlfa.statistics.summary import summarise_runs
-
-from .statistics.test_summary import make_runs
 
 Counts = dict[str, dict[str, np.ndarray]]
+
+
+def make_runs(
+    languages: list[str], systems: dict[str, list[int]], n: int = 60, collapsed: str = ""
+) -> tuple[dict[str, Any], Counts]:
+    """Results without a summary, of systems (name to seeds; `last` is the baseline, the others better), and counts."""
+    rng = np.random.default_rng(0)
+    level = {language: 0.8 if language == "en" else rng.uniform(0.5, 0.7) for language in languages}
+    runs: list[dict[str, Any]] = []
+    counts: Counts = {}
+    for system, seeds in systems.items():
+        for seed in seeds:
+            name, gain = f"{system}-seed{seed}", 0.0 if system == "last" else 0.1
+            counts[name] = {
+                language: METRICS["accuracy"].counts((rng.random(n) < level[language] + gain).astype(int), np.ones(n))
+                for language in languages
+            }
+            scores = {language: float(array[:, 0].mean()) for language, array in counts[name].items()}
+            run = {"name": name, "system": system, "baseline": system == "last", "seed": seed}
+            run |= {"collapsed": name == collapsed, "validation": {"accuracy": 0.7 + seed / 100, "n": 50}}
+            runs.append(run | {"test": {code: {"accuracy": score, "n": n} for code, score in scores.items()}})
+    results = {"task": "xnli", "title": "XNLI", "labels": ["entailment", "neutral", "contradiction"]}
+    results |= {"metric": "accuracy", "source_language": "en", "languages": languages, "runs": runs}
+    results |= {
+        "model_name_or_path": "some/encoder",
+        "command": "python examples/run_xnli.py --baseline --seeds 1 2 3",
+    }
+    return results | {"selection": "best checkpoint by English validation accuracy"}, counts
+
+
+def with_summary(results: dict[str, Any], counts: Counts, *, aligned: bool = True, n_resamples: int = 100) -> dict:
+    """The same with the summary, as they are read from a file."""
+    summary = summarise_runs(Results.from_dict(results), counts, aligned=aligned, n_resamples=n_resamples)
+    return json.loads(json.dumps(results | {"summary": summary.to_dict()}, allow_nan=False))
 
 
 def make_command(languages: list[str], systems: dict[str, list[int]], **options: Any) -> tuple[dict[str, Any], Counts]:
@@ -25,16 +57,15 @@ def make_command(languages: list[str], systems: dict[str, list[int]], **options:
         run["fusion_layers"] = [int(layers)] if layers.isdigit() else []
     results |= {"kind": "sequence", "text_columns": ["premise", "hypothesis"], "created": "2026-01-02T03:04:05+00:00"}
     results |= {"recipe": {"max_length": 64}, "seeds": sorted({run["seed"] for run in results["runs"]})}
-    results["summary"] = summarise_runs(results, counts, metric="accuracy", aligned=True, n_resamples=50)
-    return json.loads(json.dumps(results, allow_nan=False)), counts
+    return with_summary(results, counts, n_resamples=50), counts
 
 
-def make_scored(languages: list[str], systems: dict[str, list[int]], **options: Any) -> ScoredRuns:
+def make_scored(languages: list[str], systems: dict[str, list[int]], **options: Any) -> tuple[Results, Counts]:
     results, counts = make_command(languages, systems, **options)
-    return scored_runs(results, counts, aligned=True)
+    return Results.from_dict(results), counts
 
 
-def planted(gains: dict[str, float], seeds: int = 3, n: int = 400) -> ScoredRuns:
+def planted(gains: dict[str, float], seeds: int = 3, n: int = 400) -> tuple[Results, Counts]:
     """Runs of `last` and `aif-layer4` whose gain in each language is as given, but for the noise of examples."""
     rng = np.random.default_rng(0)
     languages = ["en", *gains]
@@ -46,7 +77,7 @@ def planted(gains: dict[str, float], seeds: int = 3, n: int = 400) -> ScoredRuns
             right = difficulty + 0.1 * rng.normal(size=n) < level
             counts[run["name"]][code] = METRICS["accuracy"].counts(right.astype(int), np.ones(n))
             run["test"][code] = {"accuracy": float(right.mean()), "n": n}
-    return scored_runs(results, counts, aligned=True)
+    return Results.from_dict(results), counts
 
 
 def write_command(folder: Path, results: dict[str, Any], counts: Counts) -> Path:

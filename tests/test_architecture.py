@@ -99,9 +99,47 @@ def test_the_package_itself_names_every_room_that_it_opens() -> None:
     assert opened <= RANK.keys() and not opened & {"verbs", "cli"}
 
 
+# Who plans a command or checks it as a whole; every other function gets the part that it needs.
+HOLD_ALL_ARGUMENTS = {
+    "training/planning.py": {"planned", "_plan"},
+    "training/runner.py": {"run_task"},
+    "training/checks.py": {"check_arguments"},
+    "training/argument_checks.py": {"check_options"},
+    "studies/layer_sweep/layer_sweep.py": {"run_sweep"},
+}
+
+
+def test_the_arguments_of_a_command_travel_no_further_than_its_plan() -> None:
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                names = {
+                    name.id
+                    for one in given
+                    if one.annotation
+                    for name in ast.walk(one.annotation)
+                    if isinstance(name, ast.Name)
+                }
+                if "Arguments" in names:
+                    found.setdefault(path.relative_to(PACKAGE).as_posix(), set()).add(node.name)
+    assert found == HOLD_ALL_ARGUMENTS
+
+
 def test_a_backward_arrow_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
     (tmp_path / "data").mkdir()
     module = tmp_path / "data" / "x.py"
     module.write_text("def f():\n    from ..training import runner\n    from .. import results\n    from . import y\n")
     assert [*imports(module)] == ["training", "results", "data"]
+
+
+def test_no_test_file_needs_another() -> None:
+    """What tests share lies in conftest.py or in a module that holds no tests."""
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            names = [name.name for name in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+            parts = [part for name in (module, *names) for part in name.split(".")]
+            assert not any(part.startswith("test_") for part in parts), f"{path.name} imports from a test file"

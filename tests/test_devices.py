@@ -19,8 +19,8 @@ from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.modeling_dlfa import DlfaPreTrainedModel
 
 from .backbones import BACKBONES, batch, build, labels
+from .commands import read
 from .launching import launch, start
-from .training.test_runner import read
 
 # As a module: a script would have its own folder, which holds tests of `statistics`, before the standard library.
 FSDP = {"script": "tests.fsdp_on_cpu", "launcher": ("--module",), "config": "fsdp.yaml"}

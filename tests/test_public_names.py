@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 import shutil
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import modeling_dlfa
+
+from .conftest import ROOT
 
 # What lies in the hub files is kept small, and shown by the README and the docs.
 NAMES = sorted(name for name, home in modeling_dlfa._HOMES.items() if not home.endswith("_dlfa"))
@@ -20,6 +24,33 @@ NAMES = sorted(name for name, home in modeling_dlfa._HOMES.items() if not home.e
 def test_every_name_is_described(name: str) -> None:
     assert name in dir(modeling_dlfa)
     assert len(inspect.getdoc(getattr(modeling_dlfa, name)) or "") > 40
+
+
+ENTRIES = re.findall(r"^- \*\*`([^`]+)`\*\*: (\S)", (ROOT / "docs/api.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_page_of_the_api_is_complete() -> None:
+    names = [entry.partition("(")[0] for entry, _ in ENTRIES]
+    assert len(set(names)) == len(names)
+    assert {name for name in names if "." not in name} == {*modeling_dlfa.__all__}
+    assert {name.partition(".")[0] for name in names} == {*modeling_dlfa.__all__}
+
+
+@pytest.mark.parametrize("entry", [entry for entry, _ in ENTRIES])
+def test_a_signature_on_the_page_is_true(entry: str) -> None:
+    name, called, shown = entry.partition("(")
+    found = reduce(getattr, name.split("."), modeling_dlfa)
+    if not called:
+        assert name == "__version__" or isinstance(found, property)
+        return
+    plain = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in inspect.signature(found).parameters.values()
+        if parameter.name != "self"
+    ]
+    true = str(inspect.Signature(plain))
+    beginning, more, end = " ".join(shown.split()).partition("…")
+    assert end in ("", ")") and (true.startswith(f"({beginning}") if more else true == f"({beginning}")
 
 
 def test_a_name_that_does_not_exist() -> None:

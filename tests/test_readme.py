@@ -25,24 +25,22 @@ from .online import ROOT, Environment, online
 from .served import DATASET, ENCODER, serve
 from .tiny_checkpoints import ENTITIES, save_checkpoint
 
-SNIPPET = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A snippet has a language and, where it is run here, a mark behind it, by which it is found whatever it says.
+SNIPPET = re.compile(r"^```(\w+)(?: ([\w-]+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
 SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIPPET.findall(text)]
-# What no test here runs, by page, and how it begins.
-NOT_RUN = {
-    "README": "pip install ",  # The Makefile's own command, without which no test runs.
-    "benchmarks": "make bench ",  # Minutes long; test_bench.py runs it in miniature.
-    "glyphs": "dlfa glyphs ",  # For vocabularies with more glyphs than the tests'; test_table.py runs it.
-}
+# What no test here runs: the installation, without which no test runs, and the benchmark, which takes minutes (in
+# miniature it is run by test_bench.py), and drawing a vocabulary with more glyphs than the tests' (test_table.py).
+NOT_RUN = ["README", "benchmarks", "glyphs"]
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
 examples = [{"input_ids": [2, 7, 3], "attention_mask": [1, 1, 1], "labels": row % 3} for row in range(8)]
 """
 
 
-def only(page: str, language: str, word: str) -> str:
-    """Returns the one snippet of a page and a language that has a word in it."""
-    (found,) = (text for name, kind, text in SNIPPETS if (name, kind) == (page, language) and word in text)
+def marked(page: str, mark: str) -> str:
+    """Returns the one snippet of a page with a mark."""
+    (found,) = (text for name, _, known, text in SNIPPETS if (name, known) == (page, mark))
     return found
 
 
@@ -93,14 +91,12 @@ def shells(environment: Environment, script: str, home: Path, hub: HubServer, *m
 
 
 def test_every_snippet_is_run() -> None:
-    asked = re.findall(r'\bonly\("([^"]+)", "(\w+)", "([^"]+)"\)', Path(__file__).read_text(encoding="utf-8"))
-    run = [only(*words) for words in asked]
+    run = re.findall(r'\bmarked\("([^"]+)", "([^"]+)"\)', Path(__file__).read_text(encoding="utf-8"))
     assert len(set(run)) == len(run) > 20
     fenced = [line for text in PAGES.values() for line in re.findall(r"^```", text, re.MULTILINE)]
     assert 2 * len(SNIPPETS) == len(fenced), "a block without a language, which nobody can run"
-    left = [(page, text) for page, _, text in SNIPPETS if text not in run]
-    assert [page for page, _ in left] == list(NOT_RUN)
-    assert all(re.match(NOT_RUN[page], text) for page, text in left)
+    assert sorted(run) == sorted((page, mark) for page, _, mark, _ in SNIPPETS if mark)
+    assert [page for page, _, mark, _ in SNIPPETS if not mark] == NOT_RUN
 
 
 def test_links_lead_somewhere() -> None:
@@ -113,8 +109,8 @@ def test_links_lead_somewhere() -> None:
 def test_wrap_save_and_a_trainer_of_ones_own(
     served: None, hub: HubServer, no_repository: HfApi, package_environment: Environment, tmp_path: Path
 ) -> None:
-    use = [only("training", "python", "from_backbone"), only("publishing", "python", "save_pretrained")]
-    push = only("publishing", "python", "SafePushCallback")
+    use = [marked("training", "wrap"), marked("publishing", "save")]
+    push = marked("publishing", "callback")
     code = "\n".join([*use, EXAMPLES, push, "print(model.num_labels)"])
     assert package_environment.run(code, home=tmp_path, hub=hub, token=WRITE_TOKEN).value == 3
     assert (tmp_path / "my-model" / "modeling_dlfa.py").is_file()
@@ -129,16 +125,16 @@ def test_predict_and_look_at_the_fusion(hub: HubServer, package_environment: Env
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
     (tmp_path / "words.conll").write_text("Ada O\nLovelace O\n\nParis O\n", encoding="utf-8")
     (tmp_path / "texts.tsv").write_text("A cat sleeps.\n", encoding="utf-8")
-    printed = shell(
-        package_environment, only("prediction", "bash", "pairs.tsv --output_file labels.tsv"), tmp_path, hub
-    )
+    printed = shell(package_environment, marked("prediction", "predict"), tmp_path, hub)
     assert len((tmp_path / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 3
     assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     assert any(label in printed for label in XNLI.labels)
-    package_environment.run(only("prediction", "python", "pipeline"), home=tmp_path)
-    shown = shell(package_environment, only("prediction", "bash", "dlfa gate"), tmp_path, hub)
+    package_environment.run(marked("prediction", "pipeline"), home=tmp_path)
+    scored = package_environment.run(marked("prediction", "score"), home=tmp_path).stdout
+    assert 0 <= float(scored.split()[-2]) <= 1
+    shown = shell(package_environment, marked("prediction", "gate"), tmp_path, hub)
     assert shown.count("[SEP]") == 2 and (tmp_path / "gate.png").stat().st_size > 1000
-    look = only("prediction", "python", "output_fusion_weights")
+    look = marked("prediction", "weights")
     seen = "\nprint([list(weights.shape), inputs['input_ids'].shape[1]])"
     shape, tokens = package_environment.run(look + seen, home=tmp_path).value
     assert shape == [1, tokens]
@@ -150,7 +146,7 @@ def test_predict_faster(hub: HubServer, tiny_data: Path, package_environment: En
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
     for language in WORDS:
         shutil.copyfile(tiny_data / f"test-{language}.tsv", tmp_path / f"test-{language}.tsv")
-    printed = shell(package_environment, only("prediction", "bash", "dlfa export"), tmp_path, hub)
+    printed = shell(package_environment, marked("prediction", "onnx"), tmp_path, hub)
     assert "model.onnx: " in printed and "model_quantized.onnx: " in printed
     assert "| onnx_quantized minus torch |" in printed and "| average, targets |" in printed
     for name in ("labels.onnx.tsv", "labels.int8.tsv"):
@@ -168,7 +164,7 @@ def test_look_into_the_layers(
         tree = "1\t{}\t_\tNOUN\t_\t_\t0\troot\t_\t_\n2\t{}\t_\tVERB\t_\t_\t1\tdep\t_\t_\n\n"
         sentences = "".join(tree.format(words[a % 7], words[7 + b]) for a, b in rows)
         (tmp_path / f"{name}.conllu").write_text(sentences, encoding="utf-8")
-    printed = shell(package_environment, only("studies", "bash", "dlfa layers"), tmp_path, hub)
+    printed = shell(package_environment, marked("studies", "layers"), tmp_path, hub)
     assert "parts of speech, transferred" in printed
     files = {path.name for path in (tmp_path / "runs/layers").rglob("*")}
     assert {"layer_analysis.json", "layer_analysis.md", "layers.png", "layers.pdf"} <= files
@@ -203,7 +199,7 @@ def write_paraphrases(path: Path, language: str, rows: int) -> None:
 def test_train_from_files_of_ones_own(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
-    commands = re.findall(r"^dlfa.*?(?=^dlfa|\Z)", only("training", "bash", "runs/pos"), re.DOTALL | re.MULTILINE)
+    commands = re.findall(r"^dlfa.*?(?=^dlfa|\Z)", marked("training", "tasks"), re.DOTALL | re.MULTILINE)
     homes = [tmp_path / name for name in ("xnli", "pawsx", "ner", "pos")]
     for home in homes:
         copy_deeper(tiny_encoder, home)
@@ -230,7 +226,7 @@ def prepare_xnli(home: Path, encoder: Path, data: Path) -> None:
     for path in data.iterdir():
         shutil.copyfile(path, home / path.name)
     shutil.copyfile(data / "test-de.tsv", home / "test-bg.tsv")
-    (home / "xnli.yaml").write_text(only("devices", "yaml", "fusion_layers"), encoding="utf-8")
+    (home / "xnli.yaml").write_text(marked("devices", "arguments"), encoding="utf-8")
 
 
 def test_many_devices(
@@ -243,8 +239,8 @@ def test_many_devices(
     on_cpu = {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     for name in ("one", "two"):
         prepare_xnli(tmp_path / name, tiny_encoder, tiny_data)
-    printed = [shell(package_environment, only("devices", "bash", "ddp.yaml"), tmp_path / "one", hub, **on_cpu)]
-    command = only("devices", "bash", "ddp_machines.yaml")
+    printed = [shell(package_environment, marked("devices", "processes"), tmp_path / "one", hub, **on_cpu)]
+    command = marked("devices", "machines")
     address = {"HOST": "127.0.0.1", "PORT": str(get_free_port())} | on_cpu
     machines = [address | {"MACHINE": rank} for rank in ("0", "1")]
     printed += shells(package_environment, command, tmp_path / "two", hub, *machines)
@@ -258,7 +254,7 @@ def test_shards_of_several_machines(
     hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
     prepare_xnli(tmp_path, tiny_encoder, tiny_data)
-    printed = shell(package_environment, only("devices", "bash", "dlfa merge"), tmp_path, hub)
+    printed = shell(package_environment, marked("devices", "shards"), tmp_path, hub)
     assert printed.rstrip().endswith("runs/xnli/results.json")
     results = json.loads((tmp_path / "runs/xnli/results.json").read_text(encoding="utf-8"))
     assert [run["seed"] for run in results["runs"]] == [1, 1, 2, 2] and len(results["shards"]) == 2
@@ -268,7 +264,7 @@ def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: En
     shutil.copytree(tiny_encoder, tmp_path / "ENCODER")
     for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
         write_conllu(tmp_path / f"{name}.conllu", language, 24)
-    printed = shell(package_environment, only("studies", "bash", "dlfa sweep"), tmp_path, hub)
+    printed = shell(package_environment, marked("studies", "sweep"), tmp_path, hub)
     assert "Sweep: runs/sweep/layer_sweep.md" in printed
     sweep = json.loads((tmp_path / "runs/sweep/layer_sweep.json").read_text(encoding="utf-8"))
     assert list(sweep["layers"]) == ["0", "1", "2"]
@@ -281,8 +277,8 @@ def test_what_text_looks_like(
     shutil.copytree(tiny_glyphs, tmp_path / "glyphs")
     for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
         write_conllu(tmp_path / f"{name}.conllu", language, 24)
-    assert "aif-layer4+glyphs" in shell(package_environment, only("glyphs", "bash", "dlfa train"), tmp_path, hub)
-    code = only("glyphs", "python", "fusion_weights") + only("glyphs", "python", "visual_embeds=features")
+    assert "aif-layer4+glyphs" in shell(package_environment, marked("glyphs", "train"), tmp_path, hub)
+    code = marked("glyphs", "weights") + marked("glyphs", "features")
     seen = "\nprint([list(looks.shape), list(logits.shape)])"
     assert package_environment.run(code + seen, home=tmp_path).value == [[1, 5], [1, 3]]
 
@@ -293,16 +289,16 @@ def test_train_a_part(
     copy_deeper(tiny_encoder, tmp_path)
     for path in tiny_data.iterdir():
         shutil.copyfile(path, tmp_path / path.name)
-    shell(package_environment, only("training", "bash", "lora"), tmp_path, hub)
+    shell(package_environment, marked("training", "lora"), tmp_path, hub)
     assert list((tmp_path / "runs/lora/adapters").iterdir())
     save_checkpoint(tmp_path / "my-model", "sequence", XNLI.labels)
-    printed = package_environment.run(only("training", "python", "peft"), home=tmp_path).stdout
+    printed = package_environment.run(marked("training", "peft"), home=tmp_path).stdout
     assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
 
 
 def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
-    command = only("studies", "bash", "dlfa report")
+    command = marked("studies", "report")
     printed = shell(package_environment, command, tmp_path, hub)
     assert "Study: " in printed and "Report: " in printed
     study = json.loads((tmp_path / "runs/scaling/language_scaling.json").read_text(encoding="utf-8"))
@@ -320,14 +316,14 @@ def test_publish_and_load(
     tmp_path: Path,
 ) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
-    printed = shell(package_environment, only("publishing", "bash", "dlfa publish"), tmp_path, hub)
+    printed = shell(package_environment, marked("publishing", "publish"), tmp_path, hub)
     assert "Nothing was pushed" in printed and f"{hub.url}/org/name/commit/" in printed
     preview = {path.relative_to(tmp_path / "preview") for path in (tmp_path / "preview").rglob("*") if path.is_file()}
     assert {name.as_posix() for name in preview} | {".gitattributes"} == set(no_repository.list_repo_files("org/name"))
-    code = only("publishing", "python", "pipeline") + "print(type(encoder).__module__, model.num_labels)"
+    code = marked("publishing", "load") + "print(type(encoder).__module__, model.num_labels)"
     told = bare_environment.run(code, home=tmp_path / "stranger", hub=hub).stdout
     assert "'score'" in told and "transformers_modules.org.name" in told and told.split()[-1] == "3"
-    first = only("README", "python", "org/name") + "\nprint(type(model).__module__, model.num_labels)"
+    first = marked("README", "load") + "\nprint(type(model).__module__, model.num_labels)"
     told = bare_environment.run(first, home=tmp_path / "stranger", hub=hub).stdout
     assert "transformers_modules.org.name" in told and told.split()[-1] == "3"
 
@@ -335,7 +331,7 @@ def test_publish_and_load(
 def test_the_mbert_command_runs_unchanged(
     served: None, hub: HubServer, package_environment: Environment, tmp_path: Path
 ) -> None:
-    command = only("README", "bash", "dlfa train")
+    command = marked("README", "train")
     assert ENCODER in command and "--seeds 1 2 3" in command and DATASET == (XNLI.hub and XNLI.hub.dataset)
     printed = shell(package_environment, command, tmp_path, hub)
     results = json.loads((tmp_path / "runs/mbert-xnli/results.json").read_text(encoding="utf-8"))
@@ -349,14 +345,14 @@ def test_the_mbert_command_runs_unchanged(
     assert results["model_commit"] == hub.repository("models", ENCODER).commit("main").oid
     assert "aif-layer8" in printed
     (tmp_path / "pairs.tsv").write_text("A cat sleeps.\tAn animal sleeps.\nIt rains.\tIt is dry.\n", encoding="utf-8")
-    shell(package_environment, only("README", "bash", "dlfa predict"), tmp_path, hub)
+    shell(package_environment, marked("README", "predict"), tmp_path, hub)
     assert len((tmp_path / "labels.tsv").read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_quick_start_with_a_trainer(
     served: None, hub: HubServer, package_environment: Environment, tmp_path: Path
 ) -> None:
-    code = only("README", "python", "Trainer(") + "\nprint(trainer.state.global_step)"
+    code = marked("README", "trainer") + "\nprint(trainer.state.global_step)"
     assert package_environment.run(code, home=tmp_path, hub=hub, token=WRITE_TOKEN).value == 18
 
 
@@ -367,7 +363,7 @@ def test_a_task_of_ones_own(
     for name in ("train", "dev", "test-en", "test-de"):
         rows = [f"the {'cat' if row % 2 else 'dog'} sleeps,{('bad', 'good')[row % 2]}" for row in range(32)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["text,opinion", *rows]) + "\n", encoding="utf-8")
-    (tmp_path / "run_reviews.py").write_text(only("own-task", "python", "Task("), encoding="utf-8")
-    shell(package_environment, only("own-task", "bash", "run_reviews"), tmp_path, hub)
+    (tmp_path / "run_reviews.py").write_text(marked("own-task", "task"), encoding="utf-8")
+    shell(package_environment, marked("own-task", "run"), tmp_path, hub)
     results = json.loads((tmp_path / "runs" / "reviews" / "results.json").read_text(encoding="utf-8"))
     assert results["task"] == "reviews" and list(results["runs"][0]["test"]) == ["en", "de"]

@@ -26,6 +26,7 @@ from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassificat
 from .backbones import MODEL_CLASSES
 from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
+from .strangers import PLACES, ROWS, TUNE, outputs
 
 CODE = {path.name for path in (ROOT / "modeling_dlfa").glob("*_dlfa.py")}
 AUTO_MAP = {
@@ -40,9 +41,6 @@ REPOS = {
     DlfaForTokenClassification: "org/remote-token",
 }
 SEQUENCE = REPOS[DlfaForSequenceClassification]
-IDS = [[2, 9, 8, 3, 7, 11, 3], [2, 20, 3, 0, 0, 0, 0]]
-MASK = [[1] * 7, [1] * 3 + [0] * 4]
-ROWS = [json.dumps(IDS), json.dumps(MASK)]
 SENTENCE = "the cat sleeps today"
 
 
@@ -53,12 +51,6 @@ def lively(model: PreTrainedModel, seed: int = 0) -> Any:
         for parameter in model.parameters():
             parameter.normal_(0, 0.3)
     return model.eval()
-
-
-@torch.no_grad()
-def outputs(model: PreTrainedModel) -> list[Any]:
-    output = model(torch.tensor(IDS), torch.tensor(MASK), return_dict=True)
-    return (output["last_hidden_state"] if isinstance(model, DlfaModel) else output["logits"]).tolist()
 
 
 @dataclass(frozen=True)
@@ -250,20 +242,6 @@ def test_without_trust_the_library_refuses_and_runs_nothing(
 
 # Revisions
 
-PLACES = """
-import json, sys, torch
-from transformers import AutoModelForSequenceClassification
-ids, mask, *places = sys.argv[1:]
-ids, mask = torch.tensor(json.loads(ids)), torch.tensor(json.loads(mask))
-results = []
-for repo, _, revision in (place.partition("@") for place in places):
-    pinned = {"revision": revision} if revision else {}
-    model = AutoModelForSequenceClassification.from_pretrained(repo, trust_remote_code=True, **pinned)
-    with torch.no_grad():
-        results.append(model(ids, mask).logits.tolist())
-print(json.dumps(results))
-"""
-
 
 def test_a_pinned_revision_keeps_its_weights_and_its_code(
     published: Published, hub: HubServer, bare_environment: Environment, tmp_path: Path
@@ -323,26 +301,6 @@ def test_saving_with_push_to_hub_pushes_what_is_saved(published: Published, hub:
 
 
 # A stranger's own work
-
-TUNE = """
-import json, sys, torch
-from transformers import AutoModelForSequenceClassification, Trainer, TrainingArguments
-repo, new, ids, mask = sys.argv[1:]
-model = AutoModelForSequenceClassification.from_pretrained(
-    repo, trust_remote_code=True, num_labels=4, ignore_mismatched_sizes=True
-)
-ids, mask = torch.tensor(json.loads(ids)), torch.tensor(json.loads(mask))
-rows = [{"input_ids": ids[row % 2], "attention_mask": mask[row % 2], "labels": row % 2} for row in range(8)]
-before = model.dlfa.fusion.local_branch.expand.weight.clone()
-arguments = TrainingArguments("out", max_steps=3, report_to=[], use_cpu=True, save_strategy="no", learning_rate=1e-2)
-trainer = Trainer(model, arguments, train_dataset=rows)
-trainer.train()
-assert not torch.equal(before, model.dlfa.fusion.local_branch.expand.weight)
-trainer.save_model("saved")
-model.push_to_hub(new)
-with torch.no_grad():
-    print(json.dumps(model.eval()(ids, mask).logits.tolist()))
-"""
 
 
 def test_a_stranger_tunes_saves_and_pushes_again(

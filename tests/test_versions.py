@@ -17,11 +17,11 @@ from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassificat
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.tasks import XNLI
 
+from .asking import HARMLESS, STRATEGIES, Checkpoints, answer, approximately
 from .backbones import BACKBONES, batch, build
 from .hub import WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
-from .test_pipelines import HARMLESS, STRATEGIES, Checkpoints, answer, approximately
-from .test_remote_loading import IDS, MASK, PLACES, ROWS, TUNE, outputs
+from .strangers import IDS, MASK, PLACES, ROWS, TUNE, outputs
 from .tiny_checkpoints import ENTITIES, save_checkpoint
 
 PYTHONS = os.environ.get("DLFA_TEST_PYTHONS", "").split()

@@ -5,101 +5,71 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .harness import Measure, interleave
 from .machine import NO_BF16, has_fast_bf16
-from .processes import BENCH, ROOT, python
-from .report import Row, Skipped, time_row
+from .processes import OFFICIAL, OURS, python
+from .report import Row, time_row
+from .timing import Measure, interleave
 from .training import on_device
 from .workload import Workload
 
-FP32_GOAL, BF16_GOAL = 2.2, 5.0
+GOALS = {"fp32": 2.2, "bf16": 5.0}
 WHOLE = 2490  # Rows of XNLI's development set in each language.
 
 
-@dataclass(frozen=True)
-class Pass:
-    """A process that has evaluated.
-
-    Attributes:
-        seconds: Of the whole process.
-        predicting: Seconds of them that it predicted, which grow with the rows; the rest is start and loading.
-        peak: Most memory that it had resident, in bytes.
-    """
-
-    seconds: float
-    predicting: float
-    peak: int
-
-    def with_rows(self, times: float) -> float:
-        """Returns the seconds of the process with so many times the rows."""
-        return self.seconds + (times - 1) * self.predicting
+def extrapolated(seconds: float, predicting: float, times: float) -> float:
+    """Returns what a process would take with so many times the rows, of which only predicting takes longer."""
+    return seconds + (times - 1) * predicting
 
 
-def evaluate_official(workload: Workload, language: str, rows: int) -> Pass:
-    """Evaluates one language by the official path."""
+def evaluate_official(workload: Workload, language: str, rows: int) -> tuple[float, float]:
+    """Evaluates one language by the official path; returns the process's seconds and those of predicting."""
     with tempfile.TemporaryDirectory(dir=workload.folder) as folder:
         arguments = ["--model_name_or_path", workload.plain_checkpoint, "--eval_file", workload.test_files[language]]
         arguments += ["--language", language, "--max_eval_samples", rows, "--do_eval", "True", "--output_dir", folder]
         arguments += ["--report_to", "none", "--disable_tqdm", "True", *on_device(workload.settings)]
-        finished = python([BENCH / "official.py", *map(str, arguments)])
+        seconds, _ = python([OFFICIAL, *arguments])
         results = json.loads((Path(folder) / "eval_results.json").read_text(encoding="utf-8"))
-    return Pass(finished.seconds, results["eval_runtime"], finished.peak)
+    return seconds, results["eval_runtime"]
 
 
-def evaluate_ours(workload: Workload, languages: list[str], rows: int, *more: str) -> Pass:
-    """Evaluates languages in one pass of our runner."""
+def evaluate_ours(workload: Workload, languages: list[str], rows: int, *more: str) -> tuple[float, float]:
+    """Evaluates languages in one pass of our runner; returns the process's seconds and those of predicting."""
     with tempfile.TemporaryDirectory(dir=workload.folder) as folder:
         output = Path(folder) / "run"
         arguments = ["--model_name_or_path", workload.dlfa_checkpoint, "--test_file", workload.settings.test_file]
         arguments += ["--languages", *languages, "--max_test_samples", rows, "--output_dir", output]
         arguments += ["--do_train", "False", "--do_eval", "False", "--disable_tqdm", "True"]
-        finished = python([ROOT / "examples/run_xnli.py", *map(str, arguments), *on_device(workload.settings), *more])
+        seconds, _ = python([OURS, *arguments, *on_device(workload.settings), *more])
         results = json.loads((output / "results.json").read_text(encoding="utf-8"))
-    return Pass(finished.seconds, results["runs"][0]["prediction"]["seconds"], finished.peak)
+    return seconds, results["runs"][0]["prediction"]["seconds"]
 
 
-def measure(workload: Workload) -> Iterator[Row | Skipped]:
+def measure(workload: Workload) -> Iterator[Row]:
     """Compares whole processes: start, loading, tokenising, predicting, writing."""
-    scale, languages = workload.settings.scale, workload.languages
-    measured = languages[:: max(1, len(languages) // scale.official_languages)][: scale.official_languages]
+    settings, languages = workload.settings, workload.languages
+    rows = settings.amount("rows")
+    measured = languages if settings.full else languages[:1]
     times = len(languages) / len(measured)
-    whole: dict[str, list[float]] = {}
 
     def official() -> float:
-        passes = [evaluate_official(workload, code, scale.rows) for code in measured]
-        whole.setdefault("official", []).append(times * sum(entry.with_rows(WHOLE / scale.rows) for entry in passes))
-        return times * sum(entry.seconds for entry in passes)
+        passes = [evaluate_official(workload, code, rows) for code in measured]
+        return times * sum(extrapolated(*entry, WHOLE / rows) for entry in passes)
 
-    def ours(kind: str, *more: str) -> float:
-        entry = evaluate_ours(workload, languages, scale.rows, *more)
-        whole.setdefault(kind, []).append(entry.with_rows(WHOLE / scale.rows))
-        return entry.seconds
+    def ours(*more: str) -> float:
+        return extrapolated(*evaluate_ours(workload, languages, rows, *more), WHOLE / rows)
 
-    systems: dict[str, Measure] = {"official": official, "fp32": partial(ours, "fp32")}
-    if has_fast_bf16(workload.settings.torch_device):
-        systems["bf16"] = partial(ours, "bf16", "--bf16_full_eval", "True")
+    systems: dict[str, Measure] = {"official": official, "fp32": ours}
+    if has_fast_bf16(settings.torch_device):
+        systems["bf16"] = partial(ours, "--bf16_full_eval", "True")
     else:
-        yield Skipped("evaluation, bf16", NO_BF16)
-    _ = workload.plain_checkpoint, workload.dlfa_checkpoint
-    seconds = interleave(systems, scale.process_effort, warm_up=0)
-    stated = f"The official path ran for {len(measured)} of {len(languages)} languages ({' '.join(measured)})"
-    stated += ", times the quotient." if len(measured) < len(languages) else "."
-    for kind, goal in (("fp32", FP32_GOAL), ("bf16", BF16_GOAL)):
-        if kind not in systems:
-            continue
-        label = f"{len(languages)} official runs in fp32"
-        title = f"{len(languages)} languages × {scale.rows} rows, {kind}"
-        yield time_row("evaluation", title, seconds[kind], seconds["official"], label, note=stated)
-        yield time_row(
-            "evaluation",
-            f"{len(languages)} languages × {WHOLE} rows, {kind}",
-            whole[kind],
-            whole["official"],
-            label,
-            goal,
-            note=f"Extrapolated, both alike, from {scale.rows} rows: start + rows × the Trainer's own rate.",
-        )
+        yield Row("evaluation", "bf16", note=NO_BF16)
+    _ = workload.plain_checkpoint, workload.dlfa_checkpoint  # Made before anything is timed.
+    seconds = interleave(systems, settings.amount("starts"))
+    note = f"Extrapolated, both alike, from {rows} rows: start + rows × the Trainer's own rate."
+    note += f" The official path ran for {' '.join(measured)}." if times > 1 else ""
+    for kind in list(systems)[1:]:
+        title, label = f"{len(languages)} languages × {WHOLE} rows, {kind}", f"{len(languages)} official runs, fp32"
+        yield time_row("evaluation", title, seconds[kind], seconds["official"], label, GOALS[kind], note=note)

@@ -1,18 +1,10 @@
 """The official recipe, to be measured against: what transformers' `run_xnli.py` does with its data and its Trainer.
 
-A program of its own, which imports nothing of modeling_dlfa. Written after
-`examples/pytorch/text-classification/run_xnli.py` of huggingface/transformers (commit a22a4378) and the command in
-the README beside it (batch 32, learning rate 5e-5, 128 tokens), with these of its properties:
-
-- a process loads one model and evaluates one language (`--language`);
-- every example is padded to `max_seq_length` 128 when it is tokenised (`pad_to_max_length`, its default), truncated
-  there, and collated by `default_data_collator`;
-- all else is the default of `TrainingArguments`: float32, AdamW, no grouping by length, 8 examples a batch in
-  evaluation, no workers;
-- the raw columns stay in the data set, the Trainer removes them.
-
-What differs, since nothing can be downloaded: examples come from a TSV file instead of the Hub's Arrow files, and the
-metric is computed here, where `evaluate.load("xnli")` would compute the same. Telemetry and logging are left out.
+A program that imports nothing of modeling_dlfa, written after `examples/pytorch/text-classification/run_xnli.py` of
+huggingface/transformers (commit a22a4378) and the command in the README beside it: a process loads one model and
+evaluates one language; every example is padded to 128 tokens when it is tokenised; all else is the default of
+`TrainingArguments`. Since nothing can be downloaded, examples come from a TSV file instead of the Hub's Arrow files,
+and the accuracy is computed here, where `evaluate.load("xnli")` would compute the same.
 """
 
 from __future__ import annotations
@@ -54,13 +46,7 @@ def read(path: str, limit: int | None = None) -> Dataset:
     """Reads premise, hypothesis and label of a tab-separated file without quoting."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[:limit]
-    return Dataset.from_dict(
-        {
-            "premise": [row["premise"] for row in rows],
-            "hypothesis": [row["hypothesis"] for row in rows],
-            "label": [LABELS.index(row["label"]) for row in rows],
-        }
-    )
+    return Dataset.from_list([{**row, "label": LABELS.index(row["label"])} for row in rows])
 
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
@@ -82,17 +68,11 @@ def main() -> None:
     model = AutoModelForSequenceClassification.from_pretrained(recipe.model_name_or_path, config=config)
 
     def tokenize(batch: dict[str, list[str]]) -> Any:
-        return tokenizer(
-            batch["premise"],
-            batch["hypothesis"],
-            padding="max_length",
-            max_length=recipe.max_seq_length,
-            truncation=True,
-        )
+        settings: Any = {"padding": "max_length", "max_length": recipe.max_seq_length, "truncation": True}
+        return tokenizer(batch["premise"], batch["hypothesis"], **settings)
 
-    files = {"train": recipe.train_file, "eval": recipe.eval_file}
-    limits = {"train": None, "eval": recipe.max_eval_samples}
-    data = {name: read(path, limits[name]).map(tokenize, batched=True) for name, path in files.items() if path}
+    files = {"train": (recipe.train_file, None), "eval": (recipe.eval_file, recipe.max_eval_samples)}
+    data = {name: read(path, limit).map(tokenize, batched=True) for name, (path, limit) in files.items() if path}
     trainer = Trainer(
         model=model,
         args=training,
@@ -103,10 +83,7 @@ def main() -> None:
         data_collator=default_data_collator,
     )
     if "train" in data:
-        outcome = trainer.train()
-        trainer.save_model()
-        trainer.save_metrics("train", outcome.metrics)
-        trainer.save_state()
+        trainer.save_metrics("train", trainer.train().metrics)
     if "eval" in data:
         trainer.save_metrics("eval", trainer.evaluate())
 

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from .harness import Ratio, ratio
+from modeling_dlfa.files.markdown import pipe_table
+
+from .timing import Ratio, ratio
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison, or one figure without a counterpart.
+    """One comparison, or why there is none.
 
     Attributes:
         group: Which benchmark it belongs to.
         name: What was measured.
         ours: Our own value, with its unit.
         theirs: What it is compared with: its name and value.
-        ratio: None for a figure that stands alone.
+        ratio: Of the two; None where nothing was measured.
         goal: Of the ratio; None where there is none.
-        better: Whether a ratio is good that is high (they are so many times slower) or low (our share of theirs).
-        note: How it was measured, where the table's reader must know.
+        better: Whether a high ratio is good (they are so many times slower) or a low one (our share of theirs).
+        note: How it was measured, or why it was not.
     """
 
     group: str
     name: str
-    ours: str
+    ours: str = "not measured"
     theirs: str = ""
     ratio: Ratio | None = None
     goal: float | None = None
@@ -37,17 +39,21 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether the median reaches the goal; None without a goal."""
-        if self.ratio is None or self.goal is None:
+        if self.goal is None or self.ratio is None:
             return None
         return self.ratio.median >= self.goal if self.better == "high" else self.ratio.median <= self.goal
 
-
-@dataclass(frozen=True)
-class Skipped:
-    """What could not be measured here, and why."""
-
-    group: str
-    reason: str
+    def cells(self) -> list[str]:
+        """Returns the row of the table."""
+        shown = ""
+        if self.ratio is not None:
+            spread = f" ({self.ratio.low:.3g}–{self.ratio.high:.3g}; {self.ratio.rounds})"
+            shown = (
+                f"{self.ratio.median:.{2 if self.better == 'high' else 3}f}×{spread if self.ratio.rounds > 1 else ''}"
+            )
+        goal = "" if self.goal is None else f"{'≥' if self.better == 'high' else '≤'} {self.goal:g}×"
+        met = {True: "yes", False: "no", None: ""}[self.met]
+        return [f"{self.group}: {self.name}", self.ours, self.theirs, shown, goal, met]
 
 
 def time_row(
@@ -60,79 +66,25 @@ def time_row(
     better: Literal["high", "low"] = "high",
     note: str = "",
 ) -> Row:
-    """Returns the comparison of two systems' seconds, a value a round.
-
-    Args:
-        group: As in `Row`.
-        name: As there.
-        ours: Our seconds.
-        theirs: Theirs, in the same rounds.
-        label: What they are.
-        goal: As in `Row`.
-        better: `"high"` for how many times slower they are, `"low"` for our share of their time.
-        note: As in `Row`.
-    """
+    """Returns the comparison of two systems' seconds, one value a round; `label` says what theirs are."""
     times = ratio(theirs, ours) if better == "high" else ratio(ours, theirs)
-    compared = f"{label}: {duration(statistics.median(theirs))}"
-    return Row(group, name, duration(statistics.median(ours)), compared, times, goal, better, note)
+    shown = [
+        f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
+        for value in map(statistics.median, (ours, theirs))
+    ]
+    return Row(group, name, shown[0], f"{label}: {shown[1]}", times, goal, better, note)
 
 
-def count_row(group: str, name: str, ours: int, theirs: int, label: str, goal: float | None, note: str = "") -> Row:
+def bytes_row(group: str, name: str, ours: int, theirs: int, label: str, goal: float) -> Row:
     """Returns the comparison of two numbers of bytes, of which less is better."""
-    share = ours / theirs
-    return Row(group, name, size(ours), f"{label}: {size(theirs)}", Ratio(share, share, share, 1), goal, "low", note)
+    shown = [f"{count / 2**20:.1f} MiB" for count in (ours, theirs)]
+    return Row(group, name, shown[0], f"{label}: {shown[1]}", ratio([ours], [theirs]), goal, "low")
 
 
-def duration(seconds: float) -> str:
-    """Returns seconds in the unit that reads best."""
-    if seconds >= 1:
-        return f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
-    return f"{1000 * seconds:.1f} ms"
-
-
-def size(number: float) -> str:
-    """Returns bytes in MiB."""
-    return f"{number / 2**20:.1f} MiB"
-
-
-def markdown(rows: Sequence[Row], skipped: Iterable[Skipped], machine: Mapping[str, Any]) -> str:
-    """Returns the table, what was left out, and what it was measured on."""
-    lines = [
-        "| benchmark | ours | compared with | ratio (quartiles; rounds) | goal | met |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+def markdown(rows: Sequence[Row], machine: Mapping[str, Any]) -> str:
+    """Returns the table, its notes, and what it was measured on."""
+    header = ["benchmark", "ours", "compared with", "ratio (quartiles; rounds)", "goal", "met"]
     notes = [f"- {row.group}, {row.name}: {row.note}" for row in rows if row.note]
-    notes += [f"- {entry.group}: not measured. {entry.reason}" for entry in skipped]
-    facts = [f"- {name}: {value}" for name, value in machine.items() if not isinstance(value, Mapping)]
-    facts += [
-        f"- {name}: " + ", ".join(f"{key} {entry}" for key, entry in value.items())
-        for name, value in machine.items()
-        if isinstance(value, Mapping)
-    ]
-    return "\n".join([*lines, "", *notes, *([""] if notes else []), *facts]) + "\n"
-
-
-def _cells(row: Row) -> list[str]:
-    ratio, goal = "", ""
-    if row.ratio is not None:
-        spread = f" ({row.ratio.low:.3g}–{row.ratio.high:.3g}; {row.ratio.rounds})" if row.ratio.rounds > 1 else ""
-        ratio = f"{row.ratio.median:.{_digits(row)}f}×{spread}"
-    if row.goal is not None:
-        goal = f"{'≥' if row.better == 'high' else '≤'} {row.goal:g}×"
-    met = {True: "yes", False: "no", None: ""}[row.met]
-    return [f"{row.group}: {row.name}", row.ours, row.theirs, ratio, goal, met]
-
-
-def _digits(row: Row) -> int:
-    return 2 if row.better == "high" else 3
-
-
-def document(rows: Sequence[Row], skipped: Iterable[Skipped], machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the same as what a JSON file holds."""
-    return {
-        "schema_version": 1,
-        "machine": dict(machine),
-        "rows": [{**asdict(row), "met": row.met} for row in rows],
-        "not_measured": [asdict(entry) for entry in skipped],
-    }
+    facts = dict(machine) | {"versions": ", ".join(f"{key} {entry}" for key, entry in machine["versions"].items())}
+    lines = [*notes, *([""] if notes else []), *(f"- {name}: {value}" for name, value in facts.items())]
+    return pipe_table(header, [row.cells() for row in rows], text_columns=6) + "\n\n" + "\n".join(lines) + "\n"

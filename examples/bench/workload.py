@@ -36,20 +36,15 @@ from .settings import SIZES, Settings
 
 MAX_LENGTH = 128
 ENTITIES = 7  # PAN-X: O, and B and I of three kinds.
-
-Pair = tuple[str, str]
+LABELS: dict[str, Any] = {
+    "id2label": dict(enumerate(XNLI.labels)),
+    "label2id": {name: i for i, name in enumerate(XNLI.labels)},
+}
 
 
 @dataclass(frozen=True)
 class TrainingFile:
-    """Rows for a short training that stands for a long one.
-
-    Attributes:
-        path: A TSV file.
-        rows: How many.
-        real: Tokens of an example, on average.
-        padded: The same as the runner's batches pad them.
-    """
+    """Rows that stand for a long training, and tokens an example: real, and as our batches pad them."""
 
     path: Path
     rows: int
@@ -84,62 +79,60 @@ class Workload:
         return AutoTokenizer.from_pretrained(folder)
 
     def config(self, **values: Any) -> BertConfig:
-        """Returns the encoder's configuration."""
+        """Returns the encoder's configuration; the same random weights follow."""
+        torch.manual_seed(0)
         vocabulary: dict[str, Any] = {"vocab_size": len(self.tokenizer), "pad_token_id": self.tokenizer.pad_token_id}
         return BertConfig(**SIZES[self.settings.size], **vocabulary, **values)
 
     def plain(self, kind: str = "sequence") -> PreTrainedModel:
-        """Returns transformers' own classifier on the device, random weights."""
-        torch.manual_seed(0)
+        """Returns transformers' own classifier on the device."""
         model_class: Any = BertForTokenClassification if kind == "token" else BertForSequenceClassification
-        return model_class(self.config(num_labels=_labels(kind))).to(self.settings.torch_device)
+        return model_class(self.config(num_labels=_num_labels(kind))).to(self.settings.torch_device)
 
-    def dlfa(self, kind: str = "sequence", attention: str | None = None, **fusion: Any) -> DlfaPreTrainedModel:
-        """Returns ours on the device, random weights, with the default fusion or what is given of `DlfaConfig`."""
-        torch.manual_seed(0)
-        config = DlfaConfig(self.config(), num_labels=_labels(kind), **fusion)
-        config._attn_implementation = attention
+    def dlfa(self, kind: str = "sequence", **fusion: Any) -> DlfaPreTrainedModel:
+        """Returns ours on the device, with the default fusion or what is given of `DlfaConfig`."""
         model_class: Any = DlfaForTokenClassification if kind == "token" else DlfaForSequenceClassification
+        config = DlfaConfig(self.config(), num_labels=_num_labels(kind), **fusion)
         return model_class(config).to(self.settings.torch_device)
 
     @cached_property
     def encoder(self) -> Path:
         """Checkpoint of a plain encoder, for training."""
-        torch.manual_seed(0)
         return self._save(BertModel(self.config()), "encoder")
 
     @cached_property
     def plain_checkpoint(self) -> Path:
         """Checkpoint of transformers' classifier of XNLI."""
-        torch.manual_seed(0)
-        return self._save(BertForSequenceClassification(self.config(**label_names())), "plain")
+        return self._save(BertForSequenceClassification(self.config(**LABELS)), "plain")
 
     @cached_property
     def dlfa_checkpoint(self) -> Path:
         """Checkpoint of ours, around the same encoder."""
-        return self._save(DlfaForSequenceClassification.from_backbone(self.encoder, **label_names()), "dlfa")
+        return self._save(DlfaForSequenceClassification.from_backbone(self.encoder, **LABELS), "dlfa")
 
     def _save(self, model: PreTrainedModel, name: str) -> Path:
         model.save_pretrained(self.folder / name)
         save_tokenizer(self.tokenizer, self.folder / name)
         return self.folder / name
 
-    def pairs(self, number: int, seed: int = 0) -> list[Pair]:
+    def pairs(self, number: int, seed: int = 0) -> list[tuple[str, ...]]:
         """Returns premises and hypotheses drawn from all languages."""
         each = -(-number // len(self.languages)) * 4
-        found = [pair for code in self.languages for pair in read_pairs(self.test_files[code], code, each)]
+        splits = [load_file(self.test_files[code], XNLI, code, each) for code in self.languages]
+        found = [pair for split in splits for pair in zip(*split.texts, strict=True)]
         return random.Random(seed).sample(found, min(number, len(found)))
+
+    def encode(self, pairs: Sequence[tuple[str, ...]]) -> list[list[int]]:
+        """Returns the ids of pairs."""
+        first, second = (list(texts) for texts in zip(*pairs, strict=True))
+        return self.tokenizer(first, second, truncation="longest_first", max_length=MAX_LENGTH)["input_ids"]
 
     def batch(self, size: int, kind: str = "sequence") -> dict[str, torch.Tensor]:
         """Returns a batch of examples of similar length, the middle one of eight, with labels, on the device."""
-        first, second = zip(*self.pairs(8 * size), strict=True)
-        encoded = self.tokenizer(list(first), list(second), truncation="longest_first", max_length=MAX_LENGTH)
-        inputs = sorted(
-            ({name: encoded[name][index] for name in encoded} for index in range(len(first))),
-            key=lambda entry: len(entry["input_ids"]),
-        )
+        inputs = sorted(self.encode(self.pairs(8 * size)), key=len)
         start = (len(inputs) - size) // 2
-        batch = dict(DataCollatorWithPadding(self.tokenizer)(inputs[start : start + size]))
+        collate = DataCollatorWithPadding(self.tokenizer)
+        batch = dict(collate([{"input_ids": ids} for ids in inputs[start : start + size]]))
         ids = batch["input_ids"]
         batch["labels"] = ids[:, 0] % 3 if kind == "sequence" else ids % ENTITIES
         return {name: values.to(self.settings.torch_device) for name, values in batch.items()}
@@ -157,49 +150,29 @@ class Workload:
         split = load_file(self.settings.train_file, XNLI, "en")
         chosen = random.Random(0).sample(range(len(split)), min(len(split), 400 * size))
         pairs = [(split.texts[0][row], split.texts[1][row]) for row in chosen]
-        first, second = zip(*pairs, strict=True)
-        encoded = self.tokenizer(list(first), list(second), truncation="longest_first", max_length=MAX_LENGTH)
-        lengths = np.array([len(ids) for ids in encoded["input_ids"]])
+        lengths = np.array([len(ids) for ids in self.encode(pairs)])
         # The first batch of an epoch is its longest.
         batches = [batch for batch in grouped(lengths, size)[1:] if len(batch) == size]
         if len(batches) < steps:
             raise InputError(
-                f"{self.settings.train_file}: {steps} steps of {size} need more rows. Give fewer --steps."
+                f"{self.settings.train_file} is too short for {steps} steps of {size}: give fewer --steps."
             )
         batches.sort(key=lambda batch: lengths[batch].max())
         places = ((np.arange(steps) + 0.5) * len(batches) / steps).astype(int)
         rows = np.concatenate([batches[place] for place in places])
-        labels = [XNLI.labels[split.labels[chosen[row]]] for row in rows]
+        lines = [[*XNLI.text_columns, XNLI.label_column]]
+        lines += [[*pairs[row], XNLI.labels[split.labels[chosen[row]]]] for row in rows]
         path = self.folder / f"train-{steps}.tsv"
-        write_pairs(path, [pairs[row] for row in rows], labels)
+        path.write_text("".join("\t".join(line) + "\n" for line in lines), encoding="utf-8", newline="\n")
         padded = sum(lengths[rows][batch].max() * len(batch) for batch in grouped(lengths[rows], size))
         return TrainingFile(path, len(rows), float(lengths[rows].mean()), float(padded / len(rows)))
 
 
-def _labels(kind: str) -> int:
+def _num_labels(kind: str) -> int:
     return ENTITIES if kind == "token" else len(XNLI.labels)
-
-
-def label_names() -> dict[str, Any]:
-    """Returns the values of a configuration that name XNLI's labels."""
-    names = dict(enumerate(XNLI.labels))
-    return {"id2label": names, "label2id": {name: index for index, name in names.items()}}
 
 
 def grouped(lengths: np.ndarray, size: int) -> list[np.ndarray]:
     """Returns the runner's batches: indices of examples, in the order of an epoch."""
     order = np.fromiter(LengthGroupedSampler(lengths.tolist(), size, seed=42), dtype=np.int64)
     return [order[start : start + size] for start in range(0, len(order), size)]
-
-
-def read_pairs(path: str | Path, language: str, limit: int) -> list[Pair]:
-    """Returns the texts of a file's first rows."""
-    split = load_file(path, XNLI, language, limit)
-    return list(zip(*split.texts, strict=True))
-
-
-def write_pairs(path: Path, pairs: Sequence[Pair], labels: Sequence[str]) -> None:
-    """Writes a file of XNLI's layout."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\t".join([*XNLI.text_columns, XNLI.label_column]) + "\n")
-        file.writelines("\t".join([*pair, label]) + "\n" for pair, label in zip(pairs, labels, strict=True))

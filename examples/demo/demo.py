@@ -14,11 +14,11 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from logging import ERROR, getLogger
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import encoder
 
@@ -30,12 +30,11 @@ from modeling_dlfa.languages import get_language
 from modeling_dlfa.processor import bf16_is_slow
 from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.results.own_files import own_files, read_record
+from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.results.tables import text_table
-from modeling_dlfa.statistics.comparisons import stands_out
 
 if TYPE_CHECKING:
-    from modeling_dlfa.training.arguments import Arguments
-    from modeling_dlfa.training.execution import Command
+    from modeling_dlfa.training.planning import Plan
     from modeling_dlfa.training.systems import Run
 
 HERE = Path(__file__).resolve().parent
@@ -64,7 +63,8 @@ def train(extra: Sequence[str] = ()) -> None:
     from modeling_dlfa.publishing.publish import write_cards
     from modeling_dlfa.tasks import XNLI
     from modeling_dlfa.training.arguments import parse_arguments
-    from modeling_dlfa.training.runner import run_task
+    from modeling_dlfa.training.planning import planned
+    from modeling_dlfa.training.runner import execute
 
     check_output()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
@@ -80,33 +80,30 @@ def train(extra: Sequence[str] = ()) -> None:
         arguments = parse_arguments(XNLI, given)
         if arguments.model.model_name_or_path == str(encoder.FOLDER):
             encoder.set_up(encoder.FOLDER)
-        _tell_plan(arguments)
-        results = run_task(XNLI, arguments, together=_keep_fused_alone)
+        with planned(XNLI, arguments) as plan:
+            _tell_plan(plan)
+            results = execute(plan, _keep_fused_alone)
         _put_in_place(draft)
     write_cards(results, OutputDirectory(OUTPUT), arguments.run.license)
 
 
-def _keep_fused_alone(command: Command, runs: Sequence[Run]) -> None:
+def _keep_fused_alone(plan: Plan, runs: Sequence[Run]) -> None:
     """Executes the runs of a seed one after another; the baseline's model is not kept, to spare the disk."""
-    from modeling_dlfa.training.execution import execute
+    from modeling_dlfa.training.execution import execute_run
 
     for run in runs:
-        saving = replace(command.arguments.run, save_models=not run.baseline)
-        execute(replace(command, arguments=replace(command.arguments, run=saving)), run)
+        execute_run(replace(plan, saving=replace(plan.saving, save_models=not run.baseline)), run)
 
 
-def _tell_plan(arguments: Arguments) -> None:
+def _tell_plan(plan: Plan) -> None:
     from estimate import estimate
 
-    from modeling_dlfa.tasks import XNLI
-    from modeling_dlfa.training.systems import plan_runs
-
     print("Now: fine-tune on English sentence pairs (does one follow from the other?) and test in 15 languages.")
-    for system, baseline in {run.system: run.baseline for run in plan_runs(XNLI, arguments)}.items():
+    for system, baseline in {run.system: run.baseline for run in plan.runs}.items():
         print(f"  {system}: {'its baseline, the last layer alone' if baseline else 'DLFA, the last layer fused'}")
     sys.stdout.flush()
-    expected = estimate(XNLI, arguments)
-    precision = "bf16" if arguments.training.bf16 else "float32, faster here than bf16"
+    expected = estimate(plan)
+    precision = "bf16" if plan.training.bf16 else "float32, faster here than bf16"
     minutes = (expected.training + expected.testing) / 60
     print(
         f"On this processor ({os.cpu_count()} CPUs, {precision}) that takes about {_minutes(minutes)}: "
@@ -168,10 +165,9 @@ def show() -> None:
     output = OutputDirectory(OUTPUT)
     if not output.results.is_file():
         raise InputError(f"{OUTPUT} holds no finished run. Train one: python examples/demo/demo.py.")
-    results = json.loads(output.results.read_text(encoding="utf-8"))
-    fused = next(run for run in results["runs"] if not run["baseline"])
-    checkpoint = output.model(fused["name"])
-    chance = 100 / len(results["labels"])
+    results = load_results(OUTPUT)
+    checkpoint = output.model(next(run.name for run in results.runs if not run.baseline))
+    chance = 100 / len(results.described_task.labels)
     print(
         f"Accuracy in percent by language, trained on English labels alone (chance: {chance:.1f}). In brackets: 95 % "
         "intervals of the differences, with a * where they stand after correction for the number of languages.\n"
@@ -189,21 +185,22 @@ def show() -> None:
     )
 
 
-def verdict(results: Mapping[str, Any]) -> str:
+def verdict(results: Results) -> str:
     """One sentence on whether DLFA differs from its baseline in these results."""
-    if not results["summary"]["differences"]:
+    differences = results.require_summary().differences
+    if not differences:
         return "No baseline was trained, so nothing can be said of what the fusion gains."
-    name, difference = next(iter(results["summary"]["differences"].items()))
-    found = difference["macro_target"]
-    numbers = f"{100 * found['mean']:+.1f} points [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
-    if stands_out(found):
-        better = "better" if found["mean"] > 0 else "worse"
-        conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference['seeds'])}"
-    elif found["low"] <= 0 <= found["high"]:
+    name, difference = next(iter(differences.items()))
+    found = difference.values["macro_target"]
+    numbers = f"{100 * found.mean:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    if found.stands_out:
+        better = "better" if found.mean > 0 else "worse"
+        conclusion = f"DLFA is {better} than its baseline here, with {_seeds(difference.seeds)}"
+    elif not found.excludes_zero:
         conclusion = "the interval includes 0, so no difference between DLFA and its baseline shows here"
     else:
         conclusion = "DLFA and its baseline are not told apart after correction for the number of systems"
-    return f"{name} minus {difference['baseline']}, average of the target languages: {numbers}; {conclusion}."
+    return f"{name} minus {difference.baseline}, average of the target languages: {numbers}; {conclusion}."
 
 
 def _seeds(seeds: Sequence[int]) -> str:

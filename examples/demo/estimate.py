@@ -9,13 +9,10 @@ from typing import Any
 
 import torch
 
-from modeling_dlfa.data.loading import resolve_languages
-from modeling_dlfa.tasks import Task
 from modeling_dlfa.training.adapters import adapt
 from modeling_dlfa.training.answers import data_collator
-from modeling_dlfa.training.arguments import Arguments
-from modeling_dlfa.training.systems import load_model, load_tokenizer, plan_runs
-from modeling_dlfa.training.task_data import load_task_data
+from modeling_dlfa.training.base_model import load_model
+from modeling_dlfa.training.planning import Plan
 
 STEPS = 4
 
@@ -33,23 +30,18 @@ class Estimate:
     testing: float
 
 
-def estimate(task: Task, arguments: Arguments) -> Estimate:
+def estimate(plan: Plan) -> Estimate:
     """Times a few steps of the first run on the CPU, of training and of prediction, and counts the command's.
 
     Args:
-        task: Of sentences, not of words.
-        arguments: Of a command that trains and tests.
+        plan: Of a command that trains and tests, on sentences and not on words.
 
     Raises:
-        InputError: Wrong data, or a model that does not load.
+        InputError: The model does not load.
     """
-    runs, training = plan_runs(task, arguments), arguments.training
-    tokenizer = load_tokenizer(arguments, runs[0].config)
-    languages = resolve_languages(arguments.data.languages, task, arguments.data.test_file)
-    max_length = min(arguments.data.max_length or task.max_length, tokenizer.model_max_length)
-    data = load_task_data(task, arguments, languages, tokenizer, max_length).encoded
-    model: Any = adapt(load_model(task, arguments, runs[0]), arguments.model)
-    collate = data_collator(task, tokenizer, None)
+    runs, training, tokenizer, data = plan.runs, plan.training, plan.tokenizer, plan.data.encoded
+    model: Any = adapt(load_model(plan.task.kind, plan.model, runs[0]), plan.model)
+    collate = data_collator(plan.task, tokenizer, None)
 
     def batch(name: str, size: int) -> Any:
         """Rows of middling length; the command, too, puts rows of like length together."""

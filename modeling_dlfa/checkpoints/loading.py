@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .tokenizers import check_tokenizer
 
-if TYPE_CHECKING:
-    pass
-
-# One of them is in every folder into which a tokenizer was saved.
+MODEL_FILE = "model.onnx"
+# Every saved tokenizer has at least one of these files.
 TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "vocab.txt", "vocab.json")
 SAVE_TOKENIZER = (
     "Save the one that the model was trained with there, as "
@@ -40,24 +38,24 @@ def load_tokenizer(
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, **options)
     except Exception as error:
-        # Without files transformers 4 raises what happens to fail first: KeyError, TypeError.
+        # Without tokenizer files, transformers 4 raises whatever fails first: KeyError, TypeError.
         there = _has_tokenizer_file(name, **options)
         if there and not isinstance(error, (OSError, ValueError)):
             raise
         reason = first_line(error) if there else f"there is no {' or '.join(TOKENIZER_FILES[:2])}"
-        raise InputError(f"{name} holds no tokenizer that loads: {reason}. {remedy}") from error
+        raise InputError(f"{name} holds no tokenizer that can be loaded: {reason}. {remedy}") from error
     if (embeddings := getattr(config, "vocab_size", None)) is not None:
         check_tokenizer(tokenizer, str(name), embeddings, remedy)
     return tokenizer
 
 
 def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> InputError:
-    """Returns what to tell whoever asked for a model that does not load.
+    """Returns the error for a model that does not load.
 
     Args:
         name: Folder or Hub id.
         error: What loading it raised.
-        remedy: What to do, where the cause is none that is known here.
+        remedy: What to do, unless the cause is known here.
     """
     if isinstance(error, InputError):
         return error
@@ -75,11 +73,6 @@ def holds_graph_alone(name: str | os.PathLike) -> bool:
     return (folder / MODEL_FILE).is_file() and not any(folder.glob("*.safetensors"))
 
 
-def first_line(error: Exception) -> str:
-    """Returns what an error of several lines begins with, without the full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
 def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
     hub = {key: value for key, value in options.items() if key in ("revision", "token", "cache_dir")}
     try:
@@ -87,7 +80,4 @@ def _has_tokenizer_file(name: str | os.PathLike, **options: Any) -> bool:
             cached_file(name, file, _raise_exceptions_for_missing_entries=False, **hub) for file in TOKENIZER_FILES
         )
     except OSError:
-        return True  # The Hub does not answer, which is what the error says.
-
-
-MODEL_FILE = "model.onnx"
+        return True  # The Hub does not answer; the error says so.

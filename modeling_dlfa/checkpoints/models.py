@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from torch import nn
 from transformers import PretrainedConfig
 
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
@@ -15,6 +16,12 @@ MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
 
 
 SHIFTED_POSITIONS = ("camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xmod")
+
+
+def encoder_blocks(model: nn.Module, depth: int) -> nn.ModuleList | None:
+    """Returns an encoder's blocks, in order: its first list of modules that is as long as it is deep; None without."""
+    lists = (part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+    return next(lists, None)
 
 
 def longest_input(config: PretrainedConfig) -> int:

@@ -1,4 +1,4 @@
-"""Tokenizers: whether one is the model's own, and saving them so that every transformers line cuts text alike."""
+"""Check that a tokenizer belongs to its model, and save it so that all transformers lines split text alike."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_tokenizer(
 ) -> None:
     """Refuses a tokenizer that is not of the model.
 
-    Where a folder has no tokenizer files, transformers v5 makes an empty tokenizer, to which every word is unknown.
+    Without tokenizer files, transformers v5 makes an empty tokenizer, to which every word is unknown.
 
     Args:
         tokenizer: As it was loaded.
@@ -71,7 +71,7 @@ def check_tokenizer(
 
 
 def unknown_token(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Returns the id that stands for what a tokenizer does not know.
+    """Returns the id of the unknown token.
 
     Returns:
         -1 where there is none, or where it is another special token as well, as GPT-2's end of a text is.
@@ -99,7 +99,7 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: str | os.PathLike
         return
     config = _generic_config(tokenizer, _read(Path(folder) / CONFIG_FILE))
     write_json(Path(folder) / CONFIG_FILE, dict(sorted(config.items())))
-    # v4 writes them, and v5 no longer; where they lie, they count more than the configuration.
+    # v4 writes these files, v5 does not; where they exist, they override the configuration.
     for name in ("special_tokens_map.json", "added_tokens.json"):
         (Path(folder) / name).unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from ..pretrained_dlfa import file_sha256
 def recorded_sums(folder: str | os.PathLike) -> dict[str, str]:
     """Returns the sha256 of each file of weights as `save_pretrained` wrote it into `config.json`.
 
-    It is empty for a checkpoint of others.
+    It is empty for a checkpoint that DLFA did not save.
 
     Raises:
         InputError: There is no `config.json` that can be read.
@@ -53,7 +53,7 @@ def verify_weights(folder: str | os.PathLike, names: Iterable[str] | None = None
             raise InputError(f"{folder} lacks {name}. Copy it again.")
         if file_sha256(folder / name) != sums.get(name):
             raise InputError(
-                f"{name} of {folder} is damaged: its sha256 is not the one in config.json. Copy it again, from the "
-                f"Hub by force_download=True; whoever changed it on purpose deletes {SUMS_KEY!r} in config.json."
+                f"{name} of {folder} is damaged: its sha256 is not the one in config.json. Copy it again (from the "
+                f"Hub with force_download=True). If you changed it on purpose, delete {SUMS_KEY!r} in config.json."
             )
     return compared

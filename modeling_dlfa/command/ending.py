@@ -1,4 +1,4 @@
-"""How a command ends that does not come to its end: with one line, not a traceback."""
+"""How an interrupted or failed command ends: with one line, not a traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "Name a place with a shorter name.",
     errno.EIO: "The disk or its connection is failing.",
 }
-# Libraries in Rust and C++ raise errors of their own, with the system's number or their words for it in the text.
+# Libraries in Rust and C++ raise their own errors, with the system's error number or a phrase for it in the text.
 _NUMBER = re.compile(r"\bos error (\d+)|\bcode: (\d+), kind: ")
 _UNNUMBERED = ("PytorchStreamWriter failed writing file", "file write failed", "unexpected pos")
 
@@ -37,7 +37,7 @@ def one_line(go_on: Callable[[], str] | None = None) -> Iterator[None]:
     Of the processes of one machine the first one prints.
 
     Args:
-        go_on: Says what to do then where the command had begun to work; nothing is said if None.
+        go_on: Returns what to do next if the command had begun its work; None to say nothing.
 
     Raises:
         SystemExit: Status 2 on wrong input, 1 where something cannot be written, 130 after Ctrl-C.
@@ -62,7 +62,7 @@ def _said(go_on: Callable[[], str] | None) -> list[str]:
 def _end(message: str, status: int, cause: BaseException) -> None:
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         if tqdm := sys.modules.get("tqdm"):
-            tqdm.tqdm.write(message, file=sys.stderr)  # On a line of its own, not behind a progress bar.
+            tqdm.tqdm.write(message, file=sys.stderr)  # On a separate line, not behind a progress bar.
         else:
             print(message, file=sys.stderr, flush=True)
     raise SystemExit(status) from cause

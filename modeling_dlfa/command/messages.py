@@ -1,4 +1,4 @@
-"""What the package logs, as a command shows it: messages on standard output, warnings on standard error."""
+"""Shows the package's log in a command: messages on standard output, warnings on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is recorded and published: they are known by their option's name and by their own look."""
+"""Keeps secrets out of what is recorded and published, recognised by their option's name or their form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(^|_)(token|password|passwd|secret|api_?key|access_?key|credentials?)($|_)", re.IGNORECASE)
-# Tokens of the Hub, GitHub, OpenAI's kin and AWS; what stands before the host in a URL, and signatures behind it.
+# Tokens of the Hub, GitHub, OpenAI's kin and AWS; credentials in a URL, and signatures after its path.
 _SECRET_VALUES = (
     re.compile(r"\b(?:hf_|api_org_|gh[oprsu]_|github_pat_)\w{16,}"),
     re.compile(r"\bsk-[\w-]{16,}"),
@@ -19,7 +19,7 @@ _SECRET_VALUES = (
     re.compile(r"(?<=://)[^/\s@]+(?=@)"),
     re.compile(r"(?<=[?&])((?:\w+[_-])?(?:token|key|password|secret|sig|signature)=)[^&\s]+", re.IGNORECASE),
 )
-_LEAST = 8  # Characters of a value that is hidden wherever it stands: shorter ones could be words.
+_LEAST = 8  # Shorter values could be ordinary words, so they are not hidden everywhere.
 
 
 def hide_secrets(text: str, known: Collection[str | None] = ()) -> str:

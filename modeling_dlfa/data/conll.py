@@ -37,7 +37,7 @@ def read_sentences(path: str, language: str, max_sentences: int | None = None) -
       of `-DOCSTART-` (CoNLL-2003) are left out.
     - `.conllu`: the form and its UPOS. A multiword token (`1-2`) is one word, its fused form, as in running text and
       in XTREME; its tag is that of the part that governs the others or, where parts are equally high in the tree, the
-      one that XTREME ranks first. Empty nodes (`1.1`) are no words and are left out. Ids must count up from 1 in every
+      one that XTREME ranks first. Empty nodes (`1.1`) are not words and are left out. Ids must count from 1 in every
       sentence, and ranges must lie on words that are there.
 
     Text is UTF-8; a byte order mark and CRLF line ends are fine. Unusual white space in a word is kept.

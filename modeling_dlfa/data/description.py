@@ -185,7 +185,7 @@ def check_classes(train: Split, task: Task) -> None:
         unit = "word" if task.kind == "token" else "row"
         raise InputError(
             f"{train.source.source}: every {unit} of the training data has the label '{task.labels[classes.pop()]}' "
-            f"({len(train):,} rows read), from which nothing can be learnt. Give data with other labels too."
+            f"({len(train):,} rows read), so nothing can be learnt. Give data with other labels too."
         )
 
 
@@ -199,13 +199,13 @@ def check_known(train: SplitStatistics, task: Task, tokenizer_name: str) -> None
     if train.blank and (train.blank == train.units if token else not train.units and train.blank == train.rows):
         raise InputError(
             f"All {'words' if token else 'texts'} of the training data are blank (the first: {train.first_blank}). "
-            "Give data that have some."
+            "Give data with text."
         )
     if train.unknown_rate >= MOSTLY_UNKNOWN:
         unit = "words" if token else "tokens"
         raise InputError(
             f"{train.unknown_rate:.0%} of the {unit} of the training data are unknown to the tokenizer of "
-            f"{tokenizer_name}, so that nothing can be learnt from them. {OWN_TOKENIZER}"
+            f"{tokenizer_name}, so nothing can be learnt. {OWN_TOKENIZER}"
         )
 
 

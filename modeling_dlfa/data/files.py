@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from ..errors import InputError, quoted
+from ..errors import InputError, first_line, quoted
 from .text import TEXT_READERS, Rows, check_columns, decode
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def expand_files(pattern: str, languages: Sequence[str]) -> dict[str, Path]:
         if len(languages) > 1:
             raise InputError(
                 f"{pattern}: one file is given for {len(languages)} languages. "
-                f"Put {PLACEHOLDER} where the language code stands, as in 'test-{PLACEHOLDER}.tsv'."
+                f"Write {PLACEHOLDER} in place of the language code, as in 'test-{PLACEHOLDER}.tsv'."
             )
     files = {language: Path(template.replace(PLACEHOLDER, language)) for language in languages}
     missing = [language for language, path in files.items() if not path.is_file()]
@@ -207,8 +207,7 @@ def _parquet_errors(source: str) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{source}: not a Parquet file that can be read ({reason}).") from error
+        raise InputError(f"{source}: not a Parquet file that can be read ({first_line(error)}).") from error
 
 
 def read_content(source: str) -> bytes:
@@ -226,7 +225,7 @@ def read_content(source: str) -> bytes:
 
 
 def languages_on_disk(pattern: str) -> list[str]:
-    """Return the codes that stand in place of `{language}` in the names of existing files."""
+    """Return the codes that replace `{language}` in the names of existing files."""
     template = str(Path(pattern).expanduser())
     first, *rest = (re.escape(part) for part in template.split(PLACEHOLDER))
     name = re.compile(first + r"(?P<code>[^/\\]+)" + "(?P=code)".join(rest))
@@ -245,14 +244,12 @@ def _collect(rows: Rows, source: str, max_rows: int | None) -> Table:
 
 
 def _without_trailing_blanks(rows: Rows, source: str) -> Rows:
-    """Drop blank rows at the end; one between others would shift the rows that languages have in common."""
+    """Drop blank rows at the end; a blank row between others is an error, since it would shift aligned rows."""
     blank = None
     for place, row in rows:
         if not row:
             blank = blank or place
         elif blank:
-            raise InputError(
-                f"{source}, line {blank}: the line is blank. Remove it, or give the example that it lacks."
-            )
+            raise InputError(f"{source}, line {blank}: the line is blank. Remove it, or fill in the missing example.")
         else:
             yield place, row

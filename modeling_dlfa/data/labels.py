@@ -58,7 +58,7 @@ class LabelReader:
         """Return the class id of a label.
 
         Raises:
-            InputError: If it is missing, unknown, or a number that could mean two labels; the message has no place.
+            InputError: If it is missing, unknown, or a number that could mean two labels; its place is not named.
         """
         label = self.name(value)
         label = label.strip() if isinstance(label, str) else label

@@ -79,10 +79,10 @@ def languages_without_file(spec: Sequence[str], task: Task, languages: Sequence[
 def load_file(path: str | Path, task: Task, language: str, max_samples: int | None = None) -> Split:
     """Load one language's examples from a file.
 
-    A file of sequences is TSV, CSV, JSON lines or Parquet (formats: `data_files.read_table`); one of tagged words has
-    a word a line (`data_conll.read_sentences`), or it is JSON lines or Parquet with a list of words and one of labels
+    A file of sequences is TSV, CSV, JSON lines or Parquet (formats: `files.read_table`); one of tagged words has
+    a word a line (`conll.read_sentences`), or it is JSON lines or Parquet with a list of words and one of labels
     in each row; sentences without a labelled word are left out. Labels are the task's label names or class ids
-    (`data_labels.LabelReader`). A Parquet file's `ClassLabel` names are used where the file has them, as their order
+    (`labels.LabelReader`). A Parquet file's `ClassLabel` names are used where the file has them, as their order
     may differ from the task's.
 
     Args:

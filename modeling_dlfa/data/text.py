@@ -67,7 +67,7 @@ def check_columns(existing: Sequence[str], wanted: Sequence[str], source: str, d
         existing: Names of the columns.
         wanted: Names of the wanted ones.
         source: Where they are, for the message.
-        delimiter: What separates the names in the first line of a text file; `None` if they do not stand there.
+        delimiter: What separates the names in the first line of a text file; `None` if the columns have no header.
 
     Raises:
         InputError: If a column is missing or repeated.
@@ -132,11 +132,11 @@ class DelimitedRows:
     """
 
     def __init__(self, lines: Iterable[tuple[int, str]], source: str, delimiter: str) -> None:
-        # One limit for the whole process, 131,072 unless it is raised, which texts can exceed.
+        # csv has one limit for the whole process (131,072 by default), which texts can exceed.
         csv.field_size_limit(_LONGEST_FIELD)
         self._source, self._delimiter = source, delimiter
         self._first: int | None = None
-        # Not a generator, which would be at its end after an error.
+        # Not a generator, because a generator ends at its first error.
         texts: Iterator[str] = map(self._count, lines)
         if delimiter == "\t":
             self._reader = csv.reader(texts, delimiter=delimiter, quoting=csv.QUOTE_NONE)
@@ -189,14 +189,14 @@ def parse_object(line: str, where: str) -> dict[str, Any]:
 
     Args:
         line: The line.
-        where: Where it stands, for the message.
+        where: Its place, for the message.
 
     Raises:
         InputError: If it is not a JSON object, or has a name twice.
     """
     try:
         record = json.loads(line, object_pairs_hook=unique_pairs)
-    except (ValueError, RecursionError) as error:  # Numbers of thousands of digits, brackets in brackets.
+    except (ValueError, RecursionError) as error:  # Numbers with thousands of digits, deeply nested brackets.
         raise InputError(
             f"{where}: malformed JSON ({getattr(error, 'msg', error)}); expected an object a line."
         ) from None

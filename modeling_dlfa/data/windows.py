@@ -34,7 +34,7 @@ class Window:
 class WordEncoder:
     """Cuts sentences of words into windows.
 
-    A word that the tokenizer makes nothing of (a zero-width character, white space) is read as the unknown token. A
+    A word without any token (a zero-width character, white space) is read as the unknown token. A
     sentence that is longer than the encoder reads becomes several windows, each overlapping the next by half; a word
     is labelled in the one window that gives it the most context on its poorer side.
 
@@ -60,7 +60,7 @@ class WordEncoder:
         """Return the windows of every sentence; one in which no word is labelled is left out.
 
         Raises:
-            InputError: If a word becomes nothing and the tokenizer has no unknown token.
+            InputError: If a word has no token and the tokenizer has no unknown token.
         """
         return [self._windows(words) for words in split_words(sentences, self.tokenizer)]
 
@@ -89,7 +89,7 @@ def split_words(sentences: Sequence[list[str]], tokenizer: PreTrainedTokenizerBa
     (GPT-2's and RoBERTa's byte-level one, unless `add_prefix_space` is set) is given it with every word but the first.
 
     Raises:
-        InputError: If a word becomes nothing and the tokenizer has no unknown token.
+        InputError: If a word has no token and the tokenizer has no unknown token.
     """
     space = " " if _needs_spaces(tokenizer) else ""
     spaced = [[word if index == 0 else space + word for index, word in enumerate(words)] for words in sentences]
@@ -108,7 +108,7 @@ def split_words(sentences: Sequence[list[str]], tokenizer: PreTrainedTokenizerBa
                 continue
             if tokenizer.unk_token_id is None:
                 raise InputError(
-                    f"The tokenizer makes nothing of the word {word!r} and has no unknown token to read in its place. "
+                    f"The word {word!r} tokenises to nothing, and the tokenizer has no unknown token for it. "
                     "Remove such words, or use a tokenizer that has one."
                 )
             pieces[position] = [tokenizer.unk_token_id]
@@ -167,7 +167,7 @@ class _Frame:
         encoding = tokenizer("a")
         is_piece = [owner is not None for owner in encoding.word_ids()]
         if not any(is_piece):
-            raise InputError(f"{type(tokenizer).__name__} makes nothing of the letter a. Use another tokenizer.")
+            raise InputError(f"{type(tokenizer).__name__} tokenises the letter a to nothing. Use another tokenizer.")
         first, last = is_piece.index(True), len(is_piece) - is_piece[::-1].index(True)
         ids, types = encoding["input_ids"], encoding.get("token_type_ids")
         return cls(

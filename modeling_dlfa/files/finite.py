@@ -1,4 +1,4 @@
-"""Whether weights are numbers: one NaN in a model makes every answer NaN, and chance scores of it."""
+"""Whether weights are finite: one NaN in a model makes every answer NaN, which scores like guessing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def check_finite(where: str, tensors: Iterable[tuple[str, torch.Tensor]], remedy
     """Checks that all floating-point numbers of tensors are finite.
 
     Args:
-        where: What they are of, for the message.
-        tensors: Names and tensors; of one that is split over processes this process's part is read.
+        where: What the tensors belong to, for the message.
+        tensors: Names and tensors; of a tensor split over processes only this process's part is read.
         remedy: What to do.
 
     Raises:

@@ -24,7 +24,7 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 def named_folder(name: str | os.PathLike, option: str = "--output_dir") -> Path:
-    """Returns the folder of a name that a user gave.
+    """Returns the folder that a user named.
 
     Args:
         name: The name.
@@ -42,7 +42,7 @@ def named_folder(name: str | os.PathLike, option: str = "--output_dir") -> Path:
 
 
 def named_file(name: str, option: str) -> Path:
-    """Returns the file of a name that a user gave, before the work whose outcome it is to hold.
+    """Returns the file that a user named, before the work whose result it will hold.
 
     Raises:
         InputError: The name is empty, or that of a folder.
@@ -53,7 +53,7 @@ def named_file(name: str, option: str) -> Path:
 
 
 def free_file(name: str, option: str, *, overwrite: bool, inputs: Iterable[str | os.PathLike] = ()) -> Path:
-    """Returns the file of a name that a user gave, which nothing of the user's is lost by writing.
+    """Returns the file that a user named, if writing it loses nothing of the user's.
 
     Args:
         name: The name.
@@ -83,7 +83,7 @@ def free_file(name: str, option: str, *, overwrite: bool, inputs: Iterable[str |
 
 @contextlib.contextmanager
 def locked(folder: Path, option: str = "--output_dir") -> Iterator[None]:
-    """Keeps a folder for one command: another that wants to write there is refused.
+    """Locks a folder for one command: another that wants to write there is refused.
 
     The folder is made where it is absent, which also shows whether it can be written; if nothing was written, it is
     gone in the end. The lock is the operating system's, so that it ends with the process, however that ends.
@@ -116,7 +116,7 @@ def _acquire(folder: Path, option: str) -> FileLock | None:
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=PATIENCE)
-        while not (folder / LOCK).exists():  # Its last holder removed it before it was ours.
+        while not (folder / LOCK).exists():  # Its last holder removed the file before the lock was ours.
             lock.release()
             lock.acquire(timeout=PATIENCE)
     except Timeout:
@@ -137,9 +137,9 @@ def _acquire(folder: Path, option: str) -> FileLock | None:
 
 def _release(lock: FileLock) -> None:
     path = Path(lock.lock_file)
-    _remove(path)  # While it is held: afterwards it could be another's.
+    _remove(path)  # Before the lock is released: afterwards the file could belong to another process.
     lock.release()
-    if os.name == "nt":  # Windows removes no open file, so not another's.
+    if os.name == "nt":  # Windows does not remove open files, so another process's lock is safe.
         _remove(path)
 
 
@@ -150,7 +150,7 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Makes a folder and those above it; what is empty in the end is removed again."""
+    """Makes a folder and its parents; those that are empty at the end are removed again."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -178,30 +178,30 @@ def check_new_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def draft_folder(parent: Path | None = None) -> Iterator[Path]:
-    """An empty folder that is gone in the end unless it was moved: what is written there appears whole or not at all.
+    """An empty folder that is removed at the end unless it was moved, so that its content appears whole or not at all.
 
     Args:
         parent: Where it lies; beside the target, so that it can be moved there. The system's place if None.
     """
     with tempfile.TemporaryDirectory(prefix=".draft-", dir=parent) as enclosing:
-        folder = Path(enclosing, "draft")  # The enclosing one is closed to other users; what is written is not.
+        folder = Path(enclosing, "draft")  # Other users cannot read the enclosing folder, but may read the draft.
         folder.mkdir()
         yield folder
 
 
 @contextlib.contextmanager
 def new_folder(target: Path, option: str) -> Iterator[Path]:
-    """A folder to fill that then stands in the place of `target`, whole, or not at all.
+    """A folder to fill that then takes the place of `target`, whole or not at all.
 
     Args:
         target: A folder that does not exist or is empty.
         option: Where it was named.
 
     Raises:
-        InputError: It holds something, before or after, or cannot be made.
+        InputError: It is not empty, before or after, or cannot be made.
     """
     check_new_folder(target)
-    place = Path(os.path.realpath(target))  # What a link leads to can be replaced, the link cannot.
+    place = Path(os.path.realpath(target))  # A link's target can be replaced, the link itself cannot.
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_made(place.parent))
@@ -211,12 +211,12 @@ def new_folder(target: Path, option: str) -> Iterator[Path]:
         yield draft
         check_new_folder(place)
         if place.exists():
-            place.rmdir()  # Windows replaces no folder, not even an empty one.
+            place.rmdir()  # Windows does not replace folders, not even empty ones.
         os.rename(draft, place)
 
 
 def check_space(folder: Path, wanted: int, what: str, remedy: str, freed: int = 0) -> None:
-    """Refuses to start what its disk has no room for.
+    """Refuses work for which the disk is too full.
 
     Args:
         folder: Where it will be written.

@@ -1,4 +1,4 @@
-"""Mappings in JSON and YAML in which a name stands once: of two, parsers would take the last without a word."""
+"""JSON and YAML without repeated names, of which parsers would silently take the last."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ def unique_pairs(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """Makes a dictionary; as `object_pairs_hook` of `json.loads`, of every object.
 
     Raises:
-        ValueError: A name stands there twice.
+        ValueError: A name appears twice.
     """
     mapping: dict[Any, Any] = {}
     for name, value in pairs:
         if name in mapping:
-            raise ValueError(f"{name!r} stands there twice")
+            raise ValueError(f"{name!r} appears twice")
         mapping[name] = value
     return mapping
 
@@ -30,7 +30,8 @@ def load_yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            own = [name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"]  # Merged ones give way.
+            # Names that are merged in give way to written ones.
+            own = [name for name, _ in node.value if name.tag != "tag:yaml.org,2002:merge"]
             names = [self.construct_object(name, deep=True) for name in own]
             seen = [(name, None) for name in names if isinstance(name, Hashable)]
             try:

@@ -15,7 +15,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def check_place(option: str, name: str, *, file: str | None = "config.json") -> None:
-    """Refuses what can only be a path, and is none that exists: the Hub would be asked for a model of that name.
+    """Refuses a path that does not exist, for which the Hub would otherwise be asked.
 
     Args:
         option: What the user gave it as, such as `--model_name_or_path`.
@@ -51,7 +51,7 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
 
 
 def hub_commit(name: str, cache_dir: str | None = None, revision: str | None = None) -> str | None:
-    """Returns the commit of the Hub that a model was loaded from; None for a folder, also one that is gone by now.
+    """Returns the Hub commit that a model was loaded from; None for a folder, even one that no longer exists.
 
     Args:
         name: Folder or Hub id.

@@ -8,17 +8,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextlib.contextmanager
 def draft_file(path: Path) -> Iterator[Path]:
-    """A file to write that then stands in the place of `path`, whole, or is gone; folders above it are made."""
+    """A file to write that then replaces `path` as a whole, or is removed; parent folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".tmp")
     try:
@@ -29,7 +26,7 @@ def draft_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes a file that appears whole or not at all, its lines ended by a line feed on every system."""
+    """Writes a file that appears whole or not at all, with line feeds as line ends on every system."""
     with draft_file(path) as draft:
         draft.write_text(content, encoding="utf-8", newline="\n")
 
@@ -39,25 +36,23 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file of a finished command.
+def read_json(path: Path, remedy: str = "Give the output directory of a finished command.") -> dict[str, Any]:
+    """Reads a JSON file that a command wrote.
 
     Raises:
-        InputError: It is absent or broken.
+        InputError: It is absent or broken; the message ends with the remedy.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read ({error}). Give the output directory of a finished command."
-        ) from error
+        raise InputError(f"{path} cannot be read ({error}). {remedy}") from error
     return content
 
 
-# What would break a row apart, and the backslash itself, as two characters: any program can split the files.
+# Tabs and line ends, and the backslash itself, become two characters, so that any program can split the rows.
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def escape(text: str) -> str:
-    """Returns a text as it stands in a tab-separated row: what would break the row apart as two characters."""
+    """Returns a text for a tab-separated row, with tabs and line ends escaped."""
     return re.sub(r"[\\\t\n\r]", lambda match: _ESCAPES[match[0]], text)

@@ -42,7 +42,7 @@ def build_glyph_table(
 
     Args:
         tokenizer: A fast one: WordPiece, SentencePiece or byte-level BPE.
-        font_dir: Fonts of one's own, asked before the installed packages'.
+        font_dir: Your own fonts, tried before those of the installed packages.
         encoder: A key of `ENCODERS`: `"pca"`, principal components, the same for the same fonts and vocabulary;
             `"conv"`, a convolutional autoencoder, some minutes of training.
         size: d, numbers a row, before the bits of `table.BITS`.
@@ -173,7 +173,7 @@ def _check(encoder: str, size: int, compare: bool) -> None:
     if encoder not in ENCODERS:
         raise InputError(f"There is no encoder {encoder!r}. Choose: {', '.join(ENCODERS)}.")
     if size < 1:
-        raise InputError(f"Rows of {size} numbers tell nothing. Give --size 1 or more.")
+        raise InputError(f"--size {size} leaves no numbers in a row. Give 1 or more.")
 
 
 def _rendering() -> dict[str, Any]:

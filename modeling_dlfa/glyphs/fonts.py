@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -16,6 +15,7 @@ from fontTools.ttLib import TTCollection, TTFont, TTLibError
 from PIL import ImageFont, features
 
 from ..errors import InputError
+from ..pretrained_dlfa import file_sha256
 from .scripts import is_invisible, is_mark
 
 PACKAGES = {"manimgx_fonts": "manimgx-fonts", "manimgx_fonts_cjk": "manimgx-fonts-cjk"}
@@ -130,9 +130,7 @@ def load_fonts(font_dir: str | os.PathLike | None = None) -> FontSet:
             for folder in found.submodule_search_locations:
                 fonts += _of_folder(Path(folder), f"{package} {version}")
     if not fonts:
-        raise InputError(
-            "No fonts: pip install 'modeling-dlfa[glyphs]', or name a folder of your own with --font_dir."
-        )
+        raise InputError("No fonts: pip install 'modeling-dlfa[glyphs]', or name a folder with --font_dir.")
     return FontSet(fonts)
 
 
@@ -163,7 +161,7 @@ def _load(path: Path, package: str | None) -> Font | None:
         version = str(face["name"].getDebugName(5))
     except (OSError, TTLibError, KeyError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a font: {error}. Take it out of the folder.") from error
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = file_sha256(path)
     return Font(families[index], version, path.name, index, package, sha256, characters, pillow)
 
 

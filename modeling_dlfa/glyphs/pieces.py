@@ -29,7 +29,7 @@ class Piece:
         kind: `"text"`; `"special"` for special tokens, reserved slots and ids without a token; `"byte"` for a byte,
             or for bytes that are not whole characters.
         starts_word: Whether its marker says that it begins a word.
-        continues_word: Whether its marker, or the lack of one, says that it continues what stands before it. A word
+        continues_word: Whether its marker, or the lack of one, says that it continues the token before it. A word
             that was added to a tokenizer can stand anywhere: neither holds.
     """
 
@@ -80,7 +80,7 @@ def _reader(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], Piece]:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise InputError(
-            f"{type(tokenizer).__name__} does not tell how its pieces are marked. Give a fast tokenizer, as "
+            f"{type(tokenizer).__name__} does not show how its pieces are marked. Give a fast tokenizer, as "
             "AutoTokenizer loads it."
         )
     settings: dict[str, Any] = json.loads(backend.to_str())

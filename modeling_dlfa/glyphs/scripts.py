@@ -25,7 +25,7 @@ def text_script(text: str) -> str:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether the first character with a direction of its own runs from right to left."""
+    """Whether the first character with a direction runs from right to left."""
     for character in text:
         if (direction := unicodedata.bidirectional(character)) in ("L", "R", "AL"):
             return direction != "L"

@@ -14,7 +14,7 @@ from .scripts import is_mark, text_script
 _COLUMNS = 10
 _GAP = 4
 _LABEL = 150
-_LEAST_TOKENS = 5  # Scripts with fewer have no line.
+_LEAST_TOKENS = 5  # Scripts with fewer get no line.
 
 
 def draw_sheet(pieces: Sequence[Piece], status: Sequence[str], fonts: FontSet) -> Image.Image:

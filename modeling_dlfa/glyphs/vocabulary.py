@@ -7,8 +7,7 @@ from pathlib import Path
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from ..checkpoints.loading import first_line
-from ..errors import InputError
+from ..checkpoints.loading import cannot_load
 
 _VOCABULARY = "vocab.txt"
 
@@ -36,7 +35,5 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"Cannot load the tokenizer of {name}: {first_line(error)}. Name its folder or its vocab.txt."
-        ) from error
+        raise cannot_load(f"the tokenizer of {name}", error, "Name its folder or its vocab.txt.") from error
     return tokenizer

@@ -30,7 +30,7 @@ class Head:
     Attributes:
         problem: One of `PROBLEM_TYPES`, as transformers names them.
         labels: Label names in the order of the class ids; of a regression the names of its numbers.
-        threshold: From which probability on a label is given, where several can be.
+        threshold: Probability from which a label is given, in multi-label problems.
     """
 
     problem: str
@@ -53,7 +53,7 @@ class Head:
         problem = config.problem_type or (SINGLE_LABEL if len(names) > 1 or is_token else REGRESSION)
         known = (SINGLE_LABEL,) if is_token else PROBLEM_TYPES
         if problem not in known:
-            raise InputError(f"{name} has the problem type {problem!r}; answered are: {', '.join(known)}.")
+            raise InputError(f"{name} has the problem type {problem!r}; supported are: {', '.join(known)}.")
         if not names or problem == SINGLE_LABEL and len(names) < 2:
             raise InputError(f"{name} has no labels to choose from: its configuration names {len(names)}.")
         return cls(problem, tuple(str(names[index]) for index in range(len(names))))
@@ -63,7 +63,7 @@ class Head:
         if self.problem == SINGLE_LABEL:
             return softmax(logits)
         values = logits.astype(np.float64)
-        # The form that does not overflow.
+        # This form does not overflow.
         return values if self.problem == REGRESSION else 0.5 * (1 + np.tanh(values / 2))
 
     def agreement(self, logits: NDArray[np.floating], others: NDArray[np.floating]) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from ..data.loading import load_file, resolve_languages, rows_are_aligned
 from ..errors import InputError
 from ..files.writing import read_json
 from ..languages import get_language
-from ..scoring.metrics import get_metric, shown_averages
+from ..scoring.metrics import AVERAGE_TITLES, get_metric, shown_averages
 from ..statistics.comparisons import adjusted_entries, compare_to_baseline, score_intervals
 from ..statistics.formatting import percent, points_interval
 from .checkpoint import Backend, Checkpoint
@@ -143,11 +143,10 @@ def comparison_table(results: Mapping[str, Any]) -> str:
     differences = list(results["differences"])
     lines = ["| | " + " | ".join([*names, *(f"{name} minus {REFERENCE}" for name in differences)]) + " |"]
     lines.append("|---|" + "---:|" * (len(names) + len(differences)))
-    titles = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
     shown = [*results["n"], *shown_averages(list(results["n"]), results["source_language"])]
     for key in (key for key in results["scores"][REFERENCE] if key in shown):
         cells = [percent(results["scores"][name][key]["mean"], 2) for name in names]
         cells += [points_interval(results["differences"][name][key], 2) for name in differences]
-        lines.append(f"| {titles.get(key) or get_language(key).name} | " + " | ".join(cells) + " |")
+        lines.append(f"| {AVERAGE_TITLES.get(key) or get_language(key).name} | " + " | ".join(cells) + " |")
     same = ", ".join(f"{name} {100 * share:.2f} %" for name, share in results["same_labels"].items())
     return "\n".join([*lines, "", f"The label is PyTorch's: {same}."])

@@ -26,8 +26,8 @@ from ..files.places import check_place
 from .answers import Head
 from .onnx_runtime import OnnxGraph, OnnxLogits, find_graph
 
-# Logits of a padded batch, float32: B x number of labels, of a token task B x T x number of labels. Another runtime
-# than PyTorch takes part by giving one of these.
+# Logits of a padded batch, float32: B x number of labels, of a token task B x T x number of labels. Any other
+# runtime than PyTorch only has to provide such a function.
 Backend = Callable[[Mapping[str, torch.Tensor]], NDArray[np.float32]]
 
 AUTO_CLASSES: dict[str, Any] = {
@@ -39,7 +39,7 @@ HEADS = {"ForSequenceClassification": "sequence", "ForTokenClassification": "tok
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint but for its weights: what there is to know before any work.
+    """A checkpoint without its weights: what is known before any work.
 
     Attributes:
         name: Folder or Hub id.
@@ -79,7 +79,7 @@ class Checkpoint:
         check_place("The checkpoint", name)
         try:
             saved, _ = PretrainedConfig.get_config_dict(name, **hub_arguments)
-            # Never None: transformers would ask on standard input, from which the examples may come.
+            # Never None: transformers would then ask on standard input, where the examples may come from.
             trust = trust_remote_code and saved.get("model_type") != DlfaConfig.model_type
             options = {**hub_arguments, "trust_remote_code": trust}
             config = AutoConfig.from_pretrained(name, **options)
@@ -95,7 +95,7 @@ class Checkpoint:
         ]
         if len(heads) != 1:
             raise InputError(
-                f"{name} holds {config.architectures}, no classifier of texts or words: fine-tune it first."
+                f"{name} holds {config.architectures}, not a classifier of texts or words: fine-tune it first."
             )
         is_token = heads[0] == "token"
         head = Head.of(config, name, is_token)

@@ -8,7 +8,8 @@ from ..data.text import other_layout
 from ..errors import InputError
 from ..tasks import TASKS
 
-# As data sets of the Hub and transformers' examples name them; pairs first, as one's text may be another's only one.
+# As data sets of the Hub and transformers' examples name them; pairs first, because the first text of a pair may have
+# the name of a single text.
 PAIR_COLUMNS = (
     ("text", "text_pair"),
     *(task.text_columns for task in TASKS.values() if task.kind == "sequence"),

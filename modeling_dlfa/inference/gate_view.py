@@ -1,4 +1,4 @@
-"""Which tokens take how much from the lower layers: the gate of one input, as text and as a picture."""
+"""How much each token takes from the lower layers: the gate of one input, as text and as a picture."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
     check_place("The checkpoint", name)
     try:
         config: Any = DlfaConfig.from_pretrained(name, **hub_arguments)
-        # With the head that it has: transformers would list one that is left over.
+        # Loaded with its head: without it transformers would warn about unused weights.
         known = (
             model_class
             for model_class in MODEL_CLASSES.values()
@@ -172,9 +172,9 @@ def _is_right_to_left(text: str) -> bool:
 
 
 def drawable(token: str) -> bool:
-    """Returns whether matplotlib's own font writes a token as it is written.
+    """Returns whether matplotlib's default font can draw a token correctly.
 
-    It has no glyphs for Chinese, Thai or Devanagari, and would set Arabic unjoined and from the left.
+    It lacks glyphs for Chinese, Thai and Devanagari, and would draw Arabic unjoined and left to right.
     """
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -206,7 +206,7 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
         left = left + view.shares[:, index]
     if view.is_share:
         axes.barh(rows, 1 - left, left=left, color=_LAST, label="last layer")
-    # A dollar sign would begin a formula.
+    # A dollar sign would start a formula.
     tokens = [token.replace("$", r"\$") for token in view.tokens]
     axes.set_yticks(
         rows, [f"{token}  {row}" if good else f"{row}" for row, token, good in zip(rows, tokens, can, strict=True)]

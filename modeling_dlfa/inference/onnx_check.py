@@ -15,12 +15,12 @@ from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTraine
 from .answers import Head
 from .onnx_runtime import OnnxGraph
 
-# An exported graph may differ from PyTorch by so much of its largest output, or of 1 where that is smaller: another
-# order of summation in float32, over many layers.
+# Largest difference to PyTorch that is allowed, as a share of its largest output (at least 1): the graph sums in
+# another order, in float32, over many layers.
 TOLERANCE = 1e-4
 LONGEST_CHECK = 512  # tokens
 
-# Of examples/demo/corpus: our own, CC0.
+# From examples/demo/corpus, which is ours (CC0).
 SENTENCES = (
     (
         "During daytime, a grandmother was buying a shirt at a shop.",
@@ -139,7 +139,7 @@ def compare(model: DlfaPreTrainedModel, graph: OnnxGraph, batch: BatchEncoding) 
         expected: NDArray[Any] = references[name].numpy()
         if expected.ndim == 3:
             expected, found = expected[mask], found[mask]
-        # A number that is none would be lost in a maximum of Python's.
+        # Python's `max` may drop NaN.
         difference = float(np.max([difference, np.abs(found - expected).max()]))
         magnitude = float(np.max([magnitude, np.abs(expected).max()]))
         if not isinstance(model, DlfaModel):

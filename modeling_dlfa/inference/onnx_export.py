@@ -77,7 +77,7 @@ def export_onnx(
         hub_arguments: `revision`, `token`, `cache_dir`.
 
     Returns:
-        What was written: the graph and, if wished, the quantised one.
+        What was written: the graph and, if asked for, the quantised one.
 
     Raises:
         InputError: The checkpoint cannot be read, ONNX is not installed, the folder holds something, or the graph is
@@ -117,7 +117,7 @@ def load_checkpoint(
         classes = [known[entry] for entry in config.architectures or () if entry in known]
         if not classes:
             raise InputError(f"{name} holds {config.architectures}, none of {', '.join(known)}.")
-        # Exported, sdpa is the same products with a test for NaN and more transpositions around them.
+        # In a graph, sdpa is the same products with an additional test for NaN and more transpositions.
         model = classes[0].from_pretrained(name, dtype=torch.float32, attn_implementation="eager", **hub_arguments)
         check_finite(name, model.named_parameters(), "Copy it again, or train again.")
     except (OSError, ValueError) as error:
@@ -148,7 +148,7 @@ def _write_graphs(
             "of torch or onnxruntime."
         )
     if quantize:
-        quantize_graph(folder / MODEL_FILE, folder / QUANTIZED_FILE, quantize)
+        quantize_graph(folder / MODEL_FILE, folder / QUANTIZED_FILE)
         graphs.append(check(QUANTIZED_FILE))
     return graphs
 

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..modeling_dlfa import DlfaModel, DlfaPreTrainedModel
 
 # The first with Gelu as one operator, in every release of ONNX Runtime since 1.17.
 OPSET = 20
 AXES = {0: "batch", 1: "length"}
-QUANTIZATIONS = ("int8", "int8_blocks")
-# What a file of protocol buffers holds at most is 2 GB; int8 weights take a quarter.
+QUANTIZATIONS = ("int8",)
+# Protocol buffers hold at most 2 GB; int8 weights take a quarter of the space.
 LARGEST_QUANTIZED_SOURCE = 6 * 2**30
 
 
@@ -89,44 +89,32 @@ def export_graph(model: DlfaPreTrainedModel, example: Mapping[str, torch.Tensor]
             )
     except torch.onnx.errors.OnnxExporterError as error:
         cause = error.__cause__ or error
-        reason = str(cause).strip().splitlines()[0]
         raise InputError(
             f"torch {torch.__version__} cannot export the encoder {model.config.backbone_config.model_type!r}: "
-            f"{type(cause).__name__}: {reason}. BERT, RoBERTa, XLM-RoBERTa and DistilBERT are tested."
+            f"{type(cause).__name__}: {first_line(cause)}. BERT, RoBERTa, XLM-RoBERTa and DistilBERT are tested."
         ) from error
     assert program is not None
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    # It notes at every node which lines of which files of this machine it is from.
+    # The exporter notes at every node the files and lines of this machine that it came from.
     ClearMetadataAndDocStringPass()(program.model)
     program.save(path)
 
 
-def quantize_graph(source: Path, target: Path, method: str) -> None:
+def quantize_graph(source: Path, target: Path) -> None:
     """Writes a graph again with int8 weights for the linear maps over tokens; their inputs are rounded while it runs.
 
-    Attention, normalisation, the sums in between and the head over a sentence stay in float32.
+    Attention, normalisation, the sums in between and the head over a sentence stay in float32. A map has one scale for
+    each output and one for all its inputs, so that results depend a little on the batch.
 
     Args:
         source: Of `export_graph`.
         target: The file.
-        method: One of `QUANTIZATIONS`. `"int8"`, a scale for each output of a map and one for all its inputs, which
-            thus depends on the batch; `"int8_blocks"`, a scale for each 128 features of a weight and of a token, so
-            that no token's result depends on another sentence, slower and closer to float32.
     """
     with _quiet():
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
-        from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-        is_large = graph_size(source) > LARGEST_QUANTIZED_SOURCE
-        if method == "int8_blocks":
-            # Accuracy level 4: products of int8, not of weights that are made float32 again.
-            config = DefaultWeightOnlyQuantConfig(block_size=128, is_symmetric=True, accuracy_level=4, bits=8)
-            quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=config)
-            quantizer.process()
-            quantizer.model.save_model_to_file(str(target), use_external_data_format=is_large)
-            return
         nodes = onnx.load(source, load_external_data=False).graph.node
         quantize_dynamic(
             source,
@@ -135,7 +123,7 @@ def quantize_graph(source: Path, target: Path, method: str) -> None:
             nodes_to_quantize=[node.name for node in nodes if node.op_type == "MatMul"],
             per_channel=True,
             weight_type=QuantType.QInt8,
-            use_external_data_format=is_large,
+            use_external_data_format=graph_size(source) > LARGEST_QUANTIZED_SOURCE,
         )
 
 
@@ -146,7 +134,7 @@ def graph_size(path: Path) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leaves out what exporter and quantiser tell their own developers, and the handlers that they set up for it."""
+    """Silences the exporter's and the quantiser's developer messages, and removes the handlers that they set up."""
     root = logging.getLogger()
     handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
     logging.disable(logging.WARNING)

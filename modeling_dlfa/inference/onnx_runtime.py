@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers.utils import cached_file
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -57,8 +57,7 @@ def find_graph(name: str, file: str, **hub_arguments: Any) -> Path:
         for ending in WEIGHTS_ENDINGS:
             cached_file(name, file + ending, _raise_exceptions_for_missing_entries=False, **hub_arguments)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(f"There is no {file} in {name}: {reason}. {remedy}") from error
+        raise InputError(f"There is no {file} in {name}: {first_line(error)}. {remedy}") from error
     return Path(str(path))
 
 
@@ -101,9 +100,8 @@ class OnnxGraph:
         options = options or session_options()
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # Its errors have no base class of their own.
-            reason = str(error).strip().splitlines()[0].rstrip(".")
-            raise InputError(f"ONNX Runtime cannot read {path}: {reason}. Export it again.") from error
+        except Exception as error:  # Its errors share no base class of theirs.
+            raise InputError(f"ONNX Runtime cannot read {path}: {first_line(error)}. Export it again.") from error
         self.inputs = tuple(entry.name for entry in self.session.get_inputs())
         self.outputs = {entry.name: entry.shape[-1] for entry in self.session.get_outputs()}
 
@@ -137,7 +135,7 @@ class OnnxLogits:
         size = graph.outputs.get("logits", 0)
         if isinstance(size, int) and size != labels:
             raise InputError(
-                f"{where} gives {', '.join(graph.outputs)}, no logits of the {labels} labels in config.json. Name a "
+                f"{where} gives {', '.join(graph.outputs)}, not logits for the {labels} labels in config.json. Name a "
                 "classifier's graph that was exported with this configuration."
             )
         self._graph = graph

@@ -117,7 +117,7 @@ class Predictor:
         if not is_token:
             check_given(texts, own, where)
         if not texts:
-            raise InputError(f"{where} has no words. Leave it out, or give the words that it lacks.")
+            raise InputError(f"{where} has no words. Leave it out, or fill in its words.")
         check_texts(texts, where, blank=is_token)
         return Example(number + 1, number, texts)
 
@@ -145,7 +145,7 @@ class Predictor:
                 if not np.isfinite(answer).all():
                     raise InputError(
                         f"line {example.line}: the answer of {self.checkpoint.name} is not a finite number. Compute "
-                        "in float32 (without --dtype) or on another device; else its weights are not fit for use."
+                        "in float32 (without --dtype) or on another device; otherwise its weights are unusable."
                     )
                 yield Prediction(example, answer)
 

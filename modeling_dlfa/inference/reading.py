@@ -53,7 +53,7 @@ class InputFormat:
         kind: `"sequence"` or `"token"`.
         name: One of `FORMATS` of that kind. `"tsv"` is a text or two a line, with a tab between, or columns under a
             header; `"csv"` has a header; `"lines"` is a sentence a line, its words between spaces; `"conll"` a word a
-            line (what stands behind a tab or space is not read) and a blank line between sentences; `"conllu"` as in
+            line (what follows a tab or space is ignored) and a blank line between sentences; `"conllu"` as in
             training, multiword tokens as one word; `"jsonl"` an object a line; `"parquet"` a table.
         columns: Names of the text columns: the first line of a TSV then names its columns. If left out, those whose
             names are known (`prediction_columns`) are read, and a TSV has a header if its first line names such.

@@ -22,7 +22,7 @@ def read_sentence_lines(lines: Iterator[Line], layout: Layout) -> Iterator[Found
     def parse(line: str, where: str) -> list[str]:
         if "\t" in line:
             raise InputError(
-                f"{where}: a tab, which stands between texts or between a word and its tag, but this checkpoint "
+                f"{where}: a tab, which separates texts or a word from its tag, but this checkpoint "
                 "labels the words of one sentence. Put spaces between words, or give --input_format conll for a word "
                 "a line."
             )

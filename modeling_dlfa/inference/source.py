@@ -18,7 +18,7 @@ STREAM = "-"
 
 T = TypeVar("T")
 
-# The number of a line, from 1, and what stands there.
+# The number of a line, from 1, and its content.
 Line = tuple[int, bytes]
 
 
@@ -68,7 +68,7 @@ class InputSource:
 
 
 class ReadAhead(Generic[T]):
-    """Takes items from an iterator that may wait for them, in a thread of its own.
+    """Takes items from an iterator that may wait for them, in a separate thread.
 
     Args:
         items: What is read; nothing else may read it.

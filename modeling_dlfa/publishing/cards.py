@@ -15,10 +15,14 @@ from ..languages import get_language
 from ..pretrained_dlfa import file_sha256
 from ..results.figures import FIGURE_CAPTION
 from ..results.tables import figure_file, markdown_table
-from ..tasks import Task, recorded_task
+from ..tasks import Task
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+    from ..data.splits import SourceInfo
+    from ..results.format import RunRecord
+    from ..results.results import Results
 
 TEMPLATE = Path(__file__).with_name("model_card_template.md")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -37,7 +41,7 @@ FUSIONS = {
 
 
 def make_card(
-    results: Mapping[str, Any],
+    results: Results,
     run: str,
     folder: str | os.PathLike,
     *,
@@ -50,7 +54,7 @@ def make_card(
     """Fills the template for one run of a command.
 
     Args:
-        results: What `results.json` holds, `"summary"` included.
+        results: The results.
         run: Name of the run.
         folder: The model's files, of which the card takes the configuration and lists code and weights.
         model_id: What the usage snippets load: `namespace/name`, or a folder.
@@ -63,14 +67,14 @@ def make_card(
         The card, parsed.
 
     Raises:
-        InputError: The results have no summary.
+        InputError: The results have no test scores.
         OSError: The folder lacks `config.json`.
     """
     from huggingface_hub import ModelCard
     from jinja2 import Environment, StrictUndefined
 
-    task = recorded_task(results)
-    [record] = [record for record in results["runs"] if record["name"] == run]
+    task = results.described_task
+    [record] = [record for record in results.runs if record.name == run]
     config = DlfaConfig.from_pretrained(folder)
     name = model_id.rstrip("/").rpartition("/")[2]
     texts = [json.dumps(text) for text in EXAMPLES[task.kind][: len(task.text_columns)]]
@@ -79,7 +83,7 @@ def make_card(
         "metadata": make_metadata(results, record, task, name, license).to_yaml(),
         "name": name,
         "description": _description(results, record, task, config),
-        "selection": selection or f"`{run}`, of the command's {counted(len(results['runs']), 'run')}.",
+        "selection": selection or f"`{run}`, of the command's {counted(len(results.runs), 'run')}.",
         "revision": revision,
         "pinned": COMMIT.fullmatch(revision or "") is not None,
         "load": f"{json.dumps(model_id)}{pin}, trust_remote_code=True",
@@ -92,118 +96,113 @@ def make_card(
         "pipeline_tag": PIPELINES[task.kind],
         "labels": ", ".join(f"`{label}`" for _, label in sorted((config.id2label or {}).items())),
         "table": markdown_table(results, run).rstrip(),
-        "metric": results["metric"].capitalize(),
+        "metric": results.metric.capitalize(),
         "figure": figure or figure_file(results),
         "caption": FIGURE_CAPTION,
         "training": _training(results, record),
         "files": _files(Path(folder)),
         "limits": _limits(results, record, task),
         "licence": _licence(license),
-        "origin": (results.get("model_origin") or {}).get("text"),
-        "version": results["versions"].get("modeling_dlfa"),
+        "origin": (results.model_origin or {}).get("text"),
+        "version": results.versions.get("modeling_dlfa"),
     }
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(values)
     return ModelCard(text)
 
 
-def make_metadata(
-    results: Mapping[str, Any], record: Mapping[str, Any], task: Task, name: str, license: str | None
-) -> ModelCardData:
+def make_metadata(results: Results, record: RunRecord, task: Task, name: str, license: str | None) -> ModelCardData:
     """Returns what the Hub reads of a card: languages, licence, origin, and every language's score of this model.
 
     A base model and data sets are named where they came from the Hub; a folder's name says nothing there.
     """
     from huggingface_hub import ModelCardData
 
-    data = results["data"]
-    sources = [data.get("train"), data.get("validation"), *data.get("test", {}).values()]
-    datasets = dict.fromkeys(source["source"] for source in sources if source and _is_on_hub(source))
-    origin = results.get("model_origin") or {}
-    base_model = results["model_name_or_path"] if results.get("model_commit") else origin.get("base_model")
+    sources = [results.data.train, results.data.validation, *results.data.test.values()]
+    datasets = dict.fromkeys(source.source for source in sources if source and _is_on_hub(source))
+    origin = results.model_origin or {}
+    base_model = results.model_name_or_path if results.model_commit else origin.get("base_model")
     return ModelCardData(
-        language=list(dict.fromkeys([results["source_language"], *results["languages"]])),
+        language=list(dict.fromkeys([results.source_language, *results.languages])),
         license=license or UNKNOWN_LICENSE,
         library_name="transformers",
         pipeline_tag=PIPELINES[task.kind],
         base_model=base_model,
         datasets=list(datasets) or None,
-        metrics=[results["metric"]],
+        metrics=[results.metric],
         tags=["dlfa", "cross-lingual-transfer", "multilingual", task.name, "custom_code"],
         model_name=name,
-        eval_results=[_eval_result(results, record, task, code) for code in results["languages"]],
+        eval_results=[_eval_result(results, record, task, code) for code in results.languages],
     )
 
 
-def _eval_result(results: Mapping[str, Any], record: Mapping[str, Any], task: Task, code: str) -> EvalResult:
+def _eval_result(results: Results, record: RunRecord, task: Task, code: str) -> EvalResult:
     from huggingface_hub import EvalResult
 
-    source = results["data"]["test"][code]
+    source = results.data.test[code]
     on_hub = _is_on_hub(source)
     language = get_language(code).name
     return EvalResult(
         task_type=PIPELINES[task.kind],
         task_name=f"{task.title}, {language}",
-        dataset_type=source["source"] if on_hub else "own-files",
-        dataset_name=f"{source['source'] if on_hub else Path(source['source']).name}, {language}",
-        dataset_config=source.get("config") or code,
-        dataset_split=source.get("split") or "test",
-        dataset_revision=source.get("revision"),
+        dataset_type=source.source if on_hub else "own-files",
+        dataset_name=f"{source.source if on_hub else Path(source.source).name}, {language}",
+        dataset_config=source.config or code,
+        dataset_split=source.split or "test",
+        dataset_revision=source.revision,
         dataset_args={"language": code},
-        metric_type=results["metric"],
-        metric_name=f"{results['metric'].capitalize()}, {language}",
-        metric_value=round(record["test"][code][results["metric"]], 6),
+        metric_type=results.metric,
+        metric_name=f"{results.metric.capitalize()}, {language}",
+        metric_value=round(record.test[code].scores[results.metric], 6),
     )
 
 
-def _is_on_hub(source: Mapping[str, Any]) -> bool:
+def _is_on_hub(source: SourceInfo) -> bool:
     # A commit is known of data sets of the Hub alone.
-    return COMMIT.fullmatch(source.get("revision") or "") is not None
+    return COMMIT.fullmatch(source.revision or "") is not None
 
 
-def _origin(source: Mapping[str, Any]) -> str:
+def _origin(source: SourceInfo) -> str:
     if _is_on_hub(source):
-        return f"`{source['source']}` ({source['config']}, {source['split']}) at commit `{source['revision']}`"
-    checksum = f", sha256 `{source['sha256']}`" if source.get("sha256") else ""
-    return f"`{source['source']}`{checksum}"
+        return f"`{source.source}` ({source.config}, {source.split}) at commit `{source.revision}`"
+    checksum = f", sha256 `{source.sha256}`" if source.sha256 else ""
+    return f"`{source.source}`{checksum}"
 
 
-def _description(results: Mapping[str, Any], record: Mapping[str, Any], task: Task, config: DlfaConfig) -> str:
+def _description(results: Results, record: RunRecord, task: Task, config: DlfaConfig) -> str:
     numbers = ["the embeddings" if layer == 0 else f"layer {layer}" for layer in config.fusion_layers]
     glyphs = ["what each token looks like"] if config.glyph_size else []
     fusion = FUSIONS[config.fusion].format(
         layers=" and ".join(numbers + glyphs), glyphs="".join(f" and {look}" for look in glyphs)
     )
-    commit = f" at commit `{results['model_commit']}`" if results.get("model_commit") else ""
-    source, count = get_language(results["source_language"]).name, len(results["languages"])
+    commit = f" at commit `{results.model_commit}`" if results.model_commit else ""
+    source, count = get_language(results.source_language).name, len(results.languages)
     return (
         f"A `{config.backbone_config.model_type}` encoder of {config.num_hidden_layers} layers, {fusion}. Started "
-        f"from `{results['model_name_or_path']}`{commit}, fine-tuned on {source} labels for {task.title}, tested in "
-        f"{'one language' if count == 1 else f'{count} languages'}. {record['parameters']:,} parameters."
+        f"from `{results.model_name_or_path}`{commit}, fine-tuned on {source} labels for {task.title}, tested in "
+        f"{'one language' if count == 1 else f'{count} languages'}. {record.parameters:,} parameters."
     )
 
 
-def _training(results: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+def _training(results: Results, record: RunRecord) -> list[str]:
     """What one needs to train it again, a sentence or two each."""
-    data, metric = results["data"], results["metric"]
+    data, metric, seeds = results.data, results.metric, ", ".join(map(str, results.seeds))
     facts = [
-        f"{split.capitalize()} data: {_origin(data[split])}, {data[split]['rows']:,} rows."
-        for split in ("train", "validation")
-        if data.get(split)
+        f"{split} data: {_origin(source)}, {source.rows:,} rows."
+        for split, source in (("Train", data.train), ("Validation", data.validation))
+        if source
     ]
-    seeds = ", ".join(map(str, results["seeds"]))
-    facts.append(f"Seed: {record['seed']}, of {seeds}." if len(results["seeds"]) > 1 else f"Seed: {seeds}.")
-    if record.get("validation"):
-        validation = record["validation"]
+    facts.append(f"Seed: {record.seed}, of {seeds}." if len(results.seeds) > 1 else f"Seed: {seeds}.")
+    if validation := record.validation:
         facts.append(
-            f"Checkpoint: {results['selection']}; this model has {100 * validation[metric]:.1f} there, at step "
-            f"{validation['best_step'] or record.get('train', {}).get('steps')}."
+            f"Checkpoint: {results.selection}; this model has {100 * validation.scores[metric]:.1f} there, at step "
+            f"{validation.best_step or (record.train.steps if record.train else None)}."
         )
-    facts.append(f"Finished: {results['created']}, after {results['seconds']:,.0f} seconds for all runs.")
-    facts.append(f"Recipe: {_listed(results['recipe'])}.")
-    facts.append(f"Fusion: {_listed(record['config'])}.")
-    facts.append(f"Versions: {_listed(results['versions'])}.")
-    facts.append(f"Hardware: {_listed(results['hardware'])}.")
+    facts.append(f"Finished: {results.created}, after {results.seconds:,.0f} seconds for all runs.")
+    facts.append(f"Recipe: {_listed(results.recipe)}.")
+    facts.append(f"Fusion: {_listed(record.config)}.")
+    facts.append(f"Versions: {_listed(results.versions)}.")
+    facts.append(f"Hardware: {_listed(results.hardware)}.")
     return facts
 
 
@@ -220,12 +219,10 @@ def _files(folder: Path) -> list[dict[str, Any]]:
     return files
 
 
-def _limits(results: Mapping[str, Any], record: Mapping[str, Any], task: Task) -> list[str]:
+def _limits(results: Results, record: RunRecord, task: Task) -> list[str]:
     """What the numbers say against the model, and what they cannot say."""
-    metric, source = results["metric"], get_language(results["source_language"]).name
-    scores = {code: record["test"][code][metric] for code in results["languages"]}
-    targets = [code for code in results["languages"] if code != results["source_language"]]
-    weakest = sorted(targets, key=lambda code: scores[code])[:3]
+    source, scores = get_language(results.source_language).name, results.run_scores(record)
+    weakest = sorted(results.targets, key=lambda code: scores[code])[:3]
     named = ", ".join(f"{get_language(code).name} ({100 * scores[code]:.1f})" for code in weakest)
     limits = [
         f"It has seen labels in {source} alone."
@@ -233,16 +230,15 @@ def _limits(results: Mapping[str, Any], record: Mapping[str, Any], task: Task) -
         + " In a language that is not in the table nothing is known of it."
     ]
     chance = 1 / len(task.labels)
-    poor = [get_language(code).name for code in results["languages"] if scores[code] <= chance]
-    if metric == "accuracy" and poor:
+    poor = [get_language(code).name for code in results.languages if scores[code] <= chance]
+    if results.metric == "accuracy" and poor:
         limits.append(f"No better than a uniform guess ({100 * chance:.1f}) in: {', '.join(poor)}.")
-    if record["collapsed"]:
+    if record.collapsed:
         limits.append("**This run collapsed**: it predicts one label almost always. Do not use it.")
-    system = results["summary"]["systems"][record["system"]]
-    if system["runs"] == 1:
+    if results.require_summary().systems[record.system].runs == 1:
         limits.append("One seed was trained; another may differ by more than the differences in the table.")
     limits.append(
-        f"Training cut inputs at {results['recipe']['max_length']} tokens. What the encoder and the data bring along, "
+        f"Training cut inputs at {results.recipe['max_length']} tokens. What the encoder and the data bring along, "
         "their biases included, is in the model. It was tested on this task alone and is not for decisions about "
         "people."
     )

@@ -86,7 +86,7 @@ class HubRepository:
         with _clear_errors(self.repo_id):
             role = api.whoami().get("auth", {}).get("accessToken", {}).get("role")
             if role == "read":  # For a repository that exists, create_repo would not say so.
-                raise InputError(f"The token may only read, and {self.repo_id} is to be written. Give one that may.")
+                raise InputError(f"The token can only read. Give one that can write to {self.repo_id}.")
             repo_id = api.create_repo(self.repo_id, private=self.private, exist_ok=True).repo_id
             if self.revision is not None and not self.revision.startswith("refs/"):
                 api.create_branch(repo_id, branch=self.revision, exist_ok=True)
@@ -159,7 +159,7 @@ def check_repo_id(repo_id: str, *, namespace: bool = False) -> None:
     except HFValidationError as error:
         raise InputError(f"{repo_id!r} is not a repository id. {str(error).rstrip('.')}. Give org/name.") from error
     if namespace and "/" not in repo_id:
-        raise InputError(f"{repo_id!r} names no namespace, and a dry run asks no Hub for it. Give org/name.")
+        raise InputError(f"{repo_id!r} lacks the namespace, which a dry run does not ask the Hub for. Give org/name.")
 
 
 @contextlib.contextmanager

@@ -37,6 +37,6 @@ def check_license(name: str | None) -> None:
     close = difflib.get_close_matches(name.lower(), sorted(LICENSES), n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]}?" if close else ""
     raise InputError(
-        f"--license {hide_secrets(name)} is not a licence as the Hub names it.{hint} Give one such as apache-2.0, mit "
-        "or cc-by-4.0, or other."
+        f"--license {hide_secrets(name)} is not the name of a licence on the Hub.{hint} Give one such as apache-2.0, "
+        "mit or cc-by-4.0, or other."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ..errors import InputError
 from ..files.folders import check_new_folder, draft_folder, named_folder, new_folder
 from ..files.writing import write_text
 from ..results.directory import OutputDirectory
-from ..results.format import read_results
+from ..results.results import Results, load_results
 from ..results.tables import figure_file
 from .cards import make_card
 from .checks import CONFIG, INDEX, check_contents, check_model, load_tokenizer
@@ -36,7 +35,7 @@ class Publication:
     """
 
     output: OutputDirectory
-    results: Mapping[str, Any]
+    results: Results
     run: str
     selection: str
 
@@ -57,24 +56,23 @@ class Publication:
                 models that were trained in one pass.
         """
         output = OutputDirectory(run_dir)
-        results, _ = read_results(output.results)
-        if results.get("recipe", {}).get("one_pass"):
+        results = load_results(output.results)
+        if results.recipe.get("one_pass"):
             raise InputError(
                 f"{output.path} was trained by --one_pass: the backbone is that of all candidates. Train the selected "
                 "layer alone, and publish that."
             )
-        if not results.get("summary"):
-            raise InputError(f"{output.path} has no test scores, which a card needs. Train with --do_predict True.")
-        trained = {record["name"]: record for record in results["runs"] if record.get("model")}
+        results.require_summary()  # A card needs it.
+        trained = {record.name: record for record in results.runs if record.model}
         if run is not None:
             if run not in trained:
                 raise InputError(f"{output.path} has no trained run {run!r}. Choose one of: {', '.join(trained)}.")
             return cls(output, results, run, f"Published: `{run}`, named by its publisher among {len(trained)} runs.")
-        metric, source = results["metric"], results["source_language"]
+        metric, source = results.metric, results.source_language
         scores = {
-            name: (not record["collapsed"], record["validation"][metric])
+            name: (not record.collapsed, record.validation.scores[metric])
             for name, record in trained.items()
-            if not record["baseline"] and record.get("validation")
+            if not record.baseline and record.validation
         }
         if not scores:
             raise InputError(f"{output.path} has no trained model with a validation score. Name a run to publish.")
@@ -116,7 +114,7 @@ class Publication:
 
 
 def write_cards(
-    results: Mapping[str, Any],
+    results: Results,
     output: OutputDirectory,
     license: str | None = None,
     *,
@@ -125,18 +123,18 @@ def write_cards(
     """Writes a card beside every trained model of a command, for use from its folder.
 
     Args:
-        results: What `results.json` holds, `"summary"` included.
+        results: The results.
         output: The command's output directory.
         license: As the Hub names licences.
         named: The directory that the cards name, where `output` is a draft of it.
     """
-    for record in results["runs"]:
-        if record.get("model"):
-            folder = output.model(record["name"])
+    for record in results.runs:
+        if record.model:
+            folder = output.model(record.name)
             figure = f"../../{figure_file(results)}"
-            model_id = (named or output).model(record["name"]).as_posix()
+            model_id = (named or output).model(record.name).as_posix()
             options: dict[str, Any] = {"model_id": model_id, "license": license, "figure": figure}
-            card = make_card(results, record["name"], folder, **options)
+            card = make_card(results, record.name, folder, **options)
             write_text(folder / CARD, str(card))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.folders import named_folder
-from ..files.writing import write_json
+from ..files.writing import read_json, write_json
 from .own_files import FILES, FOLDERS, RECORD, kept_files, names_one, own_files, present, read_record
 
 
@@ -84,7 +84,7 @@ class OutputDirectory:
             InputError: It cannot be read.
         """
         path = self.record(run)
-        return _read(path, "Remove it to train that run again.") if path.is_file() else None
+        return read_json(path, "Remove it to train that run again.") if path.is_file() else None
 
     def check_free(self, *, resume: bool, overwrite: bool, inputs: Mapping[str, str] | None = None) -> bool:
         """Refuses to mix results, to touch what is not ours, and to delete what the command reads.
@@ -155,7 +155,7 @@ class OutputDirectory:
         Raises:
             InputError: They differ; the message names where.
         """
-        before = _read(self.arguments, "Start anew with --overwrite, or in another directory.")
+        before = read_json(self.arguments, "Start anew with --overwrite, or in another directory.")
         if details := differences(before, arguments, (" before", " now")):
             raise InputError(f"{self.path} was started with other arguments ({details}). Resume with the same ones.")
 
@@ -206,11 +206,3 @@ class OutputDirectory:
         # The Trainer writes its state last.
         complete = [path.parent for path in self.checkpoints(run).glob("checkpoint-*/trainer_state.json")]
         return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-def _read(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}). {remedy}") from error
-    return content

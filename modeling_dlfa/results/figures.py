@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..files.writing import draft_file
-from ..languages import by_family, get_language
-from ..scoring.metrics import get_metric, shown_averages
-from ..statistics.comparisons import stands_out
+from ..languages import language_label
+from ..scoring.metrics import get_metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .format import SystemDifferences, SystemScores
+    from .results import Results
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; shapes differ as well, for print in grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -29,11 +31,11 @@ FIGURE_CAPTION = (
 )
 
 
-def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> None:
+def plot_scores_by_language(results: Results, path: str | Path) -> None:
     """Draw `scores_by_language` as a PNG.
 
     Args:
-        results: What `results.json` holds, `"summary"` included.
+        results: The results.
         path: File to write; its folder is created.
     """
     figure = scores_by_language(results)
@@ -41,7 +43,7 @@ def plot_scores_by_language(results: Mapping[str, Any], path: str | Path) -> Non
         figure.savefig(draft, format="png", dpi=_DPI)
 
 
-def scores_by_language(results: Mapping[str, Any]) -> Figure:
+def scores_by_language(results: Results) -> Figure:
     """Draw the scores of every language and system, and the differences to the baseline.
 
     Left: the mean over seeds, its 95 % interval, and every single run as a small mark (a cross if it
@@ -51,11 +53,12 @@ def scores_by_language(results: Mapping[str, Any]) -> Figure:
     is left alone.
 
     Args:
-        results: What `results.json` holds, `"summary"` included.
+        results: The results.
     """
     from matplotlib.figure import Figure
 
-    systems, differences = results["summary"]["systems"], results["summary"]["differences"]
+    summary = results.require_summary()
+    systems, differences = summary.systems, summary.differences
     rows, bands, labels = _layout(results)
     styles = _styles(systems)
     row_inches = 0.14 + 0.09 * len(systems)
@@ -91,69 +94,63 @@ def scores_by_language(results: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _layout(results: Mapping[str, Any]) -> tuple[dict[str, float], list[tuple[str, float, float]], dict[str, str]]:
+def _layout(results: Results) -> tuple[dict[str, float], list[tuple[str, float, float]], dict[str, str]]:
     """Vertical position and label of every row, and (name, first, last position) of every band of rows."""
-    groups = by_family(results["languages"], results["source_language"])
-    shown = shown_averages(results["languages"], results["source_language"])
-    averages = [name for name in _AVERAGES if name in shown]
+    averages = [name for name in _AVERAGES if name in results.averages]
     rows: dict[str, float] = {}
     bands: list[tuple[str, float, float]] = []
     labels = dict(_AVERAGES)
     position = 0.0
-    for family, keys in [*groups, ("average", averages)]:
+    for family, keys in [*results.families, ("average", averages)]:
         first = position
         for key in keys:
             rows[key] = position
             position += 1
-            if key not in labels:
-                name = get_language(key).name
-                labels[key] = key if name == key else f"{name} ({key})"
+            labels.setdefault(key, language_label(key))
         bands.append((family, first, position - 1))
         position += _FAMILY_GAP
     return rows, bands, labels
 
 
-def _styles(systems: Mapping[str, Any]) -> dict[str, tuple[str, str, float]]:
+def _styles(systems: Mapping[str, SystemScores]) -> dict[str, tuple[str, str, float]]:
     """Colour, marker and vertical offset (in rows) of every system."""
     looks = zip(cycle(_COLOURS), cycle(_MARKERS), strict=False)
     step = 0.8 / max(len(systems), 2)
     styles = {}
     for index, (name, system) in enumerate(systems.items()):
-        colour, marker = _BASELINE_STYLE if system["baseline"] else next(looks)
+        colour, marker = _BASELINE_STYLE if system.baseline else next(looks)
         styles[name] = (colour, marker, step * (index - (len(systems) - 1) / 2))
     return styles
 
 
 def _plot_scores(
-    ax: Axes, results: Mapping[str, Any], rows: Mapping[str, float], styles: Mapping[str, tuple[str, str, float]]
+    ax: Axes, results: Results, rows: Mapping[str, float], styles: Mapping[str, tuple[str, str, float]]
 ) -> None:
-    metric = results["metric"]
-    for name, system in results["summary"]["systems"].items():
+    metric = results.metric
+    for name, system in results.require_summary().systems.items():
         colour, marker, offset = styles[name]
-        label = f"{name} (baseline)" if system["baseline"] else name
+        label = f"{name} (baseline)" if system.baseline else name
         for key, row in rows.items():
-            value = system[key] if key in _AVERAGES else system["languages"][key]
+            value = system.values[key]
             y = row + offset
-            ax.hlines(y, 100 * value["low"], 100 * value["high"], color=colour, linewidth=1.4, zorder=3)
-            ax.plot(
-                100 * value["mean"], y, marker, color=colour, markersize=5, zorder=4, label=label, linestyle="none"
-            )
+            ax.hlines(y, 100 * value.low, 100 * value.high, color=colour, linewidth=1.4, zorder=3)
+            ax.plot(100 * value.mean, y, marker, color=colour, markersize=5, zorder=4, label=label, linestyle="none")
             label = "_nolegend_"
-        for run in results["runs"]:
-            if run["system"] == name and system["runs"] > 1:
-                single = "x" if run["collapsed"] else "|"
-                scores = [100 * run["test"][language][metric] for language in results["languages"]]
-                heights = [rows[language] + offset for language in results["languages"]]
+        for run in results.runs_of(name):
+            if system.runs > 1:
+                single = "x" if run.collapsed else "|"
+                scores = [100 * score for score in results.run_scores(run).values()]
+                heights = [rows[language] + offset for language in results.languages]
                 ax.plot(scores, heights, single, color=colour, markersize=4.5, alpha=0.6, zorder=2, linestyle="none")
-    if metric == "accuracy" and results.get("labels"):
-        chance = 100 / len(results["labels"])
+    if metric == "accuracy" and results.labels:
+        chance = 100 / len(results.labels)
         ax.axvline(chance, color="black", linestyle=":", linewidth=1, zorder=2, label=f"uniform guess ({chance:.1f})")
-    ax.set_xlabel(f"{results.get('title', results['task'])} {get_metric(metric).title} (%), 95% intervals")
+    ax.set_xlabel(f"{results.title or results.task} {get_metric(metric).title} (%), 95% intervals")
 
 
 def _plot_differences(
     ax: Axes,
-    differences: Mapping[str, Any],
+    differences: Mapping[str, SystemDifferences],
     rows: Mapping[str, float],
     styles: Mapping[str, tuple[str, str, float]],
 ) -> None:
@@ -161,9 +158,9 @@ def _plot_differences(
     for name, difference in differences.items():
         colour, marker, offset = styles[name]
         for key, row in rows.items():
-            value = difference[key] if key in _AVERAGES else difference["languages"][key]
+            value = difference.values[key]
             y = row + offset if len(differences) > 1 else row
-            fill = colour if stands_out(value) else "white"
-            ax.hlines(y, 100 * value["low"], 100 * value["high"], color=colour, linewidth=1.4, zorder=3)
-            ax.plot(100 * value["mean"], y, marker, color=colour, markerfacecolor=fill, markersize=5, zorder=4)
-    ax.set_xlabel(f"difference to {next(iter(differences.values()))['baseline']} (points), 95% intervals")
+            fill = colour if value.stands_out else "white"
+            ax.hlines(y, 100 * value.low, 100 * value.high, color=colour, linewidth=1.4, zorder=3)
+            ax.plot(100 * value.mean, y, marker, color=colour, markerfacecolor=fill, markersize=5, zorder=4)
+    ax.set_xlabel(f"difference to {next(iter(differences.values())).baseline} (points), 95% intervals")

@@ -1,44 +1,271 @@
-"""The format of `results.json`: its version, and how it is read and written."""
+"""The parts of `results.json` as objects: how each is read and written, and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeVar
 
-from ..errors import InputError
-from ..files.writing import read_json, write_json
+from ..data.splits import SourceInfo
+from ..scoring.metrics import AVERAGES
+from ..statistics.comparisons import stands_out
+from ..statistics.intervals import Interval
 
 FORMAT = 2  # Counts up where a field changes its meaning or goes: with 2, intervals hold with few seeds.
-FILE = "results.json"
-_FIELDS = {"runs", "metric", "languages", "source_language"}
+
+R = TypeVar("R", bound="Record")
 
 
-def read_results(path: str | Path) -> tuple[dict[str, Any], Path]:
-    """Read `results.json`.
+def part(read: Callable[[Any], Any] | None = None, *, optional: bool = False, **default: Any) -> Any:
+    """Describes a field: what makes it of JSON, and whether the file lacks it where it is None."""
+    if optional:
+        default = {"default": None}
+    return field(**default, metadata={"read": read, "optional": optional})
 
-    Args:
-        path: An output directory of `dlfa train`, or the file.
 
-    Returns:
-        What it holds, and the folder that it lies in.
+def each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Returns what reads a list or mapping of such parts."""
 
-    Raises:
-        InputError: There is none, it is not ours, or a later version of the package wrote it.
+    def read_all(content: Any) -> Any:
+        if isinstance(content, dict):
+            return {key: read(value) for key, value in content.items()}
+        return [*map(read, content)]
+
+    return read_all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A part of `results.json`, whose fields are written in their order, under their names."""
+
+    @classmethod
+    def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
+        """Makes the object of what JSON holds; null is as absent.
+
+        Raises:
+            KeyError: Of a field that must be there.
+        """
+        readers = {one.name: one.metadata.get("read") for one in fields(cls) if content.get(one.name) is not None}
+        for one in fields(cls):
+            if one.name not in readers and one.default is MISSING and one.default_factory is MISSING:
+                raise KeyError(one.name)
+        return cls(**{name: read(content[name]) if read else content[name] for name, read in readers.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what JSON holds."""
+        absent = {one.name for one in fields(self) if one.metadata.get("optional") and getattr(self, one.name) is None}
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self) if one.name not in absent}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_plain, value)]
+    return value.to_dict() if hasattr(value, "to_dict") else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Record):
+    """A mean over seeds with its standard deviation, None for one seed."""
+
+    mean: float
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Score(Record, Interval):
+    """A mean over seeds with its interval and standard deviation, None for one seed; fractions of 1."""
+
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference(Record, Interval):
+    """A difference to the baseline; without p-values where it was recorded before version 2."""
+
+    p_value: float | None = part(optional=True)
+    p_adjusted: float | None = part(optional=True)
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it stands after the correction for its table."""
+        return stands_out(self.to_dict())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ByLanguage(Record):
+    """Has `values`, of each language and of each average that exists; the file keeps them apart."""
+
+    @classmethod
+    def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
+        """Makes the object of what JSON holds, languages and averages in one."""
+        averages = {name: content[name] for name in AVERAGES if content.get(name)}
+        return super().from_dict({**content, "values": {**content["languages"], **averages}})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what JSON holds, the averages beside the languages; None for one that does not exist."""
+        written: dict[str, Any] = {}
+        for name, value in super().to_dict().items():
+            if name == "values":
+                written["languages"] = {key: entry for key, entry in value.items() if key not in AVERAGES}
+                written |= {key: value.get(key) for key in AVERAGES}
+            else:
+                written[name] = value
+        return written
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemScores(_ByLanguage):
+    """A system over its seeds: its score in each language and average, and on the source's validation data."""
+
+    baseline: bool
+    runs: int
+    seeds: list[int]
+    collapsed: list[str]
+    values: dict[str, Score] = part(each(Score.from_dict))
+    validation: Spread | None = part(Spread.from_dict, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemDifferences(_ByLanguage):
+    """A system's differences to the `baseline` in each language and average, paired by the seeds that both have."""
+
+    baseline: str
+    seeds: list[int]
+    values: dict[str, Difference] = part(each(Difference.from_dict))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bootstrap(Record):
+    """How examples were resampled, and whether row i is the same example in every language (`aligned`)."""
+
+    confidence: float = 0.95
+    n_resamples: int
+    seed: int
+    aligned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction(Record):
+    """How the intervals came about, and how many differences are corrected together."""
+
+    method: str
+    correction: str
+    threshold: float
+    comparisons: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsSummary(Record):
+    """All systems over their seeds, the baseline first; before version 2 `intervals` is None: they are percentiles."""
+
+    systems: dict[str, SystemScores] = part(each(SystemScores.from_dict))
+    differences: dict[str, SystemDifferences] = part(each(SystemDifferences.from_dict))
+    bootstrap: Bootstrap = part(Bootstrap.from_dict)
+    intervals: Correction | None = part(Correction.from_dict, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Record):
+    """What a run scored on a split, by metric, on how many examples (`n`), and how often each label was predicted."""
+
+    scores: dict[str, float]
+    n: int | None = part(optional=True)
+    words: int | None = part(optional=True)
+    predictions: dict[str, int] | None = part(optional=True)
+
+    @classmethod
+    def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
+        """Makes the object of what JSON holds: what has no other name is a score."""
+        named = {one.name for one in fields(cls)}
+        scores = {name: value for name, value in content.items() if name not in named}
+        return super().from_dict({**content, "scores": scores})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what JSON holds, the scores beside the rest."""
+        written = super().to_dict()
+        return {**written.pop("scores"), **written}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation(Evaluation):
+    """The same on the validation data, with the step of the checkpoint and the scores of all of them."""
+
+    best_step: int | None = None
+    history: list[dict[str, Any]] = part(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Record):
+    """How a run was trained; of a resumed one the last part. `together` is the number of runs of one pass."""
+
+    loss: float | None = None
+    steps: int | None = None
+    seconds: float
+    resumed: bool
+    together: int | None = part(optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Record):
+    """A finished run.
+
+    Attributes:
+        baseline: Whether its system is the baseline.
+        config: All options of the fusion.
+        collapsed: Whether it predicts one label almost always.
+        model: Folder of its model, seen from the output directory; None if it was not saved.
+        prediction: `seconds` that testing took.
     """
-    file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    content = read_json(file)
-    if not isinstance(content, dict) or not _FIELDS <= content.keys():
-        raise InputError(f"{file} is not what `dlfa train` writes. Give the output directory of a finished command.")
-    version = content.get("schema_version", 1)  # The earliest files have none.
-    if not isinstance(version, int) or version > FORMAT:
-        raise InputError(
-            f"{file} has format {version}; this version of modeling_dlfa reads formats up to {FORMAT}. Update it: "
-            "pip install --upgrade modeling-dlfa."
-        )
-    return content, file.parent
+
+    name: str
+    system: str
+    baseline: bool
+    fusion: str | None = None
+    fusion_layers: list[int] = part(default_factory=list)
+    gate: str | None = None
+    config: dict[str, Any] = part(default_factory=dict)
+    seed: int
+    parameters: int | None = None
+    trainable_parameters: int | None = None
+    collapsed: bool = False
+    train: Training | None = part(Training.from_dict, optional=True)
+    model: str | None = part(optional=True)
+    validation: Validation | None = part(Validation.from_dict, optional=True)
+    prediction: dict[str, Any] | None = part(optional=True)
+    test: dict[str, Evaluation] = part(each(Evaluation.from_dict), default_factory=dict)
 
 
-def write_results(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `results.json`, whole or not at all."""
-    write_json(path, dict(content))
+def _source(content: Mapping[str, Any]) -> SourceInfo:
+    return SourceInfo(**{one.name: content[one.name] for one in fields(SourceInfo) if one.name in content})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSources(Record):
+    """Where the data came from: training, validation, and the test data of each language."""
+
+    train: SourceInfo | None = part(_source, optional=True)
+    validation: SourceInfo | None = part(_source, optional=True)
+    test: dict[str, SourceInfo] = part(each(_source), default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardPlan(Record):
+    """Which shard of a command a file is of, and all runs of the command."""
+
+    shard_index: int
+    num_shards: int
+    planned_runs: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergedShard(Record):
+    """What a shard of merged results did, and where."""
+
+    runs: list[str]
+    command: str
+    created: str
+    seconds: float
+    versions: dict[str, Any]
+    hardware: dict[str, Any]

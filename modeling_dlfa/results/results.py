@@ -1,8 +1,9 @@
-"""The results of a command as an object: scores, differences, tables."""
+"""The results of a command as an object: what `results.json` holds, and what one asks of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,21 +11,29 @@ import numpy as np
 
 from ..command.wording import counted
 from ..errors import InputError, quoted
-from ..scoring.metrics import AVERAGES, get_metric
+from ..files.writing import read_json, write_json
+from ..languages import by_family
+from ..scoring.metrics import get_metric, shown_averages
 from ..statistics.comparisons import Comparison, compare_to_baseline
-from .format import read_results, write_results
-from .scores import load_scored_runs
+from ..tasks import Task, get_task
+from .counts import RunCounts, check_counts, read_counts
+from .format import FORMAT, DataSources, MergedShard, Record, RunRecord, RunsSummary, ShardPlan, each, part
+from .summary import summarise_runs
 from .tables import markdown_table, text_table
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from pandas import DataFrame
 
+TASK_FIELDS = ("title", "kind", "text_columns", "label_column", "labels", "metric", "source_language")
 
-class Results(Mapping[str, Any]):
-    """What a command found: the content of `results.json`, field by field as a mapping, and what one asks of it.
 
-    Args:
-        content: What `results.json` holds.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Results(Record):
+    """What a command found: the fields of `results.json`, and what one asks of them.
+
+    Attributes:
+        summary: All systems over their seeds; None where no language was tested.
         folder: The output directory, where the predictions lie; None for results that were never written.
 
     Example:
@@ -39,41 +48,145 @@ class Results(Mapping[str, Any]):
         True
     """
 
-    def __init__(self, content: Mapping[str, Any], folder: str | Path | None = None) -> None:
-        self._content = dict(content)
-        self.folder = None if folder is None else Path(folder)
-
-    @classmethod
-    def read(cls, path: str | Path) -> Results:
-        """Reads an output directory, or its `results.json`.
-
-        Raises:
-            InputError: See `load_results`.
-        """
-        return cls(*read_results(path))
+    schema_version: int = 1  # The earliest files have none.
+    task: str
+    title: str | None = None
+    kind: str | None = None
+    text_columns: list[str] = part(default_factory=list)
+    label_column: str = "label"
+    labels: list[str] | None = None  # The earliest files name the task alone.
+    metric: str
+    source_language: str
+    languages: list[str]
+    languages_without_file: list[str] = part(default_factory=list)
+    command: str
+    created: str = ""
+    seconds: float = 0.0
+    versions: dict[str, Any] = part(default_factory=dict)
+    hardware: dict[str, Any] = part(default_factory=dict)
+    model_name_or_path: str
+    model_revision: str | None = None
+    model_commit: str | None = None
+    model_origin: dict[str, Any] | None = None
+    seeds: list[int] = part(default_factory=list)
+    data: DataSources = part(DataSources.from_dict, default_factory=DataSources)
+    data_statistics: dict[str, Any] = part(default_factory=dict)
+    recipe: dict[str, Any] = part(default_factory=dict)
+    selection: str = ""
+    runs: list[RunRecord] = part(each(RunRecord.from_dict))
+    shard: ShardPlan | None = part(ShardPlan.from_dict, optional=True)
+    shards: list[MergedShard] | None = part(each(MergedShard.from_dict), optional=True)
+    summary: RunsSummary | None = part(RunsSummary.from_dict, optional=True)
+    folder: Path | None = None
 
     def write(self, path: str | Path) -> None:
         """Writes `results.json`, whole or not at all."""
-        write_results(Path(path), self)
+        write_json(Path(path), self.to_dict())
 
-    def __getitem__(self, field: str) -> Any:
-        return self._content[field]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._content)
-
-    def __len__(self) -> int:
-        return len(self._content)
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what `results.json` holds."""
+        content = super().to_dict()
+        del content["folder"]
+        return content
 
     def __repr__(self) -> str:
         where = "" if self.folder is None else f", {str(self.folder)!r}"
-        numbers = f"{counted(len(self['runs']), 'run')}, {counted(len(self['languages']), 'language')}"
-        return f"<Results of {self['task']}: {numbers}{where}>"
+        numbers = f"{counted(len(self.runs), 'run')}, {counted(len(self.languages), 'language')}"
+        return f"<Results of {self.task}: {numbers}{where}>"
+
+    def require_summary(self) -> RunsSummary:
+        """Returns the summary.
+
+        Raises:
+            InputError: No language was tested.
+        """
+        if self.summary is None:
+            holder = "These results hold" if self.folder is None else f"{self.folder} holds"
+            raise InputError(f"{holder} no scores of test languages. Predict them (--do_predict True).")
+        return self.summary
+
+    @property
+    def described_task(self) -> Task:
+        """The task as it was recorded, so that one of the user's own is known as well.
+
+        Raises:
+            InputError: They name a task that does not exist, and do not describe it.
+        """
+        if self.labels is None:
+            return get_task(self.task)
+        described = {name: getattr(self, name) for name in TASK_FIELDS}
+        described |= {name: tuple(described[name]) for name in ("text_columns", "labels")}
+        return Task(name=self.task, languages=tuple(self.languages) or (self.source_language,), **described)
+
+    @property
+    def families(self) -> list[tuple[str, list[str]]]:
+        """The languages by family, the source language first."""
+        return by_family(self.languages, self.source_language)
+
+    @property
+    def shown(self) -> list[str]:
+        """The languages in the order of tables, and the averages that these languages have."""
+        return [*(code for _, codes in self.families for code in codes), *self.averages]
+
+    @property
+    def averages(self) -> list[str]:
+        """Those of `metrics.AVERAGES` that these languages have and that differ from each other."""
+        return shown_averages(self.languages, self.source_language)
+
+    @property
+    def targets(self) -> list[str]:
+        """The languages that had no labels in training."""
+        return [code for code in self.languages if code != self.source_language]
 
     @property
     def systems(self) -> list[str]:
-        """Names of the systems, the baseline first."""
-        return list(self._summary["systems"])
+        """Names of the systems that were tested, the baseline first."""
+        return list(self.require_summary().systems)
+
+    @property
+    def baseline(self) -> str | None:
+        """Name of the baseline; None without one."""
+        return next((run.system for run in self.runs if run.baseline), None)
+
+    @property
+    def fused(self) -> list[str]:
+        """The other systems, in the order of their fusion layers."""
+        layers = {
+            run.system: [layer + 0.5 if layer < 0 else layer for layer in run.fusion_layers]
+            for run in self.runs
+            if not run.baseline
+        }
+        return sorted(layers, key=lambda system: (layers[system], system))
+
+    def runs_of(self, system: str) -> list[RunRecord]:
+        """Returns the runs of a system, in their order."""
+        return [run for run in self.runs if run.system == system]
+
+    def seeds_of(self, *systems: str) -> tuple[int, ...]:
+        """Returns the seeds that all these systems have, in the order of the first."""
+        first, *others = ([run.seed for run in self.runs_of(system)] for system in systems)
+        return tuple(seed for seed in first if all(seed in other for other in others))
+
+    def stacked(self, counts: RunCounts, system: str, seeds: Sequence[int]) -> dict[str, NDArray[np.int64]]:
+        """Returns for each language the (S, N, K) counts of a system's runs with these seeds."""
+        names = {run.seed: run.name for run in self.runs_of(system)}
+        return {code: np.stack([counts[names[seed]][code] for seed in seeds]) for code in self.languages}
+
+    def run_scores(self, run: RunRecord) -> dict[str, float]:
+        """Returns a run's score in each language."""
+        return {code: run.test[code].scores[self.metric] for code in self.languages}
+
+    def with_counts(self) -> tuple[Results, RunCounts]:
+        """Returns these results, intervals recorded before version 2 computed anew, and the counts of all runs.
+
+        Raises:
+            InputError: No language was tested, or the predictions are missing or contradict the scores.
+        """
+        summary, counts = self.require_summary(), read_counts(self)
+        check_counts(self, counts)
+        if summary.intervals is not None:
+            return self, counts
+        return replace(self, summary=summarise_runs(self, counts, aligned=summary.bootstrap.aligned)), counts
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -82,13 +195,8 @@ class Results(Mapping[str, Any]):
         The averages are `macro_all`, over all languages, `macro_target`, over those without labels in training, and
         `transfer_gap`, the source language minus the latter; what these languages do not have is left out.
         """
-        return {
-            name: {
-                **{code: value["mean"] for code, value in system["languages"].items()},
-                **{average: system[average]["mean"] for average in AVERAGES if system[average] is not None},
-            }
-            for name, system in self._summary["systems"].items()
-        }
+        systems = self.require_summary().systems
+        return {name: {key: value.mean for key, value in system.values.items()} for name, system in systems.items()}
 
     def compare(self, system: str, other: str) -> dict[str, Comparison]:
         """Compares two systems, paired by seed and by example.
@@ -110,27 +218,25 @@ class Results(Mapping[str, Any]):
                 raise InputError(f"There is no system '{name}' in these results. Choose from {quoted(self.systems)}.")
         if system == other:
             raise InputError(f"'{system}' is compared with itself. Name two systems.")
-        recorded = self._summary["differences"].get(system)
-        if recorded is not None and recorded["baseline"] == other and "intervals" in self._summary:
-            averages = {name: recorded[name] for name in AVERAGES if recorded[name] is not None}
-            numbers = ("mean", "low", "high", "p_value")
-            entries = {**recorded["languages"], **averages}
-            return {key: Comparison(*(entry[name] for name in numbers)) for key, entry in entries.items()}
-        if self.folder is None:
-            raise InputError("These results lie in no folder. Read them with load_results, for their predictions.")
-        scored = load_scored_runs(self.folder)
-        seeds = scored.seeds(system, other)
+        summary = self.require_summary()
+        recorded = summary.differences.get(system)
+        if recorded is not None and recorded.baseline == other and summary.intervals is not None:
+            return {
+                key: Comparison(value.mean, value.low, value.high, value.p_value)
+                for key, value in recorded.values.items()
+                if value.p_value is not None
+            }
+        seeds = self.seeds_of(system, other)
         if not seeds:
             raise InputError(f"'{system}' and '{other}' share no seed, so they cannot be paired. Train both with one.")
-        mine, others = (
-            {code: np.stack([scored.counts[name][seed][code] for seed in seeds]) for code in self["languages"]}
-            for name in (system, other)
-        )
-        source, metric = self["source_language"], get_metric(self["metric"])
-        compared = compare_to_baseline(
-            {system: mine}, others, metric=metric, source_language=source, aligned=scored.aligned
-        )
-        return compared[system]
+        _, counts = self.with_counts()
+        return compare_to_baseline(
+            {system: self.stacked(counts, system, seeds)},
+            self.stacked(counts, other, seeds),
+            metric=get_metric(self.metric),
+            source_language=self.source_language,
+            aligned=summary.bootstrap.aligned,
+        )[system]
 
     def table(self, form: str = "text") -> str:
         """Returns the table that a paper would print, with the notes that say how the numbers came about.
@@ -157,13 +263,6 @@ class Results(Mapping[str, Any]):
             raise InputError("A DataFrame needs pandas, which is not installed: pip install pandas.") from error
         return DataFrame.from_dict(self.scores, orient="index").rename_axis("system")
 
-    @property
-    def _summary(self) -> Mapping[str, Any]:
-        summary: Mapping[str, Any] | None = self._content.get("summary")
-        if not summary:
-            raise InputError("These results have no scores of test languages. Predict them (--do_predict True).")
-        return summary
-
 
 def load_results(path: str | Path) -> Results:
     """Reads the results of a finished command.
@@ -179,4 +278,20 @@ def load_results(path: str | Path) -> Results:
         >>> print(load_results("runs/xnli").table("markdown"))  # doctest: +ELLIPSIS
         |  | en | ...
     """
-    return Results.read(path)
+    file = Path(path) / "results.json" if Path(path).is_dir() else Path(path)
+    content, ours = read_json(file), f"{file} is not what `dlfa train` writes"
+    remedy = "Give the output directory of a finished command."
+    if not isinstance(content, dict) or "runs" not in content:
+        raise InputError(f"{ours}. {remedy}")
+    version = content.get("schema_version", 1)
+    if not isinstance(version, int) or version > FORMAT:
+        raise InputError(
+            f"{file} has format {version}; this version of modeling_dlfa reads formats up to {FORMAT}. Update it: "
+            "pip install --upgrade modeling-dlfa."
+        )
+    try:
+        return Results.from_dict({**content, "folder": file.parent})
+    except KeyError as error:
+        raise InputError(f"{ours}: it lacks {error}. {remedy}") from error
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"{ours} ({error}). {remedy}") from error

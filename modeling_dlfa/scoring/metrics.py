@@ -7,7 +7,6 @@ is then a matrix product and exact for every metric.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -19,10 +18,10 @@ from ..errors import InputError
 from .spans import span_counts
 
 if TYPE_CHECKING:
-    import evaluate
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-AVERAGES = ("macro_all", "macro_target", "transfer_gap")
+AVERAGE_TITLES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
+AVERAGES = tuple(AVERAGE_TITLES)
 _COLLAPSED_REST = 0.05
 _COLLAPSED_MIN_PREDICTIONS_PER_LABEL = 10
 
@@ -182,7 +181,7 @@ def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike 
 
     The rule is ours; that runs differ this much between seeds is documented in Keung et al. (arXiv 2004.15001) and
     Mosbach et al. (arXiv 2006.04884): the most frequent label takes at least 95 % of the predictions. That is meant
-    for data in which no label does. Where one may (most words are no part of a name), give the references: the labels
+    for data in which no label does. Where one may (most words are not part of a name), give the references: the labels
     other than the most frequently predicted one are then predicted at most 5 % as often as they are annotated. With
     fewer than ten predictions a label, with fewer than two labels, or where only that one is annotated, nothing can be
     said, and the answer is `False`.
@@ -198,108 +197,6 @@ def is_collapsed(predictions: ArrayLike, num_labels: int, references: ArrayLike 
     values, frequencies = np.unique(predicted, return_counts=True)
     others = predicted.size if references is None else np.count_nonzero(references != values[frequencies.argmax()])
     return bool(others and predicted.size - frequencies.max() <= _COLLAPSED_REST * others)
-
-
-def cross_lingual_metric(
-    metric: str = "accuracy", source_language: str = "en", labels: Sequence[str] = ()
-) -> evaluate.Metric:
-    """Build an `evaluate` metric that scores several languages at once, rather than load one from the Hub.
-
-    It keeps its examples in memory: no network, no file, no lock, so any number of processes may use one each, on the
-    predictions they hold (gather them first, as `Trainer` does).
-
-    Example:
-        >>> scorer = cross_lingual_metric("accuracy", source_language="en")
-        >>> scorer.compute(predictions=[0, 1, 2], references=[0, 1, 1], languages=["en", "en", "de"])
-        {'languages': {'en': {'accuracy': 1.0, 'n': 2}, 'de': {'accuracy': 0.0, 'n': 1}},
-         'macro_all': 0.5, 'macro_target': 0.0, 'transfer_gap': 1.0}
-
-    Args:
-        metric: A name in `METRICS`. `"accuracy"` takes a class id an example, `"f1"` a list of them, an id a word.
-        source_language: The language of the training labels; `Summary` says what follows when it was not tested.
-        labels: Names of the classes, which `"f1"` needs.
-
-    Returns:
-        An `evaluate.Metric` whose `compute(predictions=, references=, languages=)` takes three equally long sequences
-        (class ids, class ids, language codes) and returns plain Python numbers as in the example, languages in order
-        of first appearance. `add` and `add_batch` collect as usual.
-
-    Raises:
-        InputError: If there is no such metric; from `compute` and `add_batch` if the sequences are empty, differ in
-            length, or hold anything but class ids.
-    """
-    import datasets
-    import evaluate
-
-    chosen = get_metric(metric)
-
-    class CrossLingualMetric(evaluate.Metric):
-        def _build_data_dir(self) -> str:
-            # evaluate makes a folder in the user's cache here, though it never writes to it with keep_in_memory.
-            return tempfile.gettempdir()
-
-        def _info(self) -> evaluate.MetricInfo:
-            ids = datasets.Value("int64") if chosen.kind == "sequence" else datasets.Sequence(datasets.Value("int64"))
-            return evaluate.MetricInfo(
-                description=f"{chosen.name} per language, macro averages and transfer gap from {source_language}.",
-                citation="",
-                inputs_description="predictions, references: class ids; languages: a language code per example.",
-                features=datasets.Features(predictions=ids, references=ids, languages=datasets.Value("string")),
-            )
-
-        def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
-            """Score what is given here and what was collected before, and forget it."""
-            columns = {
-                "predictions": predictions,
-                "references": references,
-                "languages": kwargs.pop("languages", None),
-            }
-            if not len(self) and all(column is None for column in columns.values()):
-                raise InputError("There is nothing to score; pass predictions, references and languages.")
-            return super().compute(**columns, **kwargs)
-
-        def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
-            """Collect a batch, having checked it."""
-            columns = {
-                "predictions": predictions,
-                "references": references,
-                "languages": kwargs.pop("languages", None),
-            }
-            _check_batch(columns, chosen.kind)
-            super().add_batch(**columns, **kwargs)
-
-        def _compute(self, predictions: list[Any], references: list[Any], languages: list[str]) -> dict[str, Any]:
-            rows: dict[str, list[int]] = {}
-            for row, code in enumerate(languages):
-                rows.setdefault(code, []).append(row)
-            reports = {
-                code: chosen.report(
-                    chosen.counts([predictions[row] for row in own], [references[row] for row in own], labels)
-                )
-                for code, own in rows.items()
-            }
-            averages = summarise({code: report[chosen.name] for code, report in reports.items()}, source_language)
-            return {
-                "languages": reports,
-                "macro_all": averages.macro_all,
-                "macro_target": averages.macro_target,
-                "transfer_gap": averages.transfer_gap,
-            }
-
-    return CrossLingualMetric(keep_in_memory=True)
-
-
-def _check_batch(columns: Mapping[str, Any], kind: Literal["sequence", "token"]) -> None:
-    """Refuse what `evaluate` would cast in silence: it truncates 0.9 to class 0."""
-    sizes = {name: 0 if column is None else len(column) for name, column in columns.items()}
-    if len(set(sizes.values())) > 1 or not all(sizes.values()):
-        raise InputError(f"The metric needs equally many predictions, references and languages, but got {sizes}.")
-    for name in ("predictions", "references"):
-        for array in [columns[name]] if kind == "sequence" else columns[name]:
-            ids = np.asarray(array)
-            if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-                unit = "example" if kind == "sequence" else "word, a list per sentence"
-                raise InputError(f"{name} must be one class id per {unit}, but has shape {ids.shape} of {ids.dtype}.")
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

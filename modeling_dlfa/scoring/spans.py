@@ -21,7 +21,7 @@ def span_counts(
     and compares the spans that it finds; here each is counted for the sentence in which it ends. The sums over all
     sentences are seqeval's, also in its odd cases. Of tags without a prefix such as UPOS, which XTREME scores with
     seqeval too, it takes the first letter for the prefix and the rest for the type: a run of equal tags is one span;
-    CCONJ and SCONJ are of one type; X, of the same empty type as O, is no span of its own at a sentence's end.
+    CCONJ and SCONJ are of one type; X, of the same empty type as O, does not form a span at a sentence's end.
 
     Args:
         predictions: N arrays of class ids, one for each word.

@@ -1,4 +1,4 @@
-"""Scores with their intervals, differences to a baseline, and Holm's correction for what stands in one table."""
+"""Scores with their intervals, differences to a baseline, and Holm's correction for all that one table shows."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Estimates:
     the standard error over the seeds' values, and that of the examples, normal with the standard deviation over
     resampled examples. Intervals and p-values are those of their sum, Behrens and Fisher's distribution (Fisher 1935,
     Annals of Eugenics 6:391; `half_width` says why this one). With one seed only examples count: the result holds for
-    the models at hand, not for their recipe. That the two parts of the error are put together so is our reading.
+    the models at hand, not for their recipe. Combining the two parts of the error in this way is our reading.
 
     What an example does to one seed and not to the other is in both parts, so that where it is most of the error the
     interval is up to 1.4 times as wide as it need be. The percentiles of resampled seeds are not an alternative: they

@@ -23,7 +23,7 @@ class LinearProbe:
     """Multinomial logistic regression on standardised features.
 
     The loss is convex and the solver (L-BFGS) starts at zero, so that the same data give the same probe: there is no
-    seed. A linear probe is meant to find what lies open, not to learn the task (Alain and Bengio 2016,
+    seed. A linear probe is meant to find what is openly there, not to learn the task (Alain and Bengio 2016,
     arXiv 1610.01644).
 
     Attributes:

@@ -1,10 +1,10 @@
-"""What a task is: its languages, labels, columns, Hub source, metric, published recipe and published results."""
+"""What a task is: its languages, labels, columns, Hub source, metric and published recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import InputError
 from .checks import check_task
@@ -59,23 +59,6 @@ class HubSource:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A published result to hold ours against.
-
-    Attributes:
-        system: Model, as its authors name it.
-        setting: How it was trained and tested, in a few words.
-        scores: The task's metric for each language code, as a fraction (0 to 1), to the digits published.
-        source: Where the numbers are printed.
-    """
-
-    system: str
-    setting: str
-    scores: dict[str, float]
-    source: str
-
-
-@dataclass(frozen=True)
 class Task:
     """A cross-lingual task: labels in the source language, tests in every language.
 
@@ -95,7 +78,6 @@ class Task:
         num_train_epochs: Passes over the training data of the published recipe.
         learning_rate: Peak learning rate of the published recipe.
         batch_size: Examples per optimiser step of the published recipe.
-        references: Published results.
         source_language: Code of the language of the training data.
         unlabelled: Tags that mean "not annotated": words that have one are left out.
 
@@ -132,7 +114,6 @@ class Task:
     num_train_epochs: int = 5
     learning_rate: float = 2e-5
     batch_size: int = 32
-    references: tuple[Reference, ...] = ()
     source_language: str = "en"
     unlabelled: tuple[str, ...] = ()
 
@@ -157,20 +138,6 @@ XNLI = Task(
     num_train_epochs=5,
     learning_rate=2e-5,
     batch_size=32,
-    references=(
-        Reference(
-            system="BERT multilingual base, uncased",
-            setting="zero-shot: fine-tuned on English MultiNLI, tested on XNLI test",
-            scores={"en": 0.814, "es": 0.743, "de": 0.705, "zh": 0.638, "ar": 0.621, "ur": 0.583},
-            source="google-research/bert, multilingual.md, row 'BERT - Zero Shot Uncased'",
-        ),
-        Reference(
-            system="BERT multilingual base, cased",
-            setting="zero-shot: English train, German test; batch 32, learning rate 5e-5, 2 epochs, length 128",
-            scores={"de": 0.709},
-            source="huggingface/transformers, examples/pytorch/text-classification/README.md, run_xnli.py",
-        ),
-    ),
 )
 
 # Labels: the ClassLabel of google-research-datasets/paws-x. Recipe: google-research/xtreme, scripts/train_pawsx.sh.
@@ -208,7 +175,7 @@ PANX = Task(
 )
 
 # Labels: UPOS; `_` stands for a multiword token whose words follow. Recipe and languages: google-research/xtreme,
-# scripts/train_udpos.sh. The Hub's data have syntactic words, XTREME's have fused forms (see `data_conll`).
+# scripts/train_udpos.sh. The Hub's data have syntactic words, XTREME's have fused forms (see `data.conll`).
 UDPOS = Task(
     name="udpos",
     title="UD-POS",
@@ -250,27 +217,3 @@ def get_task(name: str) -> Task:
         return {**TASKS, **_ALSO}[name]
     except KeyError:
         raise InputError(f"There is no task '{name}'. Choose one of: {', '.join(TASK_NAMES)}.") from None
-
-
-def recorded_task(results: Mapping[str, Any]) -> Task:
-    """Return the task as its results tell it, so that one of the user's own is known as well.
-
-    Args:
-        results: What `results.json` holds; the earliest ones name the task alone.
-
-    Raises:
-        InputError: They name a task that does not exist, and do not describe it.
-    """
-    if "labels" not in results:
-        return get_task(results["task"])
-    return Task(
-        name=results["task"],
-        title=results["title"],
-        kind=results["kind"],
-        text_columns=tuple(results["text_columns"]),
-        label_column=results.get("label_column", "label"),
-        labels=tuple(results["labels"]),
-        languages=tuple(results["languages"]) or (results["source_language"],),
-        metric=results["metric"],
-        source_language=results["source_language"],
-    )

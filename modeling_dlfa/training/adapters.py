@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..checkpoints.models import MODEL_CLASSES
+from ..checkpoints.models import MODEL_CLASSES, encoder_blocks
 from ..command.wording import counted
+from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
-from ..tasks import Task
 from .options import ModelArguments
-from .systems import Run
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -131,7 +130,12 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
     backbone: Any = model.base_model.backbone
     trained: set[int] = set()
     if up_to is not None:
-        blocks = _blocks(model)
+        blocks = encoder_blocks(backbone, model.config.num_hidden_layers)
+        if blocks is None:
+            kind = model.config.backbone_config.model_type
+            raise InputError(
+                f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone."
+            )
         if not 0 <= up_to < len(blocks):
             raise InputError(
                 f"Layer {up_to} cannot be the last to stay frozen: the backbone has {counted(len(blocks), 'block')}, "
@@ -149,17 +153,6 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
     return model
 
 
-def _blocks(model: DlfaPreTrainedModel) -> torch.nn.ModuleList:
-    """The backbone's blocks, in order: the one list of modules that is as long as the backbone is deep."""
-    depth = model.config.num_hidden_layers
-    backbone: Any = model.base_model.backbone
-    lists = [part for part in backbone.modules() if isinstance(part, torch.nn.ModuleList) and len(part) == depth]
-    if not lists:
-        kind = model.config.backbone_config.model_type
-        raise InputError(f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone.")
-    return lists[0]
-
-
 def parameter_counts(model: Any) -> tuple[int, int]:
     """Returns how many parameters are trained, and how many the model has in use.
 
@@ -173,20 +166,15 @@ def parameter_counts(model: Any) -> tuple[int, int]:
     return trained, total
 
 
-def check_adaptable(task: Task, arguments: ModelArguments, runs: Sequence[Run]) -> None:
-    """Checks, before anything is written, that `--peft` or `--freeze_up_to` fits the models.
+def check_adaptable(kind: str, model: ModelArguments, configs: Iterable[DlfaConfig]) -> None:
+    """Checks, before anything is written, that `--peft` or `--freeze_up_to` fits the models of a kind of task.
 
     Raises:
         InputError: See `lora_config` and `freeze_backbone`.
     """
-    if arguments.peft == "lora" or arguments.freeze_up_to is not None:
-        for run in runs:
-            with torch.device("meta"):
-                model = MODEL_CLASSES[task.kind](run.config)
-            if arguments.peft == "lora":
-                lora_config(model, **arguments.lora_options())
-            else:
-                freeze_backbone(model, arguments.freeze_up_to)
+    for config in configs if model.peft == "lora" or model.freeze_up_to is not None else ():
+        with torch.device("meta"):
+            adapt(MODEL_CLASSES[kind](config), model)
 
 
 def adapt(model: DlfaPreTrainedModel, arguments: ModelArguments) -> Any:

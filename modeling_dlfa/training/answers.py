@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from transformers.trainer_utils import PredictionOutput
 
 from ..data.encoding import join_words
 from ..data.loading import Split
+from ..scoring.cross_lingual import CrossLingualMetric
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 
@@ -62,10 +63,21 @@ def class_ids(task: Task, answer: Any) -> Any:
     return answer if task.kind == "token" else answer.argmax(axis=-1)
 
 
-def score(task: Task, predictions: Any, references: Any) -> dict[str, Any]:
-    """Returns the task's metric, those that stand beside it, and the number of examples (and words)."""
-    metric = get_metric(task.metric)
-    return metric.report(metric.counts(predictions, references, task.labels))
+def score(task: Task, answered: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, Any]]:
+    """Scores a task in several languages.
+
+    Args:
+        task: What was learnt.
+        answered: For each language the predicted and the annotated class ids; of a token task, arrays of them.
+
+    Returns:
+        For each language the task's metric, those that stand beside it, and the number of examples (and words).
+    """
+    scorer = CrossLingualMetric(task.metric, task.source_language, task.labels)
+    for language, (predictions, references) in answered.items():
+        scorer.add_batch(predictions=predictions, references=references, languages=[language] * len(references))
+    scores: dict[str, dict[str, Any]] = scorer.compute()["languages"] if answered else {}
+    return scores
 
 
 def compute_metrics(
@@ -74,11 +86,11 @@ def compute_metrics(
     """Returns the function by which the Trainer scores the validation data; None without any."""
     if split is None or dataset is None:
         return None
-    metric = get_metric(task.metric)
+    names = (task.metric, *get_metric(task.metric).beside)
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:
         (answer,) = answers(task, [split], dataset, prediction)
-        report = score(task, class_ids(task, answer), split.labels)
-        return {name: report[name] for name in (metric.name, *metric.beside)}
+        [report] = score(task, {split.language: (class_ids(task, answer), split.labels)}).values()
+        return {name: report[name] for name in names}
 
     return compute

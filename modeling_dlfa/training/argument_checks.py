@@ -174,9 +174,8 @@ def _check_peft(model: ModelArguments) -> None:
 def _check_places(model: ModelArguments, data: DataArguments, given: Collection[str]) -> None:
     if "model_revision" in given and Path(model.model_name_or_path).is_dir():
         raise InputError(f"--model_revision has no effect: {model.model_name_or_path} is a folder. Remove it.")
-    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
-    from_files = [name for name, value in files.items() if value]
-    if from_files and data.dataset_name:
-        raise InputError(f"--dataset_name and {from_files[0]} name two sources of data. Give one of the two.")
-    if from_files and data.dataset_revision:
-        raise InputError(f"--dataset_revision has no effect on {from_files[0]}: files have no revisions. Remove it.")
+    first = next(iter(data.files()), None)
+    if first and data.dataset_name:
+        raise InputError(f"--dataset_name and {first} name two sources of data. Give one of the two.")
+    if first and data.dataset_revision:
+        raise InputError(f"--dataset_revision has no effect on {first}: files have no revisions. Remove it.")

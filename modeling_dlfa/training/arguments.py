@@ -12,7 +12,6 @@ from transformers import TrainingArguments
 
 from ..errors import InputError
 from ..tasks import Task, get_task
-from .checks import check_arguments
 from .command_line import DataclassParser, Options, parse_options, recipe_of
 from .options import DataArguments, ModelArguments, RunArguments
 
@@ -39,47 +38,32 @@ class CrossLingualTrainingArguments(TrainingArguments):
         InputError: What a task's recipe gives is left out.
     """
 
-    do_train: bool = field(default=True, metadata={"help": "Whether to train; False only evaluates a checkpoint."})
-    do_eval: bool = field(default=True, metadata={"help": "Whether to evaluate on the validation data."})
-    do_predict: bool = field(default=True, metadata={"help": "Whether to predict the test languages."})
-    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Evaluation batch size of a device."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate on the validation data."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint."})
-    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept, besides the best one."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "Keep the best checkpoint, not the last."})
-    dataloader_pin_memory: bool = field(
-        default_factory=torch.accelerator.is_available, metadata={"help": "Pin batches in memory, for an accelerator."}
-    )
-    ddp_find_unused_parameters: bool | None = field(
-        default=False, metadata={"help": "Whether to look for parameters without gradient, which --fusion layer has."}
-    )
-    ddp_broadcast_buffers: bool | None = field(
-        default=False,
-        metadata={"help": "Whether to send buffers to all processes at each step; ours never change."},
-    )
-    dataloader_num_workers: int = field(
-        default_factory=default_workers, metadata={"help": "Processes that pad batches, for a GPU."}
-    )
-    logging_steps: float = field(default=50, metadata={"help": "Steps between two logs of the training loss."})
-    hub_strategy: str = field(
-        default="end", metadata={"help": "end: with --push_to_hub the selected model is published once, in the end."}
-    )
-    resume_from_checkpoint: str | None = field(
-        default=None, metadata={"help": "last: go on with what the output directory holds; or a checkpoint's folder."}
-    )
+    do_train: bool = True
+    do_eval: bool = True
+    do_predict: bool = True
+    per_device_eval_batch_size: int = 64
+    eval_strategy: str = "epoch"
+    save_strategy: str = "epoch"
+    save_total_limit: int | None = 1  # Besides the best one.
+    load_best_model_at_end: bool = True
+    dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
+    dataloader_num_workers: int = field(default_factory=default_workers)
+    ddp_find_unused_parameters: bool | None = False
+    ddp_broadcast_buffers: bool | None = False  # None of ours changes.
+    logging_steps: float = 50
+    report_to: None | str | list[str] = "none"
+    hub_strategy: str = "end"
+    resume_from_checkpoint: str | None = None  # "last", or a checkpoint's folder.
     if _GROUPS_BY_FLAG:
-        group_by_length: bool = field(default=True, metadata={"help": "Put examples of similar length together."})
+        group_by_length: bool = True
     else:
-        train_sampling_strategy: str = field(
-            default="group_by_length", metadata={"help": "group_by_length, random, sequential or batch_rebalance."}
-        )
+        train_sampling_strategy: str = "group_by_length"
 
     # Another default than the task's would train something else without a word.
-    num_train_epochs: float = field(default=None, metadata={"help": "Passes over the training data."})  # type: ignore[assignment]
-    learning_rate: float = field(default=None, metadata={"help": "Peak learning rate."})  # type: ignore[assignment]
-    per_device_train_batch_size: int = field(default=None, metadata={"help": "Training batch size of a device."})  # type: ignore[assignment]
-    metric_for_best_model: str | None = field(default=None, metadata={"help": "By which checkpoints are chosen."})
-    report_to: None | str | list[str] = field(default="none", metadata={"help": "Where to log, such as wandb."})
+    num_train_epochs: float = None  # type: ignore[assignment]
+    learning_rate: float = None  # type: ignore[assignment]
+    per_device_train_batch_size: int = None  # type: ignore[assignment]
+    metric_for_best_model: str | None = None
 
     def __post_init__(self) -> None:
         recipe = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "metric_for_best_model")
@@ -146,17 +130,13 @@ class Arguments:
 
     def inputs(self) -> dict[str, str]:
         """What the command reads, files, folders or names on the Hub, by the option that named each."""
-        model, data = self.model, self.data
         named = {
-            "--model_name_or_path": model.model_name_or_path,
-            "--tokenizer_name": model.tokenizer_name,
-            "--glyphs": model.glyphs,
-            "--dataset_name": data.dataset_name,
-            "--train_file": data.train_file,
-            "--validation_file": data.validation_file,
-            "--test_file": data.test_file,
+            "--model_name_or_path": self.model.model_name_or_path,
+            "--tokenizer_name": self.model.tokenizer_name,
+            "--glyphs": self.model.glyphs,
+            "--dataset_name": self.data.dataset_name,
         }
-        return {option: name for option, name in named.items() if name}
+        return {option: name for option, name in named.items() if name} | self.data.files()
 
 
 def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
@@ -177,7 +157,7 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
 
 
 def complete_arguments(task: Task, options: Options, *, command: str | None = None) -> Arguments:
-    """Reads the Trainer's share of the command line and checks the whole.
+    """Reads the Trainer's share of the command line.
 
     Args:
         task: Gives the recipe.
@@ -185,7 +165,7 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
         command: See `Arguments`.
 
     Raises:
-        InputError: Values out of range, or that contradict each other, or a package that they need is not installed.
+        InputError: Values that `TrainingArguments` refuses, or a package that they need is not installed.
         SystemExit: Status 2, for an argument that does not exist or does not parse.
     """
     exit_on_error = options.exit_on_error
@@ -205,5 +185,4 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
     arguments = Arguments(options.model, options.data, options.run, training, given=options.given, command=command)
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):
         training.resume_from_checkpoint = "last"
-    check_arguments(task, arguments)
     return arguments

@@ -1,23 +1,27 @@
-"""What the Trainer would find out late, or not at all: checked before any data are read."""
+"""What the Trainer would find out late, or not at all: checked before data are read and results replaced."""
 
 from __future__ import annotations
 
+import copy
 import math
-import os
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import Trainer
 from transformers.debug_utils import DebugOption
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
-from transformers.trainer_utils import HubStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import is_liger_kernel_available
 
+from ..checkpoints.loading import first_line
 from ..errors import InputError
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 from .argument_checks import check_numbers, check_seeds
+from .processes import launched_with
 
 if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments
@@ -68,7 +72,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     """
     training = arguments.training
     _check_numbers(training)
-    _check_runs(arguments)
+    _check_runs(arguments.run, arguments.seeds, training)
     _check_save_dtype(arguments.run, training)
     _check_evaluation(task, training)
     _check_parts(arguments.model, training)
@@ -91,11 +95,10 @@ def _check_numbers(training: CrossLingualTrainingArguments) -> None:
     check_seeds("--data_seed", [training.data_seed])
 
 
-def _check_runs(arguments: Arguments) -> None:
-    run, training = arguments.run, arguments.training
+def _check_runs(run: RunArguments, seeds: Sequence[int], training: CrossLingualTrainingArguments) -> None:
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
-    if len(arguments.seeds) > 1 and not training.do_train:
+    if len(seeds) > 1 and not training.do_train:
         raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
     if run.baseline and not training.do_train:
         raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
@@ -108,8 +111,7 @@ def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments
         return
     if not training.do_train:
         raise InputError("--save_dtype is for a model that is trained; --do_train False saves none. Remove it.")
-    split = (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED"))
-    if "true" in split or training.deepspeed or training.fsdp:
+    if launched_with("FSDP") or launched_with("DEEPSPEED") or training.deepspeed or training.fsdp:
         raise InputError("--save_dtype rounds a whole model, which FSDP and DeepSpeed split. Remove it.")
 
 
@@ -191,14 +193,10 @@ def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str
 
 
 def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
-    files = {"--train_file": data.train_file, "--validation_file": data.validation_file, "--test_file": data.test_file}
-    needed = {
-        "--train_file": training.do_train,
-        "--validation_file": training.do_train,
-        "--test_file": training.do_predict,
-    }
-    given = [name for name, value in files.items() if value]
-    missing = [name for name, value in files.items() if needed[name] and not value]
+    given = data.files()
+    needed = ["--train_file", "--validation_file"] if training.do_train else []
+    needed += ["--test_file"] if training.do_predict else []
+    missing = [name for name in needed if name not in given]
     if given and missing:
         raise InputError(
             f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
@@ -219,3 +217,37 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
         )
     if not training.do_train or not training.do_predict:
         raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")
+
+
+def try_trainer(training: CrossLingualTrainingArguments) -> None:
+    """Builds the Trainer and, if it is to train, its schedule, and throws both away.
+
+    Args:
+        training: The Trainer's options.
+
+    Raises:
+        InputError: They do not go together, with each other or with how the processes were launched.
+    """
+    if training.deepspeed or launched_with("DEEPSPEED"):
+        return  # Its engine is made of the whole model alone.
+    trial = copy.copy(training)
+    trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO
+    model = torch.nn.Linear(1, 1)
+    try:
+        with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer makes the folder.
+            trainer = Trainer(model=model, args=trial)
+    except Exception as error:  # Each library that it builds on has errors of its own.
+        fsdp = "--fsdp: " if training.fsdp else ""
+        remedy = "Launch several processes, or remove --fsdp." if fsdp else "Correct or remove the option."
+        raise InputError(f"{fsdp}the Trainer cannot be built: {first_line(error)}. {remedy}") from error
+    if not training.do_train:
+        return
+    try:
+        trainer.create_scheduler(10, torch.optim.SGD(model.parameters(), lr=0.1))
+    except Exception as error:
+        kwargs = f" with --lr_scheduler_kwargs {training.lr_scheduler_kwargs}" if training.lr_scheduler_kwargs else ""
+        name = getattr(training.lr_scheduler_type, "value", training.lr_scheduler_type)
+        raise InputError(
+            f"--lr_scheduler_type {name}{kwargs}: {first_line(error)}. Correct --lr_scheduler_kwargs, or choose "
+            "another schedule."
+        ) from error

@@ -12,7 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ..errors import InputError
 
 
-class Divergence:
+class Divergence(TrainerCallback):
     """Remembers, on the device, whether losses and logits were finite; asking for it is what waits for the device.
 
     Args:
@@ -80,22 +80,15 @@ class Divergence:
         verb = "diverged" if self.args.do_train else "cannot be scored"
         raise InputError(f"{self.run} {verb}: {reason} (NaN or inf). {self.remedy}")
 
-
-class DivergenceCallback(TrainerCallback):
-    """Asks whenever the Trainer is about to log, evaluate or save, and in the end."""
-
-    def __init__(self, divergence: Divergence) -> None:
-        self.divergence = divergence
-
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Asks where something is to be done after this step."""
+        """Asks where something is to be logged, evaluated or saved after this step."""
         if control.should_log or control.should_evaluate or control.should_save or control.should_training_stop:
-            self.divergence.check_loss()
+            self.check_loss()
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Asks at the end of every epoch."""
-        self.divergence.check_loss()
+        self.check_loss()

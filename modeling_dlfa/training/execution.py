@@ -3,63 +3,44 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import PreTrainedTokenizerBase, Trainer
+from transformers import Trainer, TrainerState
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import IntervalStrategy, PredictionOutput
 from transformers.utils import logging
 
 from ..files.writing import write_json
 from ..publishing.callbacks import NamedProgressCallback
-from ..results.directory import OutputDirectory
 from ..results.predictions import write_predictions
 from ..scoring.metrics import is_collapsed
 from ..tasks import Task
 from .adapters import adapt, parameter_counts
 from .answers import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
-from .arguments import Arguments
+from .base_model import load_model
 from .options import FUSION_OPTIONS
+from .planning import Plan
 from .record import score_run
-from .systems import Run, load_model
+from .rounding import round_weights, save_rounded
+from .systems import Run
 from .task_data import TaskData
 from .trainer import CrossLingualTrainer
 
 logger = logging.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Command:
-    """What all runs of a command share.
-
-    Attributes:
-        task: What to learn.
-        arguments: Of the command.
-        data: The examples.
-        tokenizer: Of the model.
-        output: Where everything is written.
-    """
-
-    task: Task
-    arguments: Arguments
-    data: TaskData
-    tokenizer: PreTrainedTokenizerBase
-    output: OutputDirectory
-
-
-def execute(command: Command, run: Run) -> None:
+def execute_run(plan: Plan, run: Run) -> None:
     """Trains one run, tests it, and writes its model, its predictions and, last, its record."""
-    task, arguments, data, output = command.task, command.arguments, command.data, command.output
-    model: Any = adapt(load_model(task, arguments, run), arguments.model)
+    task, data, output, saving = plan.task, plan.data, plan.output, plan.saving
+    model: Any = adapt(load_model(task.kind, plan.model, run), plan.model)
     tell_trained_part(run.name, model)
     trainer = make_trainer(
-        command,
+        plan,
         run.name,
         run.seed,
         model,
@@ -67,26 +48,23 @@ def execute(command: Command, run: Run) -> None:
         preprocess_logits_for_metrics=keep_class_ids if task.kind == "token" else None,
     )
     record = start_run_record(run, model)
-    if arguments.training.do_train:
-        record["train"] = train(command, trainer, run.name)
-        if arguments.model.peft == "lora":
-            _merge(trainer, output.adapter(run.name) if arguments.run.save_models else None)
-        if arguments.run.save_dtype != "float32":
-            trainer.round_weights(getattr(torch, arguments.run.save_dtype))
-        if arguments.run.save_models:
-            record["model"] = str(output.model(run.name).relative_to(output.path))
-            trainer.save_model(str(output.model(run.name)))
-    if "validation" in data.encoded:
-        outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
-        record |= validation_record(command, trainer, outcome)
-    if "test" in data.encoded:
-        outcome = predict_test(command, trainer)
-        record["prediction"] = {"seconds": (outcome.metrics or {})["test_runtime"]}
-        if trainer.is_world_process_zero():
-            write_test(command, run, outcome)
-    if trainer.is_world_process_zero():
-        finish(command, run, record)
-        remove_checkpoints(command, run.name)
+    if plan.training.do_train:
+        record["train"] = train(trainer, output.last_checkpoint(run.name))
+        if plan.model.peft == "lora":
+            _merge(trainer, output.adapter(run.name) if saving.save_models else None)
+        whole: Any = trainer.model  # Unless FSDP or DeepSpeed split it, which save float32 alone.
+        dtype, folder = getattr(torch, saving.save_dtype), output.model(run.name)
+        if dtype != torch.float32:
+            round_weights(whole, dtype)
+        if saving.save_models:
+            record["model"] = str(folder.relative_to(output.path))
+            if dtype == torch.float32:
+                trainer.save_model(str(folder))
+            elif trainer.args.should_save:
+                save_rounded(whole, plan.tokenizer, folder, dtype)
+    evaluate(plan, trainer, [record])
+    if trainer.is_world_process_zero() and not saving.keep_checkpoints:
+        output.remove_checkpoints(run.name)
 
 
 def tell_trained_part(name: str, model: Any) -> None:
@@ -98,7 +76,7 @@ def tell_trained_part(name: str, model: Any) -> None:
 
 
 def make_trainer(
-    command: Command,
+    plan: Plan,
     name: str,
     seed: int,
     model: Any,
@@ -109,20 +87,20 @@ def make_trainer(
     """Returns the Trainer of a model.
 
     Args:
-        command: The command.
+        plan: Of the command.
         name: Of the run, under which its checkpoints lie.
         seed: Of dropout and data order.
         model: What is trained.
         compute_metrics: Scores the validation data, on which the checkpoint is chosen.
         preprocess_logits_for_metrics: What is kept of a batch's logits.
     """
-    training = copy.copy(command.arguments.training)
-    training.output_dir = str(command.output.checkpoints(name))
+    training = copy.copy(plan.training)
+    training.output_dir = str(plan.output.checkpoints(name))
     training.seed, training.run_name = seed, name
     if getattr(model.config, "fusion", None) == "layer":
         training.ddp_find_unused_parameters = True  # The blocks above the layer have no gradient.
     training.push_to_hub = False  # One model of the command is published, in the end.
-    encoded = command.data.encoded
+    encoded = plan.data.encoded
     if "validation" not in encoded:
         training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
     trainer = CrossLingualTrainer(
@@ -131,9 +109,9 @@ def make_trainer(
         train_dataset=encoded.get("train"),
         eval_dataset=encoded.get("validation"),
         data_collator=data_collator(
-            command.task, command.tokenizer, pad_to_multiple_of=8 if training.precision == "fp16" else None
+            plan.task, plan.tokenizer, pad_to_multiple_of=8 if training.precision == "fp16" else None
         ),
-        processing_class=command.tokenizer,
+        processing_class=plan.tokenizer,
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,
     )
@@ -169,16 +147,19 @@ def _merge(trainer: Trainer, folder: Path | None) -> None:
     trainer.model = trainer.model_wrapped = model.merge_and_unload()
 
 
-def train(command: Command, trainer: CrossLingualTrainer, name: str) -> dict[str, Any]:
-    """Trains, from the newest checkpoint where the command resumes, and returns loss, steps and seconds.
+def train(trainer: CrossLingualTrainer, newest: Path | None) -> dict[str, Any]:
+    """Trains, and returns loss, steps and seconds.
+
+    Args:
+        trainer: Of the run.
+        newest: The run's checkpoint from which `--resume_from_checkpoint last` goes on; None for the beginning.
 
     Raises:
         InputError: It diverged: the loss, the answers on the validation data or the weights are not finite.
     """
-    checkpoint = command.arguments.training.resume_from_checkpoint
+    checkpoint = trainer.args.resume_from_checkpoint
     if checkpoint == "last":
-        found = command.output.last_checkpoint(name)
-        checkpoint = str(found) if found is not None else None
+        checkpoint = None if newest is None else str(newest)
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.check_weights()
     return {
@@ -189,60 +170,64 @@ def train(command: Command, trainer: CrossLingualTrainer, name: str) -> dict[str
     }
 
 
-def validation_record(
-    command: Command, trainer: Trainer, outcome: PredictionOutput, metric_key: str | None = None
+def _validation_record(
+    task: Task, data: TaskData, outcome: PredictionOutput, state: TrainerState, metric_key: str
 ) -> dict[str, Any]:
-    """Scores the selected checkpoint on the source language and tells how it was selected.
-
-    Args:
-        command: The command.
-        trainer: Has trained, or only evaluates.
-        outcome: Of the validation data.
-        metric_key: Under which the Trainer logged the score; the metric's name if None.
-    """
-    task, data = command.task, command.data
+    """Scores the selected checkpoint on the source language and tells how the Trainer, by this key, selected it."""
     assert data.validation is not None
-    key = f"eval_{metric_key or task.metric}"
+    key = f"eval_{metric_key}"
     history = [
         {"step": entry["step"], "epoch": entry["epoch"], task.metric: entry[key]}
-        for entry in trainer.state.log_history
+        for entry in state.log_history
         if key in entry and "step" in entry
     ]
-    best = trainer.state.best_model_checkpoint
+    best = state.best_model_checkpoint
     (answer,) = answers(task, [data.validation], data.encoded["validation"], outcome)
     predicted, references = class_ids(task, answer), data.validation.labels
     if task.kind == "token":
         collapsed = is_collapsed(np.concatenate(predicted), len(task.labels), np.concatenate(references))
     else:
         collapsed = is_collapsed(predicted, len(task.labels))
+    [report] = score(task, {data.validation.language: (predicted, references)}).values()
     validation = {
-        **score(task, predicted, references),
+        **report,
         "best_step": int(best.rpartition("-")[2]) if best else None,
         "history": history,
     }
     return {"validation": validation, "collapsed": collapsed}
 
 
-def predict_test(command: Command, trainer: Trainer) -> PredictionOutput:
-    """Predicts all languages in one pass, longest example first."""
-    trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
-    return trainer.predict(command.data.encoded["test"], metric_key_prefix="test")
+def evaluate(
+    plan: Plan,
+    trainer: Trainer,
+    records: Sequence[dict[str, Any]],
+    apart: Callable[[PredictionOutput], Sequence[PredictionOutput]] = lambda outcome: [outcome],
+) -> None:
+    """Validates and tests what was trained, and writes its predictions and, last, its records, which end the runs.
 
-
-def write_test(command: Command, run: Run, outcome: PredictionOutput) -> None:
-    """Writes a run's predictions, a file for each language."""
-    task, data = command.task, command.data
-    for split, answer in zip(data.test, answers(task, data.test, data.encoded["test"], outcome), strict=True):
-        write_predictions(command.output.predictions(run.name, split.language), task, split, answer)
-
-
-def finish(command: Command, run: Run, record: dict[str, Any]) -> None:
-    """Scores a run's predictions and writes its record, which makes it finished."""
-    record["test"] = score_run(command.task, command.output, run, command.data)
-    write_json(command.output.record(run.name), record)
-
-
-def remove_checkpoints(command: Command, name: str) -> None:
-    """Deletes the checkpoints of a finished run, unless they are to be kept."""
-    if not command.arguments.run.keep_checkpoints:
-        command.output.remove_checkpoints(name)
+    Args:
+        plan: Of the command.
+        trainer: Has trained, or only evaluates.
+        records: Of the runs that it trained; completed here.
+        apart: Returns what each of these runs has of the Trainer's outcome.
+    """
+    task, data, output = plan.task, plan.data, plan.output
+    alone = len(records) == 1
+    if data.validation is not None:
+        outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
+        for record, own in zip(records, apart(outcome), strict=True):
+            key = task.metric if alone else f"{task.metric}_{record['system']}"
+            record |= _validation_record(task, data, own, trainer.state, key)
+    if data.test:
+        trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
+        outcome = trainer.predict(data.encoded["test"], metric_key_prefix="test")
+        seconds = {"seconds": (outcome.metrics or {})["test_runtime"]}
+        for record, own in zip(records, apart(outcome), strict=True):
+            record["prediction"] = seconds if alone else {**seconds, "together": len(records)}
+            if trainer.is_world_process_zero():
+                for split, answer in zip(data.test, answers(task, data.test, data.encoded["test"], own), strict=True):
+                    write_predictions(output.predictions(record["name"], split.language), task, split, answer)
+    if trainer.is_world_process_zero():
+        for record in records:
+            record["test"] = score_run(task, output, record["name"], data.languages)
+            write_json(output.record(record["name"]), record)

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from ..files.folders import check_new_folder, check_space, named_folder, new_fol
 from ..files.writing import read_json, write_json
 from ..publishing.licences import check_license
 from ..publishing.publish import write_cards
+from ..results.counts import read_counts
 from ..results.directory import OutputDirectory, differences
-from ..results.format import read_results
-from ..results.results import Results
+from ..results.format import MergedShard, ShardPlan
+from ..results.results import Results, load_results
+from ..results.summary import summarise_runs
 from ..results.tables import write_report
-from ..statistics.summary import summarise_runs
-from .record import run_counts
 
 # What every shard of a command records alike.
 COMMON = ("task", "labels", "metric", "languages", "seeds", "model_commit")
@@ -37,11 +37,13 @@ class Shard:
     Attributes:
         output: Its output directory.
         results: What its `results.json` holds.
+        plan: Which shard it is.
         started_with: What its `arguments.json` holds.
     """
 
     output: OutputDirectory
-    results: Mapping[str, Any]
+    results: Results
+    plan: ShardPlan
     started_with: Mapping[str, Any]
 
     @classmethod
@@ -52,15 +54,15 @@ class Shard:
             InputError: It is not of a finished command with `--num_shards`.
         """
         output = OutputDirectory(path)
-        results, _ = read_results(output.path)
-        if "shard" not in results:
+        results = load_results(output.path)
+        if results.shard is None:
             raise InputError(f"{path} is not a shard. Merge the output directories of commands with --num_shards.")
-        return cls(output, results, read_json(output.arguments))
+        return cls(output, results, results.shard, read_json(output.arguments))
 
     @property
     def names(self) -> list[str]:
         """Names of its runs."""
-        return [record["name"] for record in self.results["runs"]]
+        return [run.name for run in self.results.runs]
 
     def identity(self) -> dict[str, Any]:
         """Returns what shards of one command have in common; a file is known by its checksum, wherever it lies."""
@@ -69,8 +71,8 @@ class Shard:
         for source in [data.get("train"), data.get("validation"), *data["test"].values()]:
             if source and source["sha256"]:
                 del source["source"]
-        common = {key: self.results[key] for key in COMMON}
-        return {**started, "data": data, **common, "planned_runs": self.results["shard"]["planned_runs"]}
+        common = {key: getattr(self.results, key) for key in COMMON}
+        return {**started, "data": data, **common, "planned_runs": self.plan.planned_runs}
 
 
 def merge_runs(
@@ -94,35 +96,26 @@ def merge_runs(
     """
     check_license(license)
     target = named_folder(output_dir)
-    check_target(target)
+    check_new_folder(target)
     if not shard_dirs:
         raise InputError("There is nothing to merge. Give the output directory of every shard.")
     shards = [Shard.read(path) for path in shard_dirs]
     check_belong_together(shards)
-    shards = sorted(shards, key=lambda shard: shard.results["shard"]["shard_index"])
+    shards = sorted(shards, key=lambda shard: shard.plan.shard_index)
     copied = sum(path.stat().st_size for shard in shards for path in _copied(shard))
     check_space(target, copied, "the shards' models and predictions", "Free some space, or merge on another disk.")
     with new_folder(target, "--output_dir") as folder:
         draft = OutputDirectory(folder)
         results = _fill(draft, shards)
-        if "summary" in results:
+        if results.summary is not None:
             write_cards(results, draft, license, named=OutputDirectory(target))
-    return Results(results, target)
+    return replace(results, folder=target)
 
 
 def _copied(shard: Shard) -> Iterator[Path]:
     for name in shard.names:
         for folder in FOLDERS:
             yield from (path for path in (shard.output.path / folder / name).rglob("*") if path.is_file())
-
-
-def check_target(target: Path) -> None:
-    """Checks that shards can be merged into a directory.
-
-    Raises:
-        InputError: It holds something, or is a file.
-    """
-    check_new_folder(target)
 
 
 def check_belong_together(shards: Sequence[Shard]) -> None:
@@ -144,34 +137,30 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
             if name in owner:
                 raise InputError(f"{owner[name]} and {shard.output.path} both hold {name}. Give every shard once.")
             owner[name] = shard.output.path
-    if missing := [name for name in first.results["shard"]["planned_runs"] if name not in owner]:
+    if missing := [name for name in first.plan.planned_runs if name not in owner]:
         raise InputError(
             f"The shards lack {len(missing)} of the command's runs ({', '.join(missing[:3])}"
             f"{', ...' if len(missing) > 3 else ''}). Give the directories of all "
-            f"{first.results['shard']['num_shards']} shards."
+            f"{first.plan.num_shards} shards."
         )
 
 
-def _fill(output: OutputDirectory, shards: Sequence[Shard]) -> dict[str, Any]:
+def _fill(output: OutputDirectory, shards: Sequence[Shard]) -> Results:
     """Writes everything but the models' cards."""
     for shard in shards:
-        for name in shard.names:
+        for run in shard.results.runs:
             for folder in FOLDERS:
-                source = shard.output.path / folder / name
+                source = shard.output.path / folder / run.name
                 if source.is_dir():
-                    shutil.copytree(source, output.path / folder / name, ignore=_other_cards)
-            write_json(output.record(name), _record(shard, name))
-    results = _results(shards)
-    started = {key: value for key, value in shards[0].started_with.items() if key != "shard"}
-    write_json(output.arguments, started)
-    summary = shards[0].results.get("summary")
-    if summary is not None:
-        aligned = summary["bootstrap"]["aligned"]
-        results["summary"] = summarise_runs(
-            results, run_counts(results, output), metric=results["metric"], aligned=aligned
-        )
+                    shutil.copytree(source, output.path / folder / run.name, ignore=_other_cards)
+            write_json(output.record(run.name), run.to_dict())
+    results = replace(_results(shards), folder=output.path)
+    write_json(output.arguments, {key: value for key, value in shards[0].started_with.items() if key != "shard"})
+    if (summary := shards[0].results.summary) is not None:
+        whole = summarise_runs(results, read_counts(results), aligned=summary.bootstrap.aligned)
+        results = replace(results, summary=whole)
         write_report(results, output.path)
-    Results(results).write(output.results)
+    results.write(output.results)
     return results
 
 
@@ -179,34 +168,25 @@ def _other_cards(folder: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name == "README.md"]
 
 
-def _record(shard: Shard, name: str) -> dict[str, Any]:
-    [record] = [record for record in shard.results["runs"] if record["name"] == name]
-    return record
-
-
-def _results(shards: Sequence[Shard]) -> dict[str, Any]:
-    """Returns what the whole command would have recorded, and what each shard did."""
-    first = dict(shards[0].results)
-    planned = first.pop("shard")["planned_runs"]
-    first.pop("summary", None)
-    records = {name: _record(shard, name) for shard in shards for name in shard.names}
-    commands = [shard.results["command"] for shard in shards]
-    return {
-        **first,
-        "command": "\n".join([*commands, command_line(sys.argv)]),
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(sum(shard.results["seconds"] for shard in shards), 1),
-        "versions": _joined([shard.results["versions"] for shard in shards]),
-        "hardware": _joined([shard.results["hardware"] for shard in shards]),
-        "runs": [records[name] for name in planned],
-        "shards": [
-            {
-                "runs": shard.names,
-                **{key: shard.results[key] for key in ("command", "created", "seconds", "versions", "hardware")},
-            }
-            for shard in shards
+def _results(shards: Sequence[Shard]) -> Results:
+    """Returns what the whole command would have recorded, and what each shard did; without the summary."""
+    all_results = [shard.results for shard in shards]
+    runs = {run.name: run for results in all_results for run in results.runs}
+    return replace(
+        all_results[0],
+        command="\n".join([*(results.command for results in all_results), command_line(sys.argv)]),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        seconds=round(sum(results.seconds for results in all_results), 1),
+        versions=_joined([results.versions for results in all_results]),
+        hardware=_joined([results.hardware for results in all_results]),
+        runs=[runs[name] for name in shards[0].plan.planned_runs],
+        shard=None,
+        shards=[
+            MergedShard.from_dict({**results.to_dict(), "runs": [run.name for run in results.runs]})
+            for results in all_results
         ],
-    }
+        summary=None,
+    )
 
 
 def _joined(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -107,6 +107,10 @@ class ModelArguments:
         default=None, metadata={"help": "Modules of the backbone that LoRA adapts; query and value if left out."}
     )
 
+    def hub_options(self) -> dict[str, Any]:
+        """Returns where and how to load the model from, as `from_pretrained` takes it."""
+        return {"revision": self.model_revision, "cache_dir": self.cache_dir, "token": self.token}
+
     def lora_options(self) -> dict[str, Any]:
         """Returns the arguments of `adapters.lora_config` that were given."""
         given = {name: getattr(self, name) for name in LORA_OPTIONS if getattr(self, name) is not None}
@@ -148,6 +152,11 @@ class DataArguments:
     max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
     max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
 
+    def files(self) -> dict[str, str]:
+        """Returns the files that were given, by their option."""
+        names = {f"--{name}": getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
+        return {option: name for option, name in names.items() if name}
+
 
 @dataclass
 class RunArguments:
@@ -184,3 +193,7 @@ class RunArguments:
     license: str | None = field(
         default=None, metadata={"help": "Licence that the model card states, as the Hub names it."}
     )
+
+    def shard(self) -> dict[str, int] | None:
+        """Returns which shard the command is, as it is recorded; None for a whole one."""
+        return {"shard_index": self.shard_index, "num_shards": self.num_shards} if self.num_shards > 1 else None

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import DistributedType, broadcast_object_list, gather_object
-from torch import nn
 from transformers import PreTrainedModel
 
+from ..checkpoints.models import encoder_blocks
 from ..errors import InputError
 from ..files.folders import locked
 
@@ -29,6 +29,11 @@ def end_processes() -> None:
         PartialState().destroy_process_group()
 
 
+def launched_with(plugin: str) -> bool:
+    """Returns whether `accelerate launch` was told to use a plugin, `"FSDP"` or `"DEEPSPEED"`."""
+    return os.environ.get(f"ACCELERATE_USE_{plugin}") == "true"
+
+
 def check_launch(peft: str | None) -> None:
     """Checks that the processes were started for what can be done.
 
@@ -39,16 +44,13 @@ def check_launch(peft: str | None) -> None:
         InputError: FSDP on the CPU, which Accelerate leaves out without a word, or LoRA on a model whose weights are
             split, which cannot be merged.
     """
-    fsdp = os.environ.get("ACCELERATE_USE_FSDP") == "true"
+    fsdp = launched_with("FSDP")
     if fsdp and PartialState().distributed_type == DistributedType.MULTI_CPU:
         raise InputError(
             "Accelerate has no FSDP on the CPU and would train the whole model in every process. Launch without it "
             "(accelerate launch --cpu), or on GPUs."
         )
-    zero3 = (
-        os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
-        and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
-    )
+    zero3 = launched_with("DEEPSPEED") and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
     if peft == "lora" and (fsdp or zero3):
         raise InputError(
             "--peft lora merges the adapter into the weights, which FSDP and ZeRO 3 split over the processes. Launch "
@@ -118,7 +120,6 @@ def name_blocks(accelerator: Accelerator, model: PreTrainedModel) -> None:
 
 
 def block_classes(model: PreTrainedModel) -> list[str] | None:
-    """Returns the names of the classes of an encoder's blocks: what lies in a list as long as the encoder is deep."""
-    depth = model.config.num_hidden_layers
-    lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == depth]
-    return sorted({type(block).__name__ for block in lists[0]}) if lists else None
+    """Returns the names of the classes of an encoder's blocks; None where they lie in no list."""
+    blocks = encoder_blocks(model, model.config.num_hidden_layers)
+    return None if blocks is None else sorted({type(block).__name__ for block in blocks})

@@ -7,29 +7,30 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 import torch
 
 from ..command.redaction import command_line, without_secrets
 from ..data.description import statistics_record
-from ..data.loading import languages_without_file, rows_are_aligned
+from ..data.loading import rows_are_aligned
+from ..files.places import hub_commit
+from ..results.counts import read_counts
 from ..results.directory import OutputDirectory
-from ..results.format import FORMAT
-from ..results.predictions import Predictions, read_predictions
-from ..scoring.metrics import METRICS, get_metric
-from ..statistics.summary import summarise_runs
-from ..tasks import Task, recorded_task
+from ..results.format import FORMAT, DataSources, RunRecord, ShardPlan
+from ..results.predictions import read_predictions
+from ..results.results import TASK_FIELDS, Results
+from ..results.summary import summarise_runs
+from ..scoring.metrics import METRICS
+from ..tasks import Task
 from .answers import score
-from .arguments import Arguments
+from .arguments import CrossLingualTrainingArguments
+from .base_model import card_origin
 from .glyphs import glyphs_record
-from .systems import Run, model_commit, model_origin, own_share, shard
-from .task_data import TaskData
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from .planning import Plan
 
 PACKAGES = (
     "modeling_dlfa",
@@ -45,9 +46,9 @@ PACKAGES = (
 )
 
 
-def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
+def recipe(plan: Plan) -> dict[str, Any]:
     """Returns the training arguments that shape a result; the seeds stand with the runs."""
-    training = arguments.training
+    training = plan.training
     names = (
         "learning_rate",
         "num_train_epochs",
@@ -70,147 +71,92 @@ def recipe(arguments: Arguments, max_length: int) -> dict[str, Any]:
         "batch_size": training.train_batch_size * training.gradient_accumulation_steps * training.world_size,
         "processes": training.world_size,
         "mixed_precision": training.precision,
-        "max_length": max_length,
+        "max_length": plan.data.max_length,
         "group_by_length": training.groups_by_length,
-        **arguments.model.peft_record(),
-        **glyphs_record(arguments.model),
-        **({"save_dtype": arguments.run.save_dtype} if arguments.run.save_dtype != "float32" else {}),
-        **({"one_pass": True} if arguments.one_pass else {}),
+        **plan.model.peft_record(),
+        **glyphs_record(plan.model),
+        **({"save_dtype": plan.saving.save_dtype} if plan.saving.save_dtype != "float32" else {}),
+        **({"one_pass": True} if plan.one_pass else {}),
     }
 
 
-def start_record(
-    task: Task, arguments: Arguments, planned: Sequence[Run], data: TaskData, max_length: int
-) -> dict[str, Any]:
+def start_record(plan: Plan) -> dict[str, Any]:
     """Returns what an output directory is started with, and resumed with alone: all that shapes its results."""
-    sharded = arguments.run.num_shards > 1
     record = {
-        "task": task.name,
-        "model": [arguments.model.model_name_or_path, arguments.model.model_revision],
-        "systems": {run.system: run.config.to_diff_dict() for run in planned},
-        "data": data.sources(),
-        "recipe": recipe(arguments, max_length),
-        **({"shard": shard(arguments)} if sharded else {}),
+        "task": plan.task.name,
+        "model": [plan.model.model_name_or_path, plan.model.model_revision],
+        "systems": {run.system: run.config.to_diff_dict() for run in plan.planned},
+        "data": plan.data.sources(),
+        "recipe": recipe(plan),
+        **({"shard": shard} if (shard := plan.saving.shard()) else {}),
     }
-    return without_secrets(record, _known_secrets(arguments))
+    return without_secrets(record, _known_secrets(plan))
 
 
-def _read(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Predictions]:
-    return {language: read_predictions(output.predictions(run, language), task) for language in languages}
-
-
-def run_counts(results: Mapping[str, Any], output: OutputDirectory) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Reads the predictions of all runs.
-
-    Args:
-        results: What `results.json` holds, `"summary"` or not.
-        output: Where the predictions lie.
-
-    Returns:
-        For each run's name and each language the (N, K) counts of the metric.
-    """
-    task, metric = recorded_task(results), get_metric(results["metric"])
-    return {
-        record["name"]: {
-            language: metric.counts(entry.predictions, entry.references, task.labels)
-            for language, entry in _read(task, output, record["name"], results["languages"]).items()
-        }
-        for record in results["runs"]
-    }
-
-
-def score_run(task: Task, output: OutputDirectory, run: Run, data: TaskData) -> dict[str, Any]:
+def score_run(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Any]:
     """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
 
     Returns:
         For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often
         each label was predicted.
     """
-    return {
-        language: {
-            **score(task, entry.predictions, entry.references),
-            "predictions": entry.distribution(task.labels),
-        }
-        for language, entry in _read(task, output, run.name, (split.language for split in data.test)).items()
-    }
+    entries = {code: read_predictions(output.predictions(run, code), task) for code in languages}
+    scores = score(task, {code: (entry.predictions, entry.references) for code, entry in entries.items()})
+    return {code: {**scores[code], "predictions": entry.distribution(task.labels)} for code, entry in entries.items()}
 
 
-def collect_results(
-    task: Task,
-    arguments: Arguments,
-    planned: Sequence[Run],
-    data: TaskData,
-    output: OutputDirectory,
-    max_length: int,
-    seconds: float,
-) -> dict[str, Any]:
-    """Returns what `results.json` holds, from the records and predictions of the finished runs.
-
-    Args:
-        task: What was learnt.
-        arguments: Of the command.
-        planned: All runs of the command; those of its shard are finished.
-        data: The examples.
-        output: Where the runs lie.
-        max_length: Longest input, in tokens.
-        seconds: Time that the command took.
-    """
-    tested = [split.language for split in data.test]
-    records = [output.finished(run.name) for run in own_share(planned, arguments)]
-    results: dict[str, Any] = {
-        "schema_version": FORMAT,
-        "task": task.name,
-        "title": task.title,
-        "kind": task.kind,
-        "text_columns": list(task.text_columns),
-        "label_column": task.label_column,
-        "labels": list(task.labels),
-        "metric": task.metric,
-        "source_language": task.source_language,
-        "languages": tested,
-        "languages_without_file": languages_without_file(arguments.data.languages, task, tested) if tested else [],
-        "command": arguments.command or command_line(sys.argv),
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "hardware": {
+def collect_results(plan: Plan) -> Results:
+    """Returns the results of a command, from the records and predictions of the finished runs of its shard."""
+    task, model, data, output = plan.task, plan.model, plan.data, plan.output
+    finished = [output.finished(run.name) for run in plan.runs]
+    results = Results(
+        schema_version=FORMAT,
+        task=task.name,
+        **{name: getattr(task, name) for name in TASK_FIELDS},
+        languages=data.languages,
+        languages_without_file=plan.languages_without_file,
+        command=plan.command or command_line(sys.argv),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        seconds=round(time.time() - plan.started, 1),
+        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        hardware={
             "cpus": os.cpu_count(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "processes": arguments.training.world_size,
+            "processes": plan.training.world_size,
             "torch_threads": torch.get_num_threads(),
         },
-        "model_name_or_path": arguments.model.model_name_or_path,
-        "model_revision": arguments.model.model_revision,
-        "model_commit": model_commit(arguments.model),
-        "model_origin": model_origin(arguments.model),
-        "seeds": arguments.seeds,
-        "data": data.sources(),
-        "data_statistics": statistics_record(data.statistics, task),
-        "recipe": recipe(arguments, max_length),
-        "selection": _selection(task, arguments),
-        "runs": records,
-    }
-    if arguments.run.num_shards > 1:
-        results["shard"] = {**shard(arguments), "planned_runs": [run.name for run in planned]}
+        model_name_or_path=model.model_name_or_path,
+        model_revision=model.model_revision,
+        model_commit=hub_commit(model.model_name_or_path, model.cache_dir, model.model_revision),
+        model_origin=card_origin(model.model_name_or_path),
+        seeds=list(dict.fromkeys(run.seed for run in plan.planned)),
+        data=DataSources.from_dict(data.sources()),
+        data_statistics=statistics_record(data.statistics, task),
+        recipe=recipe(plan),
+        selection=_selection(task, plan.training, one_pass=plan.one_pass),
+        runs=[RunRecord.from_dict(record) for record in finished if record is not None],
+        folder=output.path,
+    )
+    if shard := plan.saving.shard():
+        results = replace(results, shard=ShardPlan(**shard, planned_runs=[run.name for run in plan.planned]))
     if data.test:
-        aligned = rows_are_aligned(data.test, task)
-        counts = run_counts(results, output)
-        results["summary"] = summarise_runs(results, counts, metric=task.metric, aligned=aligned)
-    return without_secrets(results, _known_secrets(arguments))
+        summary = summarise_runs(results, read_counts(results), aligned=rows_are_aligned(data.test, task))
+        results = replace(results, summary=summary)
+    public = without_secrets(results.to_dict(), _known_secrets(plan))
+    return Results.from_dict({**public, "folder": output.path})
 
 
-def _known_secrets(arguments: Arguments) -> list[str | None]:
-    training = arguments.training
-    return [arguments.model.token, training.hub_token, getattr(training, "push_to_hub_token", None)]
+def _known_secrets(plan: Plan) -> list[str | None]:
+    return [plan.model.token, plan.training.hub_token, getattr(plan.training, "push_to_hub_token", None)]
 
 
-def _selection(task: Task, arguments: Arguments) -> str:
+def _selection(task: Task, training: CrossLingualTrainingArguments, *, one_pass: bool) -> str:
     """Which checkpoint of a run was tested, as one would say it."""
-    if not arguments.training.load_best_model_at_end:
+    if not training.load_best_model_at_end:
         return "last checkpoint"
-    name = (arguments.training.metric_for_best_model or task.metric).removeprefix("eval_")
+    name = (training.metric_for_best_model or task.metric).removeprefix("eval_")
     title = METRICS[name].title if name in METRICS else name
-    together = ", mean over the systems, which were trained in one pass" if arguments.one_pass else ""
+    together = ", mean over the systems, which were trained in one pass" if one_pass else ""
     return f"best checkpoint by {task.source_language} validation {title}{together}"
 
 

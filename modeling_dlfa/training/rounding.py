@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ..checkpoints.tokenizers import save_tokenizer
 
 
 def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
@@ -11,20 +16,22 @@ def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
 
     Args:
         model: Changed in place.
-        dtype: float16 or bfloat16.
+        dtype: float16 or bfloat16; float32 changes nothing.
     """
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.to(dtype))
 
 
-def rounded_state(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Returns a model's state in a precision, for `save_pretrained(state_dict=...)`; what is half already stays.
+def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: torch.dtype) -> None:
+    """Saves a model in a precision, what is in half precision as it is, with its tokenizer.
 
     The configuration that is saved beside it names the model's own dtype, in which transformers then loads it: a CPU
     computes slowly in half precision.
     """
-    return {
+    state = {
         name: value.to(dtype) if value.is_floating_point() and value.element_size() > 2 else value
         for name, value in model.state_dict().items()
     }
+    model.save_pretrained(str(folder), state_dict=state)
+    save_tokenizer(tokenizer, folder)

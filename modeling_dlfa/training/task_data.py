@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedTokenizerBase
@@ -12,8 +11,10 @@ from transformers import PreTrainedTokenizerBase
 from ..data.description import SplitStatistics, check_classes, check_known, describe
 from ..data.encoding import encode_words
 from ..data.loading import Split, encode, expand_files, length_sorted, load_file, load_hub
+from ..errors import InputError
 from ..tasks import SplitName, Task
-from .arguments import Arguments
+from .arguments import CrossLingualTrainingArguments
+from .options import DataArguments
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,6 +28,7 @@ class TaskData:
         train: Source-language training data; None without training.
         validation: Source-language data on which checkpoints are chosen; None if not wanted.
         test: Test data, a split for each language.
+        max_length: Longest input, in tokens.
         encoded: `"train"`, `"validation"` and `"test"` tokenised; the test data of all languages longest first.
         statistics: Under the same names the counts of each split.
     """
@@ -34,8 +36,14 @@ class TaskData:
     train: Split | None
     validation: Split | None
     test: list[Split]
-    encoded: dict[str, Dataset]
+    max_length: int
+    encoded: dict[str, Dataset] = field(default_factory=dict)
     statistics: dict[str, list[SplitStatistics]] = field(default_factory=dict)
+
+    @property
+    def languages(self) -> list[str]:
+        """Codes of the test languages."""
+        return [split.language for split in self.test]
 
     def sources(self) -> dict[str, Any]:
         """Returns where the data came from, as `results.json` records it."""
@@ -49,58 +57,57 @@ class TaskData:
 
 def load_task_data(
     task: Task,
-    arguments: Arguments,
+    data: DataArguments,
+    training: CrossLingualTrainingArguments,
     languages: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
+    cache_dir: str | None = None,
 ) -> TaskData:
     """Reads and tokenises what a command needs: from its files, else from the Hub.
 
     Args:
         task: The task.
-        arguments: Which files or data set, how many rows, and whether to train, validate and test.
+        data: Which files or data set, how many rows and tokens.
+        training: Whether to train, validate and test.
         languages: Test languages.
         tokenizer: Of the model.
-        max_length: Longest input, in tokens.
+        cache_dir: Where downloads are kept.
 
     Raises:
         InputError: Data that is absent or wrong; the message names the file and the line. Training data of one class,
-            or that the tokenizer does not know.
+            or that the tokenizer does not know; or inputs are to be longer than the model reads.
     """
-    data, training = arguments.data, arguments.training
-    from_files = bool(data.train_file or data.validation_file or data.test_file)
+    files = data.files()
     test_files = expand_files(data.test_file, languages) if data.test_file and training.do_predict else {}
 
-    def load(split: SplitName, path: str | Path | None, language: str, limit: int | None) -> Split:
+    def load(split: SplitName, path: Any, language: str, limit: int | None) -> Split:
         if path is not None:
             return load_file(path, task, language, limit)
-        cache_dir = arguments.model.cache_dir
         return load_hub(task, split, language, data.dataset_name, data.dataset_revision, limit, cache_dir)
 
     source = task.source_language
-    train = validation = None
+    read = TaskData(None, None, [], _max_length(task, data.max_length, tokenizer))
     if training.do_train:
-        train = load("train", data.train_file, source, data.max_train_samples)
-        check_classes(train, task)
-    if training.do_train or (training.do_eval and (data.validation_file or not from_files)):
-        validation = load("validation", data.validation_file, source, data.max_eval_samples)
-    test = []
+        read.train = load("train", data.train_file, source, data.max_train_samples)
+        check_classes(read.train, task)
+    if training.do_train or (training.do_eval and (data.validation_file or not files)):
+        read.validation = load("validation", data.validation_file, source, data.max_eval_samples)
     if training.do_predict:
-        test = [load("test", test_files.get(code), code, data.max_test_samples) for code in languages]
+        read.test = [load("test", test_files.get(code), code, data.max_test_samples) for code in languages]
     tokenise = encode_words if task.kind == "token" else encode
-    encoded, statistics = {}, {}
-    for name, splits in (("train", _listed(train)), ("validation", _listed(validation)), ("test", test)):
-        if splits:
-            encoded[name] = tokenise(splits, tokenizer, task, max_length)
-            statistics[name] = describe(splits, encoded[name], tokenizer, task, max_length)
-        if name == "train" and splits:
-            check_known(
-                statistics[name][0], task, arguments.model.tokenizer_name or arguments.model.model_name_or_path
-            )
-    if "test" in encoded:
-        encoded["test"] = length_sorted(encoded["test"])
-    return TaskData(train, validation, test, encoded, statistics)
+    for name, splits in (("train", [read.train]), ("validation", [read.validation]), ("test", read.test)):
+        if found := [split for split in splits if split is not None]:
+            read.encoded[name] = tokenise(found, tokenizer, task, read.max_length)
+            read.statistics[name] = describe(found, read.encoded[name], tokenizer, task, read.max_length)
+        if name == "train" and found:
+            check_known(read.statistics[name][0], task, tokenizer.name_or_path)
+    if "test" in read.encoded:
+        read.encoded["test"] = length_sorted(read.encoded["test"])
+    return read
 
 
-def _listed(split: Split | None) -> list[Split]:
-    return [] if split is None else [split]
+def _max_length(task: Task, wished: int | None, tokenizer: PreTrainedTokenizerBase) -> int:
+    longest = tokenizer.model_max_length  # No more than the model's own.
+    if wished is not None and wished > longest:
+        raise InputError(f"--max_length {wished} is more than the {longest} positions of this model. Lower it.")
+    return wished if wished is not None else min(task.max_length, longest)

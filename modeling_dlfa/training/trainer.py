@@ -14,9 +14,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from ..checkpoints.tokenizers import save_tokenizer
 from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
-from .divergence import Divergence, DivergenceCallback
+from .divergence import Divergence
 from .processes import name_blocks
-from .rounding import round_weights, rounded_state
 
 MEGABATCHES = 50
 
@@ -73,13 +72,12 @@ class CrossLingualTrainer(Trainer):
     """
 
     args: CrossLingualTrainingArguments
-    saved_dtype: torch.dtype | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         name_blocks(self.accelerator, cast(PreTrainedModel, self.model))
         self.divergence = Divergence(self.args, self.accelerator)
-        self.add_callback(DivergenceCallback(self.divergence))
+        self.add_callback(self.divergence)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Trains on a batch and returns its loss, of which is kept whether it is finite."""
@@ -136,20 +134,6 @@ class CrossLingualTrainer(Trainer):
             if isinstance(self.processing_class, PreTrainedTokenizerBase):
                 save_tokenizer(self.processing_class, folder)
             (folder / "training_args.bin").unlink(missing_ok=True)
-
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        if self.saved_dtype is not None:
-            state_dict = rounded_state(cast(nn.Module, self.model), self.saved_dtype)
-        super()._save(output_dir, state_dict)
-
-    def round_weights(self, dtype: torch.dtype) -> None:
-        """Rounds the trained model, which is saved in `dtype` from now on and computed with as before.
-
-        Args:
-            dtype: Of half the size, so that what is tested afterwards is what is saved.
-        """
-        round_weights(cast(nn.Module, self.model), dtype)
-        self.saved_dtype = dtype
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
         # The Trainer of v5 would shuffle here, and a prediction could not be traced to its row.

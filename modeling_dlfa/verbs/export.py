@@ -1,7 +1,7 @@
 """Exports a DLFA checkpoint to ONNX, checked against PyTorch, for `dlfa predict --backend onnx` and ONNX Runtime.
 
-`dlfa export CHECKPOINT FOLDER --quantize int8` writes `model.onnx` and `model_quantized.onnx`. What the latter gives
-depends a little on the batch; with `int8_blocks` it does not, is closer to PyTorch, and takes longer.
+`dlfa export CHECKPOINT FOLDER --quantize int8` writes `model.onnx` and `model_quantized.onnx`. The scores of the
+latter depend a little on the batch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def main(argv: Sequence[str]) -> None:
     parser = CommandParser(prog="dlfa export", description=__doc__)
     parser.add_argument("checkpoint", help="Folder or Hub id of a DLFA checkpoint.")
     parser.add_argument("folder", help="A new folder.")
-    parser.add_argument("--quantize", choices=("int8", "int8_blocks"), help="Also write model_quantized.onnx.")
+    parser.add_argument("--quantize", choices=("int8",), help="Also write model_quantized.onnx.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     parser.add_argument("--cache_dir", help="Where downloads are kept.")
     parser.add_argument("--token", help="Hub token; the stored login if left out.")

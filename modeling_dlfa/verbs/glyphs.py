@@ -1,4 +1,4 @@
-"""Tabulates what each token of a vocabulary looks like: a row of numbers, made of its rendered image.
+"""Makes a table of what each token of a vocabulary looks like: a row of numbers from its rendered image.
 
 `dlfa glyphs TOKENIZER --output_dir glyphs/`
 """

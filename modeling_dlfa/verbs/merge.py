@@ -21,6 +21,6 @@ def main(argv: Sequence[str]) -> None:
     from ..training.merging import merge_runs
 
     results = merge_runs(given.shards, given.output_dir, license=given.license)
-    if "summary" in results:
+    if results.summary is not None:
         print(results.table())
     print(f"Results: {given.output_dir}/results.json")

@@ -1,10 +1,10 @@
 """Predicts a file, or standard input, with a checkpoint: labels with their probabilities, or numbers.
 
-`dlfa predict CHECKPOINT pairs.tsv --output_file labels.tsv`: a text, or two with a tab between, a line, or columns
-under a header, as in CSV and Parquet; the names that training knows are found.
-`dlfa predict CHECKPOINT sentences.conll`: a word a line, for checkpoints that label words.
+`dlfa predict CHECKPOINT pairs.tsv --output_file labels.tsv`: one text per line, or two separated by
+a tab, or columns under a header, as in CSV and Parquet; column names known from training are found.
+`dlfa predict CHECKPOINT sentences.conll`: one word per line, for checkpoints that label words.
 `... | dlfa predict CHECKPOINT - --skip_bad_lines | ...`: answers while it reads.
-`dlfa predict FOLDER pairs.tsv --backend onnx`: with what `dlfa export` wrote, faster on a CPU.
+`dlfa predict FOLDER pairs.tsv --backend onnx`: with the graph that `dlfa export` wrote.
 
 Without --skip_bad_lines the whole input is checked before the first answer: a broken line is one error with its
 number, and nothing is written.
@@ -130,7 +130,7 @@ def predict(given: argparse.Namespace) -> None:
 
 
 def tell_of_texts(predictor: Predictor) -> None:
-    """Prints what of the texts was read otherwise than it stands there, to standard error."""
+    """Prints to standard error which texts were cut or read as unknown."""
     if predictor.shortened:
         texts, limit = counted(predictor.shortened, "text"), predictor.checkpoint.max_length
         print(f"{texts} longer than {limit} tokens: cut to that length.", file=sys.stderr)
@@ -169,11 +169,13 @@ def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
 
     if given.backend == "torch":
         if given.onnx_file:
-            raise InputError(f"--onnx_file {given.onnx_file} is read by --backend onnx alone. Add it.")
+            raise InputError(f"--onnx_file {given.onnx_file} has an effect only with --backend onnx. Add that.")
         device = given.device or best_device()
         if given.dtype == "bfloat16" and device == "cpu" and bf16_is_slow():
             print(f"warning: {bf16_warning('--dtype bfloat16')}", file=sys.stderr)
         return checkpoint.load(device, getattr(torch, given.dtype))
     if given.device not in (None, "cpu") or given.dtype != "float32":
-        raise InputError("--backend onnx computes on the CPU, as the graph was written: leave out --device, --dtype.")
+        raise InputError(
+            "--backend onnx computes on the CPU, in the graph's precision: leave out --device and --dtype."
+        )
     return checkpoint.load_onnx(given.onnx_file or MODEL_FILE)

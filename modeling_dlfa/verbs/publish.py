@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     options = {"run": given.run, "license": given.license}
     if given.dry_run is not None:
         dry_run(given.run_dir, given.repo_id, given.dry_run, revision=given.revision, **options)
-        print(f"Nothing was pushed. What would be lies in {given.dry_run}")
+        print(f"Nothing was pushed. See {given.dry_run} for what would be")
     else:
         repository = HubRepository(given.repo_id, given.token, given.private, given.revision, given.create_pr)
         print(publish(given.run_dir, repository, commit_message=given.commit_message, **options))

@@ -2,8 +2,8 @@
 
 `dlfa sweep pos OPTIONS` takes the options of `dlfa train pos` as well (see its --help); --fusion_layers are the
 candidates, each alone, all lower layers if left out. With --one_pass all candidates of a seed, and the baseline, are
-trained at once on one backbone. `dlfa sweep --results_dir DIR` analyses a sweep that is there, such as one merged of
-shards; with `--compare_with ONE_PASS` it says how far a one-pass sweep agrees with it.
+trained at once on one backbone. `dlfa sweep --results_dir DIR` analyses a finished sweep, such as a merged one;
+with `--compare_with ONE_PASS` it measures how well a one-pass sweep reproduces it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from .train import how_to_go_on
 
 if TYPE_CHECKING:
     from ..tasks import Task
-    from ..training.arguments import Arguments
 
 
 def main(argv: Sequence[str]) -> None:
@@ -44,14 +43,14 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--compare_with", metavar="ONE_PASS", help="With --results_dir: a one-pass sweep's directory.")
     given, options = parser.parse_known_args(list(argv[named:]))
     if task is not None and given.results_dir is not None:
-        parser.error(f"{argv[0]} is to be trained, and --results_dir to be analysed: give one of the two")
+        parser.error("a task is trained, --results_dir is analysed: give one of the two")
     if given.compare_with is not None and given.results_dir is None:
         parser.error("--compare_with compares two finished sweeps: give the full one as --results_dir")
     if task is not None:
         _train(task, options, one_pass=given.one_pass)
         return
     if given.one_pass:
-        parser.error("--one_pass is a way to train: name a task")
+        parser.error("--one_pass trains: name a task")
     if given.results_dir is None:
         parser.refuse_unknown(options)
         parser.error(f"name a task ({', '.join(TASK_NAMES)}), or a finished sweep by --results_dir")
@@ -68,15 +67,16 @@ def main(argv: Sequence[str]) -> None:
 
 def _train(task: Task, options: Sequence[str], *, one_pass: bool) -> None:
     parsed = parse_options(task, options, prog="dlfa sweep TASK")
-    completed: list[Arguments] = []
-    with one_line(lambda: how_to_go_on(*completed)):
+    output: list[str] = []
+    with one_line(lambda: how_to_go_on(*output)):
         from ..studies.layer_sweep.layer_sweep import run_sweep
         from ..training.arguments import complete_arguments
 
-        completed.append(complete_arguments(task, parsed))
-        sweep = run_sweep(task, completed[0], one_pass=one_pass)
+        arguments = complete_arguments(task, parsed)
+        output.append(str(arguments.training.output_dir))
+        sweep = run_sweep(task, arguments, one_pass=one_pass)
     if sweep is not None:
-        _tell(sweep, str(completed[0].training.output_dir))
+        _tell(sweep, output[0])
     elif int(os.environ.get("RANK", "0")) == 0:
         print("One shard is trained. Merge all with `dlfa merge`, then analyse them: dlfa sweep --results_dir MERGED.")
 

@@ -11,7 +11,6 @@ from ..training.command_line import options_parser, parse_options
 
 if TYPE_CHECKING:
     from ..tasks import Task
-    from ..training.arguments import Arguments
 
 
 def main(argv: Sequence[str]) -> None:
@@ -28,25 +27,26 @@ def train(task: Task | str, argv: Sequence[str] | None = None, *, prog: str | No
     """Trains and tests a task; our own options are read and checked before anything slow is imported.
 
     Args:
-        task: A task of one's own, or a name.
+        task: Your own task, or a name.
         argv: Options; the process's own if None.
         prog: What the help calls the command; the script's name if None.
     """
     task = get_task(task) if isinstance(task, str) else task
     options = parse_options(task, argv, prog=prog)
-    completed: list[Arguments] = []
-    with one_line(lambda: how_to_go_on(*completed)):
+    output: list[str] = []
+    with one_line(lambda: how_to_go_on(*output)):
         from ..training.arguments import complete_arguments
         from ..training.runner import run_task
 
-        completed.append(complete_arguments(task, options))
-        run_task(task, completed[0])
+        arguments = complete_arguments(task, options)
+        output.append(str(arguments.training.output_dir))
+        run_task(task, arguments)
 
 
-def how_to_go_on(arguments: Arguments | None = None) -> str:
-    """Returns what to do after a command that did not come to its end, given how far it came."""
+def how_to_go_on(output: str | None = None) -> str:
+    """Returns what to do after a command was interrupted, given where it had begun to write."""
     from ..results.directory import OutputDirectory
 
-    if arguments is not None and OutputDirectory(str(arguments.training.output_dir)).has_results():
+    if output is not None and OutputDirectory(output).has_results():
         return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
     return "Nothing was finished: start the same command again."

@@ -16,9 +16,8 @@ from modeling_dlfa.inference.gate_view import load_fusion
 from modeling_dlfa.inference.onnx_export import load_checkpoint
 from modeling_dlfa.publishing.checks import load_tokenizer
 from modeling_dlfa.tasks import get_task
-from modeling_dlfa.training import systems
+from modeling_dlfa.training import base_model
 from modeling_dlfa.training.arguments import parse_arguments
-from modeling_dlfa.training.systems import fetch_weights
 
 from ..tiny_checkpoints import letter_tokenizer, save_checkpoint
 
@@ -26,8 +25,8 @@ from ..tiny_checkpoints import letter_tokenizer, save_checkpoint
 def train(name: str) -> None:
     """As far as the runner's weights and tokenizer, which it loads before it reads any data."""
     arguments = parse_arguments(get_task("xnli"), ["--model_name_or_path", name, "--output_dir", "out"])
-    fetch_weights(arguments)
-    systems.load_tokenizer(arguments, AutoConfig.from_pretrained(name))
+    base_model.fetch_weights(arguments.model)
+    base_model.load_tokenizer(arguments.model, AutoConfig.from_pretrained(name))
 
 
 LOADERS: dict[str, Callable[[str], Any]] = {
@@ -52,7 +51,7 @@ def test_without_a_tokenizer(command: str, tmp_path: Path) -> None:
     for path in model.glob("*token*"):
         path.unlink()
     found = message(LOADERS[command], model)
-    assert found.startswith(f"{model} holds no tokenizer that loads: there is no tokenizer_config.json")
+    assert found.startswith(f"{model} holds no tokenizer that can be loaded: there is no tokenizer_config.json")
     remedy = "--tokenizer_name" if command == "train" else "Save the one that the model was trained with there"
     assert remedy in found
 

@@ -11,7 +11,7 @@ from modeling_dlfa.data.conll import conllu_words, read_sentences
 from modeling_dlfa.data.files import Table
 from modeling_dlfa.errors import InputError
 
-from .test_loading import write
+from .samples import write
 
 EXPECTED = ([["U.N.", "official"], ["Paris", "#", "."]], [["B-ORG", "O"], ["B-LOC", "O", "O"]])
 

@@ -18,7 +18,7 @@ from modeling_dlfa.data.windows import split_words
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import get_task
 
-from .test_encoding import SENTENCES, TOKENIZERS, split_of
+from .samples import SENTENCES, TOKENIZERS, split_of
 
 XNLI, UDPOS = get_task("xnli"), get_task("udpos")
 

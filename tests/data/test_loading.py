@@ -34,6 +34,8 @@ from modeling_dlfa.data.loading import (
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import HubSource, get_task
 
+from .samples import write
+
 TASK = get_task("xnli")
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -50,12 +52,6 @@ needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the measurin
 
 def tsv(rows: Iterable[tuple[str, ...]] = ROWS, end: str = "\n") -> str:
     return end.join("\t".join(row) for row in [("premise", "hypothesis", "label"), *rows]) + end
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def write_csv(path: Path) -> None:
@@ -663,7 +659,7 @@ class TestTokens:
 
     def test_a_name_twice_in_a_json_line_is_refused(self, tmp_path: Path) -> None:
         path = write(tmp_path / "a.jsonl", '{"tokens": ["a"], "ner_tags": ["O"], "tokens": ["b"]}\n')
-        with pytest.raises(InputError, match=r"a\.jsonl, line 1: .*'tokens' stands there twice"):
+        with pytest.raises(InputError, match=r"a\.jsonl, line 1: .*'tokens' appears twice"):
             load_file(path, self.TASK, "de")
 
     def test_marks_of_another_language_are_another_languages_file(self, tmp_path: Path) -> None:

@@ -7,10 +7,7 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,29 +16,8 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.files import folders
 from modeling_dlfa.files.folders import HOLDER, LOCK, check_space, free_file, locked, named_file, new_folder
 
+from ..commands import holding
 from ..conftest import ROOT
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from modeling_dlfa.files.folders import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(120)
-"""
-
-
-@contextmanager
-def holding(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that keeps the folder."""
-    command = [sys.executable, "-c", HOLD, str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None and process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
 
 
 def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,17 +13,7 @@ from modeling_dlfa.glyphs.pieces import BYTE, SPECIAL, TEXT, Piece, read_pieces
 from modeling_dlfa.glyphs.vocabulary import load_tokenizer
 from modeling_dlfa.glyphs_dlfa import vocabulary_hash
 
-SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-def word_pieces(*tokens: str) -> PreTrainedTokenizerFast:
-    """A WordPiece tokenizer of the special tokens and these."""
-    vocabulary = {token: index for index, token in enumerate([*SPECIALS, *tokens])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        **{f"{token[1:-1].lower()}_token": token for token in SPECIALS},
-    )
+from .words import SPECIALS, word_pieces
 
 
 def test_word_pieces() -> None:

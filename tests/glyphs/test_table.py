@@ -21,7 +21,7 @@ from modeling_dlfa.glyphs import GlyphTable, build_glyph_table, features
 from modeling_dlfa.glyphs.features import convolutional_autoencoder, principal_components, standardise
 from modeling_dlfa.glyphs.pieces import read_pieces
 
-from .test_pieces import SPECIALS, word_pieces
+from .words import SPECIALS, word_pieces
 
 LATIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюяАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ"

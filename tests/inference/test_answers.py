@@ -98,7 +98,7 @@ def test_what_logits_mean() -> None:
     for arguments in ((1, SINGLE_LABEL), (1, None, True)):
         with pytest.raises(InputError, match="model has no labels to choose from"):
             head(*arguments)
-    with pytest.raises(InputError, match="answered are: single_label_classification"):
+    with pytest.raises(InputError, match="supported are: single_label_classification"):
         head(3, MULTI_LABEL, True)
 
 

@@ -82,7 +82,7 @@ def test_the_command(xnli: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     dlfa()
     printed = capsys.readouterr().out.splitlines()
     found = json.loads((xnli / "cost.json").read_text(encoding="utf-8"))
-    assert printed[0].startswith("| | torch | onnx | onnx_quantized | onnx minus torch |")
+    assert printed[0].startswith("|  | torch | onnx | onnx_quantized | onnx minus torch |")
     assert [line.split(" |")[0] for line in printed[2:6]] == [
         "| English",
         "| German",

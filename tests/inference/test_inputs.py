@@ -147,7 +147,7 @@ def test_what_does_not_fit_the_checkpoint_is_refused_with_its_line() -> None:
 def test_texts_are_not_tagged_as_words() -> None:
     pairs = "Not one.\tIt is two.\n"
     assert "in, line 1: two texts of several words" in refused("token", "conll", pairs)
-    assert "in, line 1: a tab, which stands between texts" in refused("token", "lines", pairs)
+    assert "in, line 1: a tab, which separates texts" in refused("token", "lines", pairs)
     assert "there is no 'tokens'" in refused("token", "jsonl", '{"text": "a", "text_pair": "b"}\n')
     message = refused("token", "conll", "EU NNP B-ORG\nNot a word but a sentence .\n")
     assert message.startswith("in, line 2: 7 columns with spaces between, but 3 above")

@@ -275,7 +275,7 @@ def test_other_checkpoints_and_options(
     assert "1 text longer than 160 tokens: cut" in capfd.readouterr().err
     config.architectures = ["BertModel"]
     config.save_pretrained(bert)
-    assert "no classifier of texts or words" in fails(capfd, bert, tmp_path / "in.txt")
+    assert "not a classifier of texts or words" in fails(capfd, bert, tmp_path / "in.txt")
     code = {"model_type": "own", "auto_map": {"AutoConfig": "own.Own"}, "architectures": ["OwnForTokenClassification"]}
     (bert / "config.json").write_text(json.dumps(code), encoding="utf-8")
     (bert / "own.py").write_text("raise SystemExit('foreign code ran')\n", encoding="utf-8")

@@ -21,6 +21,7 @@ from modeling_dlfa.configuration_dlfa import DlfaConfig
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.cards import TEMPLATE, make_card
 from modeling_dlfa.publishing.publish import dry_run
+from modeling_dlfa.results.results import Results
 
 from ..conftest import ROOT
 
@@ -35,7 +36,7 @@ def results(finished: Path) -> dict[str, Any]:
 
 def card_of(results: dict[str, Any], finished: Path, run: str = RUN, **options: Any) -> ModelCard:
     options = {"model_id": "org/name", "revision": "main", **options}
-    return make_card(results, run, finished / "models" / run, **options)
+    return make_card(Results.from_dict(results), run, finished / "models" / run, **options)
 
 
 def record_of(results: dict[str, Any], run: str = RUN) -> dict[str, Any]:
@@ -116,7 +117,7 @@ def test_the_commit_is_pinned_and_a_branch_is_not_called_a_pin(results: dict[str
 
 
 def test_a_card_without_scores_is_refused(results: dict[str, Any], finished: Path) -> None:
-    with pytest.raises(InputError, match="no summary"):
+    with pytest.raises(InputError, match="no scores of test languages"):
         card_of({key: value for key, value in results.items() if key != "summary"}, finished)
 
 
@@ -172,7 +173,7 @@ def test_every_snippet_of_a_token_classifier_runs(results: dict[str, Any], finis
     for record in results["runs"]:
         for scores in [record["validation"], *record["test"].values()]:
             scores |= {"f1": scores["accuracy"], "token_accuracy": scores["accuracy"], "words": 5}
-    card = make_card(results, RUN, folder, model_id="org/name", revision="main")
+    card = make_card(Results.from_dict(results), RUN, folder, model_id="org/name", revision="main")
     assert card.data.pipeline_tag == "token-classification"
     card.save(folder / "README.md")
     lines = run_snippets(tmp_path)

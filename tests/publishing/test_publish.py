@@ -26,12 +26,18 @@ from ..conftest import ROOT
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
-EMPTY: dict[str, Any] = {"metric": "accuracy", "source_language": "en", "languages": ["en"], "runs": []}
+EMPTY: dict[str, Any] = {
+    **{"task": "xnli", "metric": "accuracy", "source_language": "en", "languages": ["en"], "runs": []},
+    **{"command": "python x", "model_name_or_path": "org/encoder"},
+}
+SUMMARY = {"systems": {}, "differences": {}, "bootstrap": {"n_resamples": 9, "seed": 0, "aligned": True}}
 
 
 def record(name: str, validation: float | None, *, baseline: bool = False, collapsed: bool = False) -> dict[str, Any]:
     return {
         "name": name,
+        "system": name.partition("-")[0],
+        "seed": int(name[-1]),
         "model": f"models/{name}",
         "baseline": baseline,
         "collapsed": collapsed,
@@ -40,7 +46,7 @@ def record(name: str, validation: float | None, *, baseline: bool = False, colla
 
 
 def selected(folder: Path, records: list[dict[str, Any]], run: str | None = None) -> Publication:
-    (folder / "results.json").write_text(json.dumps({**EMPTY, "summary": {"any": 1}, "runs": records}))
+    (folder / "results.json").write_text(json.dumps({**EMPTY, "summary": SUMMARY, "runs": records}))
     return Publication.of(folder, run)
 
 
@@ -71,7 +77,7 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="trained by --one_pass"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(EMPTY))
-    with pytest.raises(InputError, match="no test scores"):
+    with pytest.raises(InputError, match="no scores of test languages"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(InputError, match="cannot be read"):
@@ -162,7 +168,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no config": (leave_out("config.json"), "config.json cannot be read"),
     "no tokenizer": (
         lambda model: [leave_out(name)(model) for name in ("tokenizer.json", "tokenizer_config.json")],
-        "holds no tokenizer that loads",
+        "holds no tokenizer that can be loaded",
     ),
     "no figure": (
         lambda model: shutil.rmtree(model.parents[1] / "figures"),
@@ -229,7 +235,7 @@ def test_the_command_line(finished: Path, tmp_path: Path) -> None:
     assert process.returncode == 0 and str(tmp_path / "dry") in process.stdout, process.stderr
     assert "license: mit" in (tmp_path / "dry" / "README.md").read_text(encoding="utf-8")
     process = command(str(finished), "name", "--dry_run", str(tmp_path / "other"))
-    assert process.returncode == 2 and process.stderr.splitlines()[-1].startswith("error: 'name' names no namespace")
+    assert process.returncode == 2 and process.stderr.splitlines()[-1].startswith("error: 'name' lacks the namespace")
 
 
 @pytest.mark.parametrize("name", ["hf_" + "a1B2" * 8, "Apache 2.0", "", "no-such-licence"])
@@ -244,11 +250,11 @@ def test_what_is_not_a_licence_is_refused_and_a_token_not_repeated(
         lambda: publish(finished, HubRepository("org/name", "token"), license=name),
         lambda: merge_runs([finished], tmp_path / "merged", license=name),
     ):
-        with pytest.raises(InputError, match="is not a licence as the Hub names it"):
+        with pytest.raises(InputError, match="is not the name of a licence on the Hub"):
             act()
     with pytest.raises(SystemExit):
         main("xnli", [*xnli_arguments, "--license", name])
     message = capsys.readouterr().err
-    assert "is not a licence as the Hub names it" in message and "hf_" not in message
+    assert "is not the name of a licence on the Hub" in message and "hf_" not in message
     assert ("Did you mean apache-2.0?" in message) == (name == "Apache 2.0")
     assert not list(tmp_path.iterdir())

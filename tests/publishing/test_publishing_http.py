@@ -87,7 +87,7 @@ def test_branch_pull_request_and_own_namespace(api: HfApi, finished: Path) -> No
 
 @pytest.mark.parametrize(
     ("token", "message"),
-    [(READ_TOKEN, "may only read"), (STRANGER_TOKEN, "may not write to"), ("hf_nobody", "does not accept the token")],
+    [(READ_TOKEN, "can only read"), (STRANGER_TOKEN, "may not write to"), ("hf_nobody", "does not accept the token")],
 )
 def test_who_may_not_publish_is_told_before_any_training(
     token: str,

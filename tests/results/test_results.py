@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,21 +30,23 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_and_table_are_those_of_the_file(finished: Path) -> None:
     results, content = load_results(finished), json.loads((finished / "results.json").read_text(encoding="utf-8"))
-    assert dict(results) == content and results.folder == finished
+    assert results.to_dict() == content and results.folder == finished
     summary = content["summary"]["systems"]
     assert results.systems == ["last", "aif-layer1"]
     for name, scores in results.scores.items():
         assert set(scores) == {"en", "de", "ar", "macro_all", "macro_target", "transfer_gap"}
         assert scores["de"] == summary[name]["languages"]["de"]["mean"]
         assert scores["macro_all"] == pytest.approx(np.mean([scores[code] for code in ("en", "de", "ar")]))
-    assert results.table() == text_table(content) and results.table("markdown").startswith("|  | en |")
+    assert results.table() == text_table(Results.from_dict(content)) and results.table("markdown").startswith(
+        "|  | en |"
+    )
     assert load_results(finished / "results.json").scores == results.scores
     assert "xnli: 4 runs, 3 languages" in repr(results)
 
 
 def test_the_difference_to_the_baseline_is_the_recorded_one(finished: Path) -> None:
     results = load_results(finished)
-    found, recorded = results.compare("aif-layer1", "last"), results["summary"]["differences"]["aif-layer1"]
+    found, recorded = results.compare("aif-layer1", "last"), results.to_dict()["summary"]["differences"]["aif-layer1"]
     assert set(found) == set(results.scores["last"])
     assert found["ar"].to_dict().items() <= recorded["languages"]["ar"].items()
     assert found["macro_target"].mean == recorded["macro_target"]["mean"]
@@ -56,8 +59,8 @@ def test_any_two_systems_are_compared_from_their_predictions(whole: Path) -> Non
     for key, value in found.items():
         assert value.mean == pytest.approx(results.scores[other][key] - results.scores[one][key])
         assert value.low < value.mean < value.high
-    old = {name: value for name, value in results["summary"].items() if name != "intervals"}
-    anew = Results({**results, "summary": old}, whole).compare(one, "last")["de"]
+    old = replace(results.require_summary(), intervals=None)
+    anew = replace(results, summary=old).compare(one, "last")["de"]
     assert anew.mean == pytest.approx(results.compare(one, "last")["de"].mean) and 0 <= anew.p_value <= 1
     turned = results.compare(one, other)
     assert turned["de"].mean == pytest.approx(-found["de"].mean)
@@ -82,7 +85,7 @@ def test_what_cannot_be_compared(whole: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="compared with itself"):
         results.compare(one, one)
     with pytest.raises(InputError, match="lie in no folder"):
-        Results(dict(results)).compare(other, one)
+        replace(results, folder=None).compare(other, one)
     shutil.copyfile(whole / "results.json", tmp_path / "results.json")
     with pytest.raises(InputError, match="intervals need the predictions"):
         load_results(tmp_path).compare(other, one)
@@ -115,6 +118,10 @@ def test_files_that_are_not_results(finished: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"results\.json (cannot be read|is not what `dlfa train` writes)"):
             load_results(file)
     content = json.loads((finished / "results.json").read_text(encoding="utf-8"))
+    for damaged in ({"runs": [{"name": "last-seed1"}]}, {"languages": None}, {"summary": {"systems": {}}}):
+        file.write_text(json.dumps({**content, **damaged}))
+        with pytest.raises(InputError, match="is not what `dlfa train` writes: it lacks '.*'. Give the output dir"):
+            load_results(file)
     assert content["schema_version"] == FORMAT
     file.write_text(json.dumps({**content, "schema_version": FORMAT + 1}))
     with pytest.raises(InputError, match=f"has format {FORMAT + 1}; .* reads formats up to {FORMAT}. Update"):

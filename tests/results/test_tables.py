@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Callable
@@ -12,12 +11,12 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES, by_family
-from modeling_dlfa.results.figures import scores_by_language
-from modeling_dlfa.results.tables import markdown_table, plot_scores_by_language, text_table, write_report
+from modeling_dlfa.results.figures import plot_scores_by_language, scores_by_language
+from modeling_dlfa.results.results import Results
+from modeling_dlfa.results.tables import markdown_table, text_table, write_report
 from modeling_dlfa.scoring.metrics import METRICS
-from modeling_dlfa.statistics.summary import summarise_runs
 
-from ..statistics.test_summary import make_runs
+from ..scored import make_runs, with_summary
 
 if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
@@ -26,9 +25,7 @@ XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", 
 
 
 def make_results(languages: list[str], systems: dict[str, list[int]], **options: Any) -> dict[str, Any]:
-    results, counts = make_runs(languages, systems, **options)
-    results["summary"] = summarise_runs(results, counts, metric="accuracy", aligned=True, n_resamples=100)
-    return json.loads(json.dumps(results, allow_nan=False))
+    return with_summary(*make_runs(languages, systems, **options))
 
 
 CASES: dict[str, dict[str, Any]] = {
@@ -90,7 +87,7 @@ def value_of(entry: dict[str, Any], key: str) -> Any:
 
 
 def test_markdown_table_holds_the_numbers_of_the_json(results: dict[str, Any]) -> None:
-    text, summary = markdown_table(results), results["summary"]
+    text, summary = markdown_table(Results.from_dict(results)), results["summary"]
     seen: list[str] = []
     for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
         rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines()]
@@ -114,7 +111,7 @@ def test_markdown_table_holds_the_numbers_of_the_json(results: dict[str, Any]) -
 
 
 def test_text_table_fits_a_terminal_and_holds_the_numbers_of_the_json(results: dict[str, Any]) -> None:
-    text, summary = text_table(results), results["summary"]
+    text, summary = text_table(Results.from_dict(results)), results["summary"]
     assert max(map(len, text.splitlines())) <= 119
     names = {code: LANGUAGES[code].name if code in LANGUAGES else "" for code in results["languages"]}
     labels = {code: f"{name} ({code})" if name else code for code, name in names.items()}
@@ -150,27 +147,32 @@ def test_a_transfer_gap_that_rounds_to_nothing_has_no_sign() -> None:
     for entries in (results["summary"]["systems"], results["summary"]["differences"]):
         for entry in entries.values():
             entry["transfer_gap"] = {"mean": -0.0002, "low": -0.0004, "high": 0.0001, "std": None}
-    for text in (markdown_table(results), text_table(results)):
+    for text in (markdown_table(Results.from_dict(results)), text_table(Results.from_dict(results))):
         assert not re.search(r"-0\.0(?!\d)", text) and "+0.0 [+0.0, +0.0]" in text
 
 
 def test_without_the_source_language_the_figure_draws_one_average() -> None:
-    figure = scores_by_language(make_results(["de", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]}))
+    figure = scores_by_language(Results.from_dict(make_results(["de", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]})))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()][2:] == ["targets"]
-    both = scores_by_language(make_results(["en", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]}))
+    both = scores_by_language(Results.from_dict(make_results(["en", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]})))
     assert [label.get_text() for label in both.axes[0].get_yticklabels()][2:] == ["all", "targets"]
 
 
 def test_text_table_orders_languages_by_family() -> None:
     results = make_results(XNLI, {"last": [1]})
-    assert re.findall(r"^[A-Z]\w+ \((\w\w)\)", text_table(results), flags=re.MULTILINE) == ordered(results)
+    assert re.findall(r"^[A-Z]\w+ \((\w\w)\)", text_table(Results.from_dict(results)), flags=re.MULTILINE) == ordered(
+        results
+    )
     assert ordered(results)[0] == "en"
 
 
 def test_notes_say_how_the_numbers_came_about() -> None:
     systems = {"last": [1, 2, 3], "aif": [1, 2, 3]}
     results = make_results(["en", "de"], systems, collapsed="aif-seed3")
-    for text in (markdown_table(results), re.sub(r"\s+", " ", text_table(results))):
+    for text in (
+        markdown_table(Results.from_dict(results)),
+        re.sub(r"\s+", " ", text_table(Results.from_dict(results))),
+    ):
         assert "mean ± standard deviation over seeds 1, 2, 3." in text
         assert "3 seeds are few" in text
         assert "Student's t over the seeds plus the bootstrap error of the examples" in text
@@ -179,11 +181,11 @@ def test_notes_say_how_the_numbers_came_about() -> None:
         assert "best checkpoint by English validation accuracy" in text
         assert re.search("Collapsed runs.*: aif-seed3", text)
         assert "Test examples: 60 in each language" in text
-    one = markdown_table(make_results(["en", "de"], {"last": [4], "aif": [4]}))
+    one = markdown_table(Results.from_dict(make_results(["en", "de"], {"last": [4], "aif": [4]})))
     assert "in percent, of seed 4." in one
     assert "normal, the bootstrap error of the examples (100 resamples" in one and "One seed: " in one
     assert re.search("Collapsed runs.*: none", one)
-    assert "95% intervals" not in markdown_table(make_results(["en"], {"aif": [4]}))
+    assert "95% intervals" not in markdown_table(Results.from_dict(make_results(["en"], {"aif": [4]})))
 
 
 def test_what_stands_is_what_stands_after_correction() -> None:
@@ -195,7 +197,7 @@ def test_what_stands_is_what_stands_after_correction() -> None:
     assert 0 < len(alone) and len(standing) < len(alone), "the check cannot fail"
     filled = [
         line
-        for line in scores_by_language(results).axes[1].lines
+        for line in scores_by_language(Results.from_dict(results)).axes[1].lines
         if line.get_marker() == "o" and line.get_markerfacecolor() != "white"
     ]
     averages = [results["summary"]["differences"]["aif-layer4"][key] for key in ("macro_all", "macro_target")]
@@ -210,17 +212,17 @@ def test_results_of_version_1_keep_their_intervals_and_mark_none(tmp_path: Path)
             value |= {"mean": 0.1, "low": 0.05, "high": 0.15}
             del value["p_value"], value["p_adjusted"]
         del entry["transfer_gap"]["p_value"], entry["transfer_gap"]["p_adjusted"]
-    text = markdown_table(results)
+    text = markdown_table(Results.from_dict(results))
     assert "+10.0 [+5.0, +15.0]" in text and "**" not in text
     assert "percentile bootstrap, as recorded before version 2, not corrected; none is marked" in text
-    write_report(results, tmp_path)
+    write_report(Results.from_dict(results), tmp_path)
 
 
 def test_figure_is_a_readable_png(results: dict[str, Any], tmp_path: Path) -> None:
     from matplotlib.image import imread
 
     path = tmp_path / "figures" / "accuracy.png"
-    plot_scores_by_language(results, path)
+    plot_scores_by_language(Results.from_dict(results), path)
     height, width = imread(path).shape[:2]
     assert 800 <= width <= 2000
     assert 300 <= height <= 6000
@@ -233,7 +235,7 @@ def test_figure_draws_every_score_and_interval(monkeypatch: pytest.MonkeyPatch, 
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **kwargs: (drawn.append(figure), path.touch()))
     results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    plot_scores_by_language(results, tmp_path / "unused.png")
+    plot_scores_by_language(Results.from_dict(results), tmp_path / "unused.png")
     scores, differences = drawn[0].axes
     for axis, entries in ((scores, results["summary"]["systems"]), (differences, results["summary"]["differences"])):
         expected = {
@@ -257,18 +259,18 @@ def test_figure_leaves_matplotlib_alone(tmp_path: Path) -> None:
 
     before = dict(matplotlib.rcParams)
     backend = matplotlib.rcParams._get("backend")  # type: ignore[attr-defined]
-    plot_scores_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "figure.png")
+    plot_scores_by_language(Results.from_dict(make_results(["en", "de"], {"last": [1]})), tmp_path / "figure.png")
     assert matplotlib.rcParams._get("backend") is backend  # type: ignore[attr-defined]
     assert dict(matplotlib.rcParams) == before
 
 
 def test_report_is_written_and_points_to_its_figure(tmp_path: Path) -> None:
     results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    write_report(results, tmp_path / "new")
-    write_report(results, tmp_path / "new")
+    write_report(Results.from_dict(results), tmp_path / "new")
+    write_report(Results.from_dict(results), tmp_path / "new")
     report = (tmp_path / "new" / "results.md").read_text(encoding="utf-8")
     assert report.startswith("# XNLI: accuracy by language\n")
-    assert markdown_table(results).strip() in report
+    assert markdown_table(Results.from_dict(results)).strip() in report
     link = re.search(r"!\[[^\]]+\]\(([^)]+)\)", report)
     assert link is not None
     assert link.group(1) == "figures/accuracy_by_language.png"
@@ -284,8 +286,8 @@ def test_results_without_a_summary_are_refused(missing: dict[str, None], tmp_pat
     results, _ = make_runs(["en", "de"], {"last": [1], "aif": [1]})
     reports: list[Callable[..., object]] = [markdown_table, text_table, lambda r: write_report(r, tmp_path / "new")]
     for report in reports:
-        with pytest.raises(InputError, match="no summary.*summarise_runs"):
-            report(results | missing)
+        with pytest.raises(InputError, match="no scores of test languages"):
+            report(Results.from_dict(results | missing))
     assert not (tmp_path / "new").exists()
 
 
@@ -304,7 +306,7 @@ def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
         run["test"] = {code: METRICS["f1"].report(array) for code, array in f1_counts[run["name"]].items()}
     results |= {"task": "panx", "title": "PAN-X", "metric": "f1", "labels": ["O", "B-PER"]}
     results |= {"languages_without_file": ["th", "yo"], "data": {"train": {"source": "a.tsv", "rows": 9}}}
-    results["summary"] = summarise_runs(results, f1_counts, metric="f1", aligned=True, n_resamples=100)
+    results = with_summary(results, f1_counts)
     assert not results["summary"]["bootstrap"]["aligned"]
     accuracy = {
         system: 100
@@ -313,7 +315,10 @@ def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
         )
         for system in ("last", "aif")
     }
-    for text in (markdown_table(results), re.sub(r"\s+", " ", text_table(results))):
+    for text in (
+        markdown_table(Results.from_dict(results)),
+        re.sub(r"\s+", " ", text_table(Results.from_dict(results))),
+    ):
         assert "F1 in percent, mean ± standard deviation over seeds 1, 2." in text
         assert "paired by seed (seeds 1, 2) and sentence." in text
         assert "error of the sentences (100 resamples of the sentences)." in text
@@ -322,7 +327,7 @@ def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
         assert "Skipped, no test file: th, yo." in text
         assert f"over languages and seeds: last {accuracy['last']:.1f}, aif {accuracy['aif']:.1f}." in text
         assert "example" not in text.replace("examples/", "")
-    write_report(results, tmp_path)
+    write_report(Results.from_dict(results), tmp_path)
     report = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert report.startswith("# PAN-X: F1 by language\n")
     assert "![F1 by language](figures/f1_by_language.png)" in report
@@ -334,5 +339,5 @@ def test_figure_axis_names_task_and_metric(monkeypatch: pytest.MonkeyPatch, tmp_
 
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **kwargs: (drawn.append(figure), path.touch()))
-    plot_scores_by_language(make_results(["en", "de"], {"last": [1]}), tmp_path / "unused.png")
+    plot_scores_by_language(Results.from_dict(make_results(["en", "de"], {"last": [1]})), tmp_path / "unused.png")
     assert drawn[0].axes[0].get_xlabel() == "XNLI accuracy (%), 95% intervals"

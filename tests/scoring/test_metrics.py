@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import modeling_dlfa.scoring.metrics as metrics
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.scoring.metrics import METRICS, cross_lingual_metric, get_metric, is_collapsed, summarise
+from modeling_dlfa.scoring.metrics import METRICS, get_metric, is_collapsed, summarise
 
 ACCURACY = METRICS["accuracy"]
 
@@ -120,113 +114,3 @@ def test_f1_refuses_what_is_not_sentences(
 ) -> None:
     with pytest.raises(InputError, match=message):
         METRICS["f1"].counts(predictions, references, labels)
-
-
-def test_evaluate_metric_scores_sentences() -> None:
-    scorer = cross_lingual_metric("f1", source_language="en", labels=("O", "B-PER", "I-PER"))
-    columns: dict[str, list[Any]] = {
-        "predictions": [[1, 2, 0], [0, 0], [1]],
-        "references": [[1, 2, 0], [1, 0], [1]],
-        "languages": ["en", "de", "en"],
-    }
-    expected = {
-        "languages": {
-            "en": {"f1": 1.0, "accuracy": 1.0, "n": 2, "words": 4},
-            "de": {"f1": 0.0, "accuracy": 0.5, "n": 1, "words": 2},
-        },
-        "macro_all": 0.5,
-        "macro_target": 0.0,
-        "transfer_gap": 1.0,
-    }
-    assert scorer.compute(**columns) == expected
-    for rows in (slice(0, 2), slice(2, 3)):
-        scorer.add_batch(**{name: values[rows] for name, values in columns.items()})
-    assert scorer.compute() == expected
-    with pytest.raises(InputError, match="one class id per word"):
-        scorer.compute(predictions=[0.5], references=[0], languages=["en"])
-
-
-def test_evaluate_metric_scores_languages_in_one_call_or_in_batches() -> None:
-    scorer = cross_lingual_metric("accuracy", source_language="en")
-    expected: dict[str, Any] = {
-        "languages": {
-            "en": {"accuracy": 0.5, "n": 2},
-            "de": {"accuracy": 0.0, "n": 1},
-            "fr": {"accuracy": 1.0, "n": 1},
-        },
-        "macro_all": 0.5,
-        "macro_target": 0.5,
-        "transfer_gap": 0.0,
-    }
-    columns: dict[str, list[Any]] = {
-        "predictions": [0, 1, 2, 1],
-        "references": [0, 2, 1, 1],
-        "languages": ["en", "en", "de", "fr"],
-    }
-    assert scorer.compute(**columns) == expected
-    scorer.add_batch(**{name: np.array(values[:3]) for name, values in columns.items()})
-    scorer.add_batch(**{name: values[3:] for name, values in columns.items()})
-    assert scorer.compute() == expected
-    json.dumps(expected)
-
-
-def test_evaluate_metric_keeps_every_example() -> None:
-    rng = np.random.default_rng(0)
-    predictions, references = rng.integers(0, 3, (2, 5003))
-    languages = np.array(["en", "de", "sw"])[rng.integers(0, 3, 5003)]
-    scorer = cross_lingual_metric()
-    result = scorer.compute(predictions=predictions, references=references, languages=languages.tolist())
-    for language in ("en", "de", "sw"):
-        chosen = languages == language
-        expected = {"accuracy": float((predictions == references)[chosen].mean()), "n": int(chosen.sum())}
-        assert result["languages"][language] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"predictions": [0.9], "references": [0], "languages": ["en"]}, "class id"),
-        ({"predictions": [[0, 1]], "references": [0], "languages": ["en"]}, "class id"),
-        ({"predictions": [0, 1], "references": [0], "languages": ["en"]}, "'predictions': 2"),
-        ({"predictions": [0], "references": [0]}, "'languages': 0"),
-        ({"predictions": [], "references": [], "languages": []}, "'predictions': 0"),
-        ({}, "nothing to score"),
-    ],
-)
-def test_evaluate_metric_refuses_bad_columns(columns: dict[str, list[object]], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        cross_lingual_metric().compute(**columns)
-
-
-SCRIPT = """
-import json, socket, sys
-def refuse(*args, **kwargs):
-    raise AssertionError(f"network: {args}")
-socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
-import modeling_dlfa.scoring.metrics as metrics, modeling_dlfa.statistics.resampling
-import modeling_dlfa.results.tables, modeling_dlfa.statistics.summary
-heavy = {"datasets", "evaluate", "matplotlib", "pandas", "pyarrow"} & set(sys.modules)
-assert not heavy, heavy
-scorer = metrics.cross_lingual_metric()
-for _ in range(2):
-    result = scorer.compute(predictions=[0, 1, 2], references=[0, 1, 1], languages=["en", "en", "de"])
-print(json.dumps(result))
-"""
-
-
-def test_evaluate_metric_needs_no_network_and_leaves_no_file(tmp_path: Path) -> None:
-    """Two processes at once, offline, with a home, a cache and a temporary folder that stay empty."""
-    home, temporary = tmp_path / "home", tmp_path / "temporary"
-    home.mkdir()
-    temporary.mkdir()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "XDG_"))}
-    environment |= {"HOME": str(home), "HF_HOME": str(home / "hf"), "TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1"}
-    environment["PYTHONPATH"] = str(Path(metrics.__file__).parents[2])
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": temporary}
-    command = [sys.executable, "-B", "-c", SCRIPT]
-    processes = [subprocess.Popen(command, env=environment, **pipes) for _ in range(2)]  # type: ignore[call-overload]
-    for process in processes:
-        output, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-        assert json.loads(output)["transfer_gap"] == 1.0
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

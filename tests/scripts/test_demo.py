@@ -14,11 +14,13 @@ import pytest
 from safetensors import safe_open
 
 from modeling_dlfa.data.loading import load_file
+from modeling_dlfa.results.results import Results
 from modeling_dlfa.tasks import XNLI, Task, get_task
 from modeling_dlfa.training.arguments import Arguments, parse_arguments
 
 from ..conftest import ROOT, python
 from ..packed import tiny_pieces, tiny_tokenizer, tiny_weights
+from ..scored import make_runs, with_summary
 
 CORPUS = ROOT / "examples" / "demo" / "corpus"
 ROWS = ["--max_train_samples", "32", "--max_eval_samples", "16", "--max_test_samples", "6", "--num_train_epochs", "1"]
@@ -111,14 +113,13 @@ def test_its_precision_is_that_of_the_processor(
     class Stop(Exception):
         pass
 
-    def run_task(task: Task, arguments: Arguments, **options: Any) -> None:
+    def planned(task: Task, arguments: Arguments) -> None:
         assert arguments.training.bf16 is not slow
         raise Stop
 
     monkeypatch.setattr(demo, "OUTPUT", tmp_path / "demo")
     monkeypatch.setattr(demo, "bf16_is_slow", lambda: slow)
-    monkeypatch.setattr(demo, "_tell_plan", lambda arguments: None)
-    monkeypatch.setattr("modeling_dlfa.training.runner.run_task", run_task)
+    monkeypatch.setattr("modeling_dlfa.training.planning.planned", planned)
     monkeypatch.chdir(ROOT)
     with pytest.raises(Stop):
         demo.train(small)
@@ -226,12 +227,13 @@ def test_its_questions_are_not_in_the_corpus(question: tuple[str, str, str, str]
     ],
 )
 def test_one_sentence_says_whether_they_differ(low: float, high: float, p: float | None, words: str) -> None:
-    difference = {
-        "baseline": "last",
-        "seeds": [1],
-        "macro_target": {"mean": (low + high) / 2, "low": low, "high": high} | ({"p_adjusted": p} if p else {}),
+    content, counts = make_runs(["en", "de"], {"last": [1], "aif-layer8": [1]})
+    content = with_summary(content, counts)
+    content["summary"]["differences"]["aif-layer8"]["macro_target"] = {
+        **{"mean": (low + high) / 2, "low": low, "high": high},
+        **({"p_adjusted": p} if p else {}),
     }
-    sentence = demo.verdict({"summary": {"differences": {"aif-layer8": difference}}})
+    sentence = demo.verdict(Results.from_dict(content))
     assert words in sentence and f"[{100 * low:+.1f}, {100 * high:+.1f}]" in sentence
 
 

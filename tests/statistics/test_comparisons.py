@@ -16,7 +16,7 @@ from modeling_dlfa.statistics.comparisons import (
 )
 from modeling_dlfa.statistics.intervals import Estimates, Interval
 
-from .test_resampling import as_counts, random_counts
+from ..counts import as_counts, random_counts
 
 ACCURACY = METRICS["accuracy"]
 

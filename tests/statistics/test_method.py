@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[2]
 def test_the_simulation_of_the_method_page_runs() -> None:
     page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
     command = next(line.split() for line in page.splitlines() if line.startswith("    python docs/snippets/"))
-    assert len(page.splitlines()) < 120
     done = subprocess.run([sys.executable, command[1], "40"], cwd=ROOT, capture_output=True, text=True, check=True)
     head, _, *rows = done.stdout.splitlines()
     assert head in page

@@ -11,17 +11,10 @@ from modeling_dlfa.scoring.metrics import METRICS, Metric
 from modeling_dlfa.statistics.comparisons import score_intervals
 from modeling_dlfa.statistics.resampling import resampled_scores
 
+from ..counts import random_counts
+
 ACCURACY = METRICS["accuracy"]
 F1 = METRICS["f1"]  # Its score reads the first three counts.
-
-
-def as_counts(correct: np.ndarray) -> np.ndarray:
-    """(…) booleans to (…, 2) accuracy counts."""
-    return np.stack([correct, np.ones_like(correct)], axis=-1).astype(np.int64)
-
-
-def random_counts(rng: np.random.Generator, sizes: dict[str, int], num_seeds: int) -> dict[str, np.ndarray]:
-    return {language: as_counts(rng.random((num_seeds, size)) < 0.6) for language, size in sizes.items()}
 
 
 @pytest.mark.parametrize("aligned", [True, False])

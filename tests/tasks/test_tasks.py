@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.tasks import TASKS, HubSource, get_task, recorded_task
+from modeling_dlfa.results.results import Results
+from modeling_dlfa.tasks import TASKS, HubSource, get_task
 
 
 def test_xnli() -> None:
@@ -92,9 +93,10 @@ def test_a_task_is_known_from_its_results(languages: list[str]) -> None:
     task = replace(get_task("xnli"), name="own", text_columns=("label",), label_column="stance")
     results = {
         **{name: getattr(task, name) for name in ("title", "kind", "metric", "source_language", "label_column")},
-        **{"task": "own", "text_columns": ["label"], "labels": list(task.labels), "languages": languages},
+        **{"task": "own", "text_columns": ["label"], "labels": list(task.labels), "languages": languages, "runs": []},
+        **{"command": "python own.py", "model_name_or_path": "some/encoder"},
     }
-    recorded = recorded_task(results)
+    recorded = Results.from_dict(results).described_task
     assert (recorded.text_columns, recorded.label_column, recorded.labels) == (("label",), "stance", task.labels)
     assert recorded.languages == tuple(languages or ["en"])
 
@@ -107,14 +109,6 @@ def test_definitions_agree_with_themselves(name: str) -> None:
     assert list(task.languages) == sorted(set(task.languages))
     assert len(set(task.labels)) == len(task.labels) > 1
     assert task.label_column not in task.text_columns
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_references_are_fractions_of_known_languages_with_a_source(name: str) -> None:
-    for reference in TASKS[name].references:
-        assert reference.source
-        assert set(reference.scores) <= set(TASKS[name].languages)
-        assert all(1 / len(TASKS[name].labels) < score < 1 for score in reference.scores.values())
 
 
 def test_unknown_task_lists_what_exists() -> None:

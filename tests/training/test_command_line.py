@@ -87,7 +87,7 @@ def test_choices_and_effects_are_those_of_the_configuration() -> None:
         "output_fusion_weights",
         "glyph_table",
     }  # Not options of the runner.
-    assert QUANTIZATIONS == ("int8", "int8_blocks"), "dlfa export names them without importing torch"
+    assert QUANTIZATIONS == ("int8",), "dlfa export names them without importing torch"
 
 
 UNKNOWN = {
@@ -318,10 +318,10 @@ def test_errors_are_printed_by_one_process_of_a_machine(
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.yaml", "seed: 1\nbaseline: true\nseed: 2\n", "line 1, column 1: 'seed' stands there twice"),
-        ("a.yaml", "lr_scheduler_kwargs:\n  a: 1\n  a: 2\n", "line 2, column 3: 'a' stands there twice"),
-        ("a.json", '{"seed": 1, "seed": 2}', "'seed' stands there twice"),
-        ("a.json", '{"lr_scheduler_kwargs": {"a": 1, "a": 2}}', "'a' stands there twice"),
+        ("a.yaml", "seed: 1\nbaseline: true\nseed: 2\n", "line 1, column 1: 'seed' appears twice"),
+        ("a.yaml", "lr_scheduler_kwargs:\n  a: 1\n  a: 2\n", "line 2, column 3: 'a' appears twice"),
+        ("a.json", '{"seed": 1, "seed": 2}', "'seed' appears twice"),
+        ("a.json", '{"lr_scheduler_kwargs": {"a": 1, "a": 2}}', "'a' appears twice"),
         ("a.yaml", "seeds: [1, 2\nbaseline: true\n", "is not valid YAML: line 2, column"),
         ("a.yml", "a: b: c\n", "is not valid YML: line 1, column 5: mapping values are not allowed here"),
     ],

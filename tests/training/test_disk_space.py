@@ -11,7 +11,7 @@ import pytest
 
 from modeling_dlfa.cli import main
 
-from .test_runner import assert_refused
+from ..commands import assert_refused
 
 Usage = namedtuple("Usage", "total used free")
 KEEP = ["--keep_checkpoints", "True", "--num_train_epochs", "3", "--seeds", "1", "2", "--baseline"]

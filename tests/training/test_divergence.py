@@ -21,7 +21,7 @@ from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.studies.layer_analysis.encoders import load_encoder
 from modeling_dlfa.training.divergence import Divergence
 
-from .test_runner import assert_refused
+from ..commands import assert_refused
 
 
 def poisoned(source: Path, target: Path, part: str) -> str:

@@ -15,13 +15,18 @@ from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.glyphs import GlyphTable
 from modeling_dlfa.pretrained_dlfa import file_sha256
-from modeling_dlfa.tasks import UDPOS, XNLI
+from modeling_dlfa.tasks import UDPOS, XNLI, Task
 from modeling_dlfa.training.arguments import parse_arguments
-from modeling_dlfa.training.systems import plan_runs
+from modeling_dlfa.training.systems import Run, plan_runs
 
 from .test_runner import read
 
 FILES = ["--train_file", "train.tsv", "--validation_file", "dev.tsv", "--test_file", "test-{language}.tsv"]
+
+
+def planned(task: Task, given: list[str]) -> list[Run]:
+    arguments = parse_arguments(task, given)
+    return plan_runs(task, arguments.model, arguments.seeds, baseline=arguments.run.baseline)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_systems_are_named_by_their_streams(
     options: list[str], systems: list[str], tiny_encoder: Path, tiny_glyphs: Path
 ) -> None:
     given = ["--model_name_or_path", str(tiny_encoder), *FILES, "--glyphs", str(tiny_glyphs), *options]
-    runs = plan_runs(XNLI, parse_arguments(XNLI, given))
+    runs = planned(XNLI, given)
     assert [run.system for run in runs] == systems
     assert [run.config.glyph_size for run in runs] == [6, 0][: len(runs)]
 
@@ -49,7 +54,7 @@ def test_a_file_of_arguments_can_name_no_layer(tiny_encoder: Path, tiny_glyphs: 
     values = {"model_name_or_path": str(tiny_encoder), "glyphs": str(tiny_glyphs), "fusion_layers": []}
     path = tmp_path / "arguments.json"
     path.write_text(json.dumps(values), encoding="utf-8")
-    [run] = plan_runs(UDPOS, parse_arguments(UDPOS, [str(path)]))
+    [run] = planned(UDPOS, [str(path)])
     assert run.system == "aif+glyphs" and run.config.fusion_layers == []
 
 
@@ -78,7 +83,7 @@ def test_no_layer_and_no_glyphs_is_refused(tiny_encoder: Path) -> None:
         (["--glyph_kernel_size", "3"], "glyph_kernel_size has no effect without a visual stream"),
     ):
         with pytest.raises(InputError, match=message):
-            plan_runs(XNLI, parse_arguments(XNLI, ["--model_name_or_path", str(tiny_encoder), *FILES, *options]))
+            planned(XNLI, ["--model_name_or_path", str(tiny_encoder), *FILES, *options])
 
 
 def test_a_table_of_another_vocabulary_is_refused_before_anything_is_written(

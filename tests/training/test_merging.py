@@ -17,7 +17,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.merging import merge_runs
 
-from .test_runner import Python, assert_refused, read
+from ..commands import Python, assert_refused, read
 
 SHARDS = 2
 
@@ -106,7 +106,7 @@ def test_a_merged_directory_can_be_used_like_any(
     dry_run(output, "org/name", tmp_path / "preview")
     main("xnli", [*arguments, "--output_dir", str(output), "--resume_from_checkpoint", "last"])
     assert "[1/4]" not in capsys.readouterr().out, "a run was trained again"
-    assert read(output / "results.json")["summary"] == results["summary"]
+    assert read(output / "results.json")["summary"] == results.to_dict()["summary"]
 
 
 def test_a_card_that_fails_leaves_nothing_and_can_be_repeated(
@@ -137,9 +137,9 @@ def test_what_differs_between_machines_is_noted(shards: list[Path], tmp_path: Pa
     change(shards[1] / "results.json", lambda results: results["versions"].update(torch="1.0", peft=None))
     results = merge_runs(shards, tmp_path / "merged")
     first = read(shards[0] / "results.json")["versions"]["torch"]
-    assert results["versions"]["torch"] == f"{first} / 1.0"
-    assert [shard["versions"]["torch"] for shard in results["shards"]] == [first, "1.0"]
-    assert len(results["command"].splitlines()) == 3, "the commands of the shards, and the one that merges"
+    assert results.versions["torch"] == f"{first} / 1.0"
+    assert [shard.versions["torch"] for shard in results.shards or ()] == [first, "1.0"]
+    assert len(results.command.splitlines()) == 3, "the commands of the shards, and the one that merges"
     report = (tmp_path / "merged" / "results.md").read_text(encoding="utf-8")
     assert "Merged from 2 shards of the runs. Between them differ: versions of libraries (results.json)." in report
 
@@ -149,7 +149,7 @@ def test_shards_that_were_not_tested(arguments: list[str], tmp_path: Path) -> No
     for index in range(SHARDS):
         train_shard(untested, tmp_path / str(index), index)
     results = merge_runs([tmp_path / "0", tmp_path / "1"], tmp_path / "merged")
-    assert len(results["runs"]) == 4 and "summary" not in results
+    assert len(results.runs) == 4 and results.summary is None
     assert not (tmp_path / "merged" / "models").exists()
 
 

@@ -20,9 +20,10 @@ from modeling_dlfa.files.places import check_place, hub_commit
 from modeling_dlfa.languages import meant_language
 from modeling_dlfa.tasks import PANX, XNLI, Task
 from modeling_dlfa.training.arguments import Arguments, parse_arguments
-from modeling_dlfa.training.systems import load_model, plan_runs
+from modeling_dlfa.training.base_model import load_model
+from modeling_dlfa.training.systems import Run, plan_runs
 
-from .test_runner import assert_refused
+from ..commands import assert_refused
 
 MOODS = dataclasses.replace(XNLI, name="moods", title="Moods", labels=("glad", "sad", "calm"), hub=None)
 PAIRS = dataclasses.replace(XNLI, name="pairs", title="Pairs", labels=("0", "1"), hub=None)
@@ -34,46 +35,51 @@ def parsed(task: Task, arguments: list[str], model: Path, *extra: str) -> Argume
     return parse_arguments(task, [*kept, "--model_name_or_path", str(model), *extra])
 
 
+def runs_of(task: Task, given: Arguments) -> list[Run]:
+    options = {"do_train": given.training.do_train, "baseline": given.run.baseline}
+    return plan_runs(task, given.model, given.seeds, **options)
+
+
 @pytest.mark.parametrize("task", [MOODS, PAIRS, PANX], ids=["other labels", "fewer labels", "words"])
 def test_a_checkpoint_of_another_task_gets_a_new_head(
     task: Task, finished: Path, xnli_arguments: list[str], caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
     path = finished / "models" / "aif-layer1-seed1"
     arguments = parsed(task, xnli_arguments, path)
-    (run,) = plan_runs(task, arguments)
+    (run,) = runs_of(task, arguments)
     warning = capfd.readouterr().err + caplog.text
     assert "starts with a new head" in warning and str(path) in warning
-    model: Any = load_model(task, arguments, run)
-    trained: Any = load_model(XNLI, *_xnli(xnli_arguments, path))
+    model: Any = load_model(task.kind, arguments.model, run)
+    trained: Any = load_model(XNLI.kind, arguments.model, _xnli(xnli_arguments, path))
     assert model.config.id2label == dict(enumerate(task.labels)) and model.classifier.out_features == len(task.labels)
     first, second = (one.state_dict() for one in (model.base_model, trained.base_model))
     assert all(torch.equal(first[key], second[key]) for key in first), "the encoder and the fusion stay"
     if model.classifier.weight.shape == trained.classifier.weight.shape:
         assert not torch.equal(model.classifier.weight, trained.classifier.weight)
-    assert torch.equal(model.classifier.weight, load_model(task, arguments, run).classifier.weight), "by the seed"
+    assert torch.equal(model.classifier.weight, load_model(task.kind, arguments.model, run).classifier.weight), (
+        "by the seed"
+    )
     with pytest.raises(InputError, match="Evaluate a checkpoint of this task, or train"):
-        plan_runs(task, parsed(task, xnli_arguments, path, "--do_train", "False"))
+        runs_of(task, parsed(task, xnli_arguments, path, "--do_train", "False"))
 
 
-def _xnli(arguments: list[str], path: Path) -> tuple[Arguments, Any]:
-    given = parsed(XNLI, arguments, path)
-    return given, plan_runs(XNLI, given)[0]
+def _xnli(arguments: list[str], path: Path) -> Run:
+    return runs_of(XNLI, parsed(XNLI, arguments, path))[0]
 
 
 def test_a_checkpoint_of_the_same_task_keeps_its_head(finished: Path, xnli_arguments: list[str]) -> None:
-    _, run = _xnli(xnli_arguments, finished / "models" / "aif-layer1-seed1")
-    assert not run.new_head
+    assert not _xnli(xnli_arguments, finished / "models" / "aif-layer1-seed1").new_head
 
 
 def test_options_that_the_fusion_of_a_checkpoint_does_not_read(finished: Path, xnli_arguments: list[str]) -> None:
     path = finished / "models" / "last-seed1"
     with pytest.raises(InputError, match="--fusion_layers has no effect with --fusion last"):
-        plan_runs(XNLI, parsed(XNLI, xnli_arguments, path, "--fusion_layers", "1"))
+        runs_of(XNLI, parsed(XNLI, xnli_arguments, path, "--fusion_layers", "1"))
 
 
 def test_the_baseline_is_not_given_what_it_does_not_read(xnli_arguments: list[str]) -> None:
     given = parse_arguments(XNLI, [*xnli_arguments, "--baseline", "--stream_norm", "layer_norm", "--pooling", "mean"])
-    fused, last = (run.config for run in plan_runs(XNLI, given))
+    fused, last = (run.config for run in runs_of(XNLI, given))
     assert (fused.reduction_ratio, fused.stream_norm) == (4, "layer_norm")
     assert (last.fusion, last.pooling, last.stream_norm) == ("last", "mean", "none")
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -24,15 +22,9 @@ from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.cli import main
 from modeling_dlfa.training.arguments import default_workers
 
+from ..commands import Python, assert_refused, holding, read
 from ..conftest import ROOT, write_nli
-from ..files.test_folders import holding
 from ..launching import launch, start
-
-Python = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_results_equal_what_anyone_recomputes_from_the_predictions(finished: Path, tiny_data: Path) -> None:
@@ -298,15 +290,6 @@ def test_wrong_arguments_end_with_one_message(
     extra, expected = ERRORS[case]
     assert_refused([*xnli_arguments, *extra], expected, capsys)
     assert not (tmp_path / "out").exists()
-
-
-def assert_refused(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        main("xnli", arguments)
-    message = capsys.readouterr().err
-    lines = [line for line in message.splitlines() if line.startswith("error: ")]
-    assert stop.value.code == 2 and len(lines) == 1 and expected in lines[0], message
 
 
 BROKEN_FILES = {

@@ -16,7 +16,8 @@ from modeling_dlfa.training.systems import Run, plan_runs
 def planned(model: Path, folder: Path, *options: str) -> list[Run]:
     files = ["--train_file", "train.tsv", "--validation_file", "dev.tsv", "--test_file", "test-{language}.tsv"]
     arguments = ["--model_name_or_path", str(model), *files, "--output_dir", str(folder / "out"), *options]
-    return plan_runs(XNLI, parse_arguments(XNLI, arguments))
+    given = parse_arguments(XNLI, arguments)
+    return plan_runs(XNLI, given.model, given.seeds, baseline=given.run.baseline)
 
 
 def test_the_baseline_leaves_out_what_only_the_fused_system_reads(tiny_encoder: Path, tmp_path: Path) -> None:

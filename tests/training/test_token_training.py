@@ -21,10 +21,10 @@ from modeling_dlfa.data.conll import read_sentences
 from modeling_dlfa.results.predictions import read_words
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
+from ..commands import Python, read
 from ..conftest import ROOT, WORDS
 from ..launching import launch
 from ..tiny_checkpoints import letter_tokenizer
-from .test_runner import Python, read
 
 
 def arguments_of(encoder: Path, tags: Path, kind: str, output: Path) -> list[str]:
@@ -99,7 +99,8 @@ def test_report_and_models_follow_the_task(finished: Path) -> None:
     words = {entry["words"] for entry in results["runs"][0]["test"].values()}
     for text in (
         "F1 in percent, mean ± standard deviation over seeds 1, 2.",
-        "paired by seed (seeds 1, 2) and sentence: 2,000 resamples of seeds and sentences.",
+        "paired by seed (seeds 1, 2) and sentence.",
+        "Student's t over the seeds plus the bootstrap error of the sentences (2,000 resamples of the sentences).",
         "Beside it, accuracy of words in percent, average over languages and seeds: last ",
         "(72 sentences); validation",
         "Test sentences: 25 in each language.",

@@ -45,13 +45,13 @@ def test_train_is_the_command_as_a_function(
     printed = [line for line in capfd.readouterr().out.splitlines() if line.strip() and not line.startswith("{")]
     assert printed == [], "a library logs; the Trainer alone prints its own"
     assert "[1/2] aif-layer1-seed1" in caplog.text and "Results: " in caplog.text
-    assert dict(load_results(tmp_path / "out")) == dict(results) and results.folder == tmp_path / "out"
-    command = results["command"]
+    assert load_results(tmp_path / "out") == results and results.folder == tmp_path / "out"
+    command = results.command
     assert command.startswith("dlfa train xnli --model_name_or_path ") and "--seeds 1" in command
     again = {**given, "output_dir": tmp_path / "again", "baseline": True, "seeds": [1]}
     main("xnli", arguments_of(again))
     assert load_results(tmp_path / "again").scores == results.scores
-    assert results["recipe"]["learning_rate"] == 2e-5 and results["recipe"]["batch_size"] == 32
+    assert results.recipe["learning_rate"] == 2e-5 and results.recipe["batch_size"] == 32
 
 
 def test_a_task_of_ones_own_is_recorded_as_its_script(
@@ -61,7 +61,7 @@ def test_a_task_of_ones_own_is_recorded_as_its_script(
     task = Task(name="nli", title="NLI", languages=("en", "de"), learning_rate=1e-4, **fields)
     monkeypatch.setattr(sys, "argv", ["my_study.py"])
     results = train(task, **given)
-    assert results["command"] == "python my_study.py" and results["recipe"]["learning_rate"] == 1e-4
+    assert results.command == "python my_study.py" and results.recipe["learning_rate"] == 1e-4
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ...command.redaction import command_line
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_json, write_text
-from ...results.scores import ScoredRuns, load_scored_runs
+from ...results.results import Results, load_results
 from ...version import __version__
 from ..folder import is_study, study_folder
 from ..report.markdown import to_markdown, write_pictures
@@ -73,14 +73,15 @@ def _run(
     seed: int,
     cost: CostOptions | None,
 ) -> Path:
-    loaded = [load_scored_runs(source) for source in sources]
+    loaded = [load_results(source).with_counts() for source in sources]
     orders = [
-        language_orders(runs.targets, runs.results["source_language"], similarity, data_sizes) for runs in loaded
+        language_orders(results.targets, results.source_language, similarity, data_sizes) for results, _ in loaded
     ]
+    commands = [results for results, _ in loaded]
     entries = []
-    for runs, (some, left_out) in zip(loaded, orders, strict=True):
+    for (results, counts), (some, left_out) in zip(loaded, orders, strict=True):
         options: dict[str, Any] = {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed}
-        entry = scale_languages(runs, some, comparisons=_comparable(runs, loaded), **options)
+        entry = scale_languages(results, counts, some, comparisons=_comparable(results, commands), **options)
         entries.append({**entry, "left_out": left_out})
     study = {
         "study": STUDY,
@@ -91,7 +92,7 @@ def _run(
         "settings": {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed, "confidence": 0.95},
         "sources": [str(source) for source in sources],
         "results": entries,
-        "cost": None if cost is None else measure_cost(loaded[0].results, loaded[0].folder or Path(), cost),
+        "cost": None if cost is None else measure_cost(commands[0], cost),
     }
     sections = scaling_sections(study)
     write_pictures(sections, output / "figures", output / REPORT)
@@ -100,7 +101,6 @@ def _run(
     return output / RECORD
 
 
-def _comparable(runs: ScoredRuns, loaded: Sequence[ScoredRuns]) -> int:
+def _comparable(results: Results, commands: Sequence[Results]) -> int:
     """How many fused systems of the same task there are to pick from."""
-    task = runs.results["task"]
-    return max(1, sum(len(other.fused) for other in loaded if other.results["task"] == task))
+    return max(1, sum(len(other.fused) for other in commands if other.task == results.task))

@@ -18,8 +18,9 @@ from ...command.ending import one_line
 from ...data.files import PLACEHOLDER
 from ...errors import InputError
 from ...files.writing import write_json
+from ...results.results import Results
 from ...statistics.over_languages import slope_over_languages
-from ...tasks import TASKS, Task, recorded_task
+from ...tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,13 @@ def numbers_of_languages(total: int) -> list[int]:
     return [*(2**power for power in range(total.bit_length()) if 2**power < total), total]
 
 
-def measure_cost(results: Mapping[str, Any], folder: Path, options: CostOptions) -> dict[str, Any]:
+def measure_cost(results: Results, options: CostOptions) -> dict[str, Any]:
     """Time the pass that the runner tests with, for n = 1, 2, 4 ... N languages.
 
     Each n has a process of its own, whose peak memory is its own. Languages come in the order of the results.
 
     Args:
-        results: What `results.json` holds.
-        folder: Where it lies.
+        results: The results, with their folder.
         options: What to time.
 
     Returns:
@@ -68,8 +68,8 @@ def measure_cost(results: Mapping[str, Any], folder: Path, options: CostOptions)
     Raises:
         InputError: The checkpoint or the data cannot be found; the child's message where it finds the input wrong.
     """
-    languages = list(results["languages"])
-    argv = _arguments(results, folder, options)
+    languages = list(results.languages)
+    argv = _arguments(results, options)
     points = []
     for n in numbers_of_languages(len(languages)):
         points.append(_measure_one(results, [*argv, "--languages", *languages[:n]], options))
@@ -87,33 +87,33 @@ def measure_cost(results: Mapping[str, Any], folder: Path, options: CostOptions)
     return found
 
 
-def _arguments(results: Mapping[str, Any], folder: Path, options: CostOptions) -> list[str]:
+def _arguments(results: Results, options: CostOptions) -> list[str]:
     """The runner's arguments, without the languages."""
     model = options.model
     if model is None:
-        fused = [run for run in results["runs"] if not run["baseline"]] or results["runs"]
-        found = folder / fused[0].get("model", "")
+        fused = [run for run in results.runs if not run.baseline] or results.runs
+        found = (results.folder or Path()) / (fused[0].model or "")
         if not (found / "config.json").is_file():
-            raise InputError(f"{folder} has no model to time ({found}). Name one with --cost_model.")
+            raise InputError(f"{results.folder} has no model to time ({found}). Name one with --cost_model.")
         model = str(found)
     argv = ["--model_name_or_path", model, "--do_train", "False", "--do_eval", "False", "--report_to", "none"]
     argv += ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "False"]
     argv += ["--disable_tqdm", "True", "--per_device_eval_batch_size", str(options.batch_size)]
-    argv += ["--max_length", str(results["recipe"]["max_length"])]
+    argv += ["--max_length", str(results.recipe["max_length"])]
     argv += ["--max_test_samples", str(options.max_test_samples)] if options.max_test_samples else []
     argv += ["--use_cpu", "True"] if options.cpu else []
     if options.test_file is not None:
         return [*argv, "--test_file", options.test_file]
-    sources = {code: results["data"]["test"][code] for code in results["languages"]}
-    if any(source.get("config") for source in sources.values()):
+    sources = {code: results.data.test[code] for code in results.languages}
+    if any(source.config for source in sources.values()):
         first = next(iter(sources.values()))
-        revision = ["--dataset_revision", first["revision"]] if first.get("revision") else []
-        return [*argv, "--dataset_name", first["source"], *revision]
-    files = {code: source["source"] for code, source in sources.items()}
+        revision = ["--dataset_revision", first.revision] if first.revision else []
+        return [*argv, "--dataset_name", first.source, *revision]
+    files = {code: source.source for code, source in sources.items()}
     pattern = _pattern(files)
     if pattern is None or not all(Path(file).is_file() for file in files.values()):
         raise InputError(
-            f"The test files of the results ({next(iter(sources.values()))['source']}, ...) are not here. "
+            f"The test files of the results ({next(iter(sources.values())).source}, ...) are not here. "
             "Name them with --cost_test_file, {language} for the code."
         )
     return [*argv, "--test_file", pattern]
@@ -136,12 +136,13 @@ def _readings(file: str, code: str) -> set[str]:
     return readings - {file}
 
 
-def _measure_one(results: Mapping[str, Any], argv: Sequence[str], options: CostOptions) -> dict[str, Any]:
+def _measure_one(results: Results, argv: Sequence[str], options: CostOptions) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         job, answer = Path(scratch) / "job.json", Path(scratch) / "answer.json"
-        about = {key: results[key] for key in (*_TASK_KEYS, "task") if key in results}
         arguments = [*argv, "--output_dir", str(Path(scratch) / "out")]
-        write_json(job, {"task": about, "argv": arguments, "repeats": options.repeats, "started": time.time()})
+        write_json(
+            job, {"results": results.to_dict(), "argv": arguments, "repeats": options.repeats, "started": time.time()}
+        )
         command = [sys.executable, "-m", __name__, str(job), str(answer)]
         child = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
         if child.returncode:
@@ -151,28 +152,26 @@ def _measure_one(results: Mapping[str, Any], argv: Sequence[str], options: CostO
         return measured
 
 
-_TASK_KEYS = ("title", "kind", "text_columns", "label_column", "labels", "languages", "metric", "source_language")
-
-
 def _child_main(job_file: str, answer_file: str) -> None:
     """Times one n; the entry point of the child process."""
     from ...training.answers import answers, data_collator, keep_class_ids
     from ...training.arguments import parse_arguments
-    from ...training.systems import load_model, load_tokenizer, plan_runs
+    from ...training.base_model import load_model, load_tokenizer
+    from ...training.systems import plan_runs
     from ...training.task_data import load_task_data
     from ...training.trainer import CrossLingualTrainer
 
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    described = job["task"]
-    task: Task = TASKS.get(described["task"]) or recorded_task(described)
+    results = Results.from_dict(job["results"])
+    task = TASKS.get(results.task) or results.described_task
     arguments = parse_arguments(task, job["argv"])
-    [run] = plan_runs(task, arguments)
-    tokenizer = load_tokenizer(arguments, run.config)
-    model = load_model(task, arguments, run)
+    start, asked = arguments.model, arguments.data
+    [run] = plan_runs(task, start, arguments.seeds, do_train=False)
+    tokenizer = load_tokenizer(start, run.config)
+    model = load_model(task.kind, start, run)
     loaded = time.time()
     before = _peak_memory()
-    assert arguments.data.max_length is not None
-    data = load_task_data(task, arguments, arguments.data.languages, tokenizer, arguments.data.max_length)
+    data = load_task_data(task, asked, arguments.training, asked.languages, tokenizer)
     dataset = data.encoded["test"]
     read = time.time()
     trainer = CrossLingualTrainer(

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...results.scores import Draws, ScoredRuns
+from ...results.counts import RunCounts
+from ...results.results import Results
 from ...scoring.metrics import get_metric
 from ...statistics.intervals import Estimates, Interval
 from ...statistics.over_languages import mean_over_languages, slope_over_languages, slopes
-from ...tasks import recorded_task
+from ...statistics.resampling import resampled_scores
 from .orders import Order, grown_sets
 
 STATISTICS = ("mean", "worst", "spread")
 TREND_STATISTICS = ("mean", "worst")
 _SUBSET_QUANTILES = (0.1, 0.9)
 _MIN_LANGUAGES_OF_A_LINE = 4
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Scores of several systems on the same resamples.
+
+    Attributes:
+        by_seed: For each system the S x L scores of its seeds, as they are.
+        resampled: For each system R x L scores of resampled examples, means over the seeds.
+    """
+
+    by_seed: dict[str, NDArray[np.float64]]
+    resampled: dict[str, NDArray[np.float64]]
 
 
 def statistics_of_sets(values: NDArray[np.float64], sets: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -109,7 +124,8 @@ def _has_line(order: Order, languages: int) -> bool:
 
 
 def scale_languages(
-    scored: ScoredRuns,
+    results: Results,
+    counts: RunCounts,
     orders: Sequence[Order],
     *,
     comparisons: int,
@@ -120,7 +136,8 @@ def scale_languages(
     """Compute every curve of one command's results.
 
     Args:
-        scored: The runs.
+        results: The results.
+        counts: For each run's name and each language the (N, K) counts of the metric.
         orders: The orders, of `language_orders`.
         comparisons: Fused systems among which a reader may pick, those of other results included.
         max_subsets: About how many sets of an n are looked at.
@@ -134,28 +151,28 @@ def scale_languages(
         `low` and `high` are the ends of the interval that one set of n languages would give, averaged over the sets;
         its `mean` is the average over the sets, of the spread the root of the mean square.
     """
-    targets = scored.targets
+    targets = results.targets
     sets = {order.name: grown_sets(order, targets, max_subsets=max_subsets, seed=seed) for order in orders}
-    options: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
-    baseline, results = scored.baseline, scored.results
-    systems = [*([baseline] if baseline else []), *scored.fused]
-    compared = [system for system in scored.fused if baseline and scored.seeds(system, baseline)]
+    draws_of = lru_cache(partial(_draws, results, counts, n_resamples=n_resamples, seed=seed))
+    baseline, metric = results.baseline, get_metric(results.metric)
+    systems = [*([baseline] if baseline else []), *results.fused]
+    compared = [system for system in results.fused if baseline and results.seeds_of(baseline, system)]
     entry: dict[str, Any] = {
-        "task": results["task"],
-        "title": recorded_task(results).title,
-        "metric": results["metric"],
-        "metric_title": get_metric(results["metric"]).title,
-        "model_name_or_path": results["model_name_or_path"],
-        "command": results["command"],
-        "source_language": results["source_language"],
+        "task": results.task,
+        "title": results.described_task.title,
+        "metric": results.metric,
+        "metric_title": metric.title,
+        "model_name_or_path": results.model_name_or_path,
+        "command": results.command,
+        "source_language": results.source_language,
         "targets": targets,
-        "aligned": scored.aligned,
+        "aligned": results.require_summary().bootstrap.aligned,
         "baseline": baseline,
         "systems": {
             system: {
-                "seeds": list(scored.seeds(system)),
-                "fusion_layers": _first(results, system).get("fusion_layers"),
-                "collapsed": [run["name"] for run in results["runs"] if run["system"] == system and run["collapsed"]],
+                "seeds": list(results.seeds_of(system)),
+                "fusion_layers": results.runs_of(system)[0].fusion_layers,
+                "collapsed": [run.name for run in results.runs_of(system) if run.collapsed],
             }
             for system in systems
         },
@@ -168,13 +185,13 @@ def scale_languages(
         "comparisons": {"systems": comparisons, "trends": number_of_trends(orders, len(compared), len(targets))},
     }
     for system in systems:
-        draws = scored.draws(scored.seeds(system), **options)
+        draws = draws_of(results.seeds_of(system))
         for order in orders:
             grown = [_estimates(draws, system, None, some) for some in sets[order.name]]
             entry["scores"][order.name][system] = _points(grown, sets[order.name], STATISTICS, gain=False)
     for system in compared:
         assert baseline is not None
-        draws = scored.draws(scored.seeds(system, baseline), **options)
+        draws = draws_of(results.seeds_of(baseline, system))
         by_seed = draws.by_seed[system] - draws.by_seed[baseline]
         entry["all_languages"][system] = _all_languages(draws, system, baseline, by_seed, comparisons)
         singles = _estimates(draws, system, baseline, np.arange(len(targets))[:, None])["mean"]
@@ -194,9 +211,21 @@ def scale_languages(
     return entry
 
 
-def _first(results: Mapping[str, Any], system: str) -> Mapping[str, Any]:
-    record: Mapping[str, Any] = next(run for run in results["runs"] if run["system"] == system)
-    return record
+def _draws(results: Results, counts: RunCounts, seeds: tuple[int, ...], *, n_resamples: int, seed: int) -> Draws:
+    """Resample the scores in the target languages of all systems that have these seeds, on the same draws."""
+    systems = [system for system in results.systems if set(seeds) <= set(results.seeds_of(system))]
+    by_system = [results.stacked(counts, system, seeds) for system in systems]
+    observed, resampled = resampled_scores(
+        {code: np.stack([stacked[code] for stacked in by_system]) for code in results.targets},
+        metric=get_metric(results.metric),
+        aligned=results.require_summary().bootstrap.aligned,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    return Draws(
+        {system: observed[:, index].T for index, system in enumerate(systems)},
+        {system: resampled[:, :, index].mean(axis=-1) for index, system in enumerate(systems)},
+    )
 
 
 def _all_languages(

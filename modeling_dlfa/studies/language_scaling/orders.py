@@ -103,8 +103,10 @@ def language_orders(
         The orders, and a sentence for each that could not be made of the built-in tables.
 
     Raises:
-        InputError: A file lacks a target language, or a data size is not above zero.
+        InputError: There is no target language, a file lacks one, or a data size is not above zero.
     """
+    if not targets:
+        raise InputError(f"Only {source_language} was tested, the language of the labels; test others.")
     families = [tuple(codes) for _, codes in by_family(targets, source_language)]
     orders = [
         Order("random", "at random", "All sets of n languages count the same.", (tuple(targets),)),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from ...checkpoints.loading import cannot_load
 from ...checkpoints.models import longest_input
 from ...checkpoints.tokenizers import check_tokenizer
 from ...configuration_dlfa import DlfaConfig
@@ -79,11 +80,11 @@ def load_encoder(
         model = model.backbone.eval().to(device)
         tokenizer: Any = AutoTokenizer.from_pretrained(tokenizer_name or name, **hub_arguments)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise InputError(
-            f"Cannot load {name}: {reason}. Give the folder or Hub id of an encoder or a DLFA checkpoint, on a device "
-            "that is there; a tokenizer from elsewhere by --tokenizer_name."
-        ) from error
+        remedy = (
+            "Give the folder or Hub id of an encoder or a DLFA checkpoint, and a device that exists; name a tokenizer "
+            "from elsewhere with --tokenizer_name."
+        )
+        raise cannot_load(name, error, remedy) from error
     check_finite(name, model.named_parameters(), "Copy it again, or train again.")
     check_tokenizer(tokenizer, tokenizer_name or name, model.config.vocab_size)
     longest = min(tokenizer.model_max_length, longest_input(model.config))

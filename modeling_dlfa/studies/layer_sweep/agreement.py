@@ -7,22 +7,20 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_json
+from ...results.counts import RunCounts
 from ...results.directory import OutputDirectory, differences
+from ...results.format import RunRecord
+from ...results.results import Results
 from ...scoring.metrics import summarise
-from ...training.record import run_counts
 from ..folder import check_own_study
 from .agreement_markdown import TITLE, write_agreement_report
 from .choice import best_layer, ranked_layers, regret, select_layer
 from .layer_sweep import read_sweep
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 AGREEMENT = "one_pass_agreement"
 _SAME = ("task", "metric", "source_language", "languages", "labels")
@@ -42,16 +40,16 @@ class LayerScores:
     target: dict[str, list[float]]
 
     @classmethod
-    def of(cls, results: Mapping[str, Any], *, baseline: bool = False) -> LayerScores:
-        """Reads the scores from what `results.json` holds, of the lower layers or of the baseline (`"last"`)."""
-        runs = [run for run in results["runs"] if run["baseline"] is baseline]
-        runs.sort(key=lambda run: (run["fusion_layers"], results["seeds"].index(run["seed"])))
+    def of(cls, results: Results, *, baseline: bool = False) -> LayerScores:
+        """Reads the scores of the lower layers or of the baseline (`"last"`)."""
+        runs = [run for run in results.runs if run.baseline is baseline]
+        runs.sort(key=lambda run: (run.fusion_layers, results.seeds.index(run.seed)))
         scores = cls({}, {})
         for run in runs:
-            layer = "last" if baseline else str(run["fusion_layers"][0])
-            scores.validation.setdefault(layer, []).append(run["validation"][results["metric"]])
-            tested = {code: run["test"][code][results["metric"]] for code in results["languages"]}
-            average = summarise(tested, results["source_language"])
+            layer = "last" if baseline else str(run.fusion_layers[0])
+            if run.validation is not None:
+                scores.validation.setdefault(layer, []).append(run.validation.scores[results.metric])
+            average = summarise(results.run_scores(run), results.source_language)
             target = average.macro_all if average.macro_target is None else average.macro_target
             scores.target.setdefault(layer, []).append(target)
         return scores
@@ -80,21 +78,21 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     """
     full_output, output = OutputDirectory(full_dir), OutputDirectory(one_pass_dir)
     full, one_pass = read_sweep(full_output), read_sweep(output)
-    if full["recipe"].get("one_pass"):
+    if full.recipe.get("one_pass"):
         raise InputError(f"{full_output.path} is a one-pass sweep. Name the full sweep first, then the one-pass one.")
-    if not one_pass["recipe"].get("one_pass"):
+    if not one_pass.recipe.get("one_pass"):
         raise InputError(f"{output.path} is a full sweep. Compare with one that was trained with --one_pass.")
     check_comparable(full, one_pass)
     check_own_study(output.path, AGREEMENT, TITLE, "--compare_with")
     with locked(output.path, "--compare_with"):
-        agreement = measure_agreement(full, run_counts(full, full_output), one_pass)
+        agreement = measure_agreement(*full.with_counts(), one_pass)
         write_json(output.path / f"{AGREEMENT}.json", agreement)
         write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
     return agreement
 
 
-def check_comparable(full: Mapping[str, Any], one_pass: Mapping[str, Any]) -> None:
-    """Refuses to compare sweeps of which `results.json` holds different tasks, data, fusions or layers.
+def check_comparable(full: Results, one_pass: Results) -> None:
+    """Refuses to compare sweeps of different tasks, data, fusions or layers.
 
     Raises:
         InputError: They differ; the message names where.
@@ -103,20 +101,13 @@ def check_comparable(full: Mapping[str, Any], one_pass: Mapping[str, Any]) -> No
         raise InputError(f"The two sweeps are not of the same task, data, fusion and layers: {details}.")
 
 
-def measure_agreement(
-    full: Mapping[str, Any],
-    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
-    one_pass: Mapping[str, Any],
-    *,
-    n_resamples: int = 2000,
-) -> dict[str, Any]:
+def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> dict[str, Any]:
     """Measures how far the layers of a one-pass sweep rank as those of a full sweep of the same task and layers.
 
     Args:
-        full: What `results.json` of the full sweep holds.
+        full: The full sweep.
         counts: Of the full sweep: for each run's name and each language the (N, K) counts of the metric.
-        one_pass: What `results.json` of the one-pass sweep holds.
-        n_resamples: Number of resamples for the intervals of the regrets.
+        one_pass: The one-pass sweep.
 
     Returns:
         Scores as fractions of 1. `"spearman"` has rank correlations over the layers, None where all of a side are
@@ -143,18 +134,18 @@ def measure_agreement(
     return {
         "schema_version": 1,
         "study": AGREEMENT,
-        "title": full["title"],
-        **{key: full[key] for key in _SAME},
-        "model_name_or_path": full["model_name_or_path"],
+        "title": full.title,
+        **{key: getattr(full, key) for key in _SAME},
+        "model_name_or_path": full.model_name_or_path,
         "layers": [int(layer) for layer in means["target"]],
         "differences": differences(_background(full), _background(one_pass), _NAMES),
-        "commands": {"full": full["command"], "one_pass": one_pass["command"]},
-        "full": {"seeds": full["seeds"], "baseline": last_means, **means},
-        "one_pass": {"seeds": one_pass["seeds"], "baseline": own_last_means, **own_means},
+        "commands": {"full": full.command, "one_pass": one_pass.command},
+        "full": {"seeds": full.seeds, "baseline": last_means, **means},
+        "one_pass": {"seeds": one_pass.seeds, "baseline": own_last_means, **own_means},
         "selected": {
             "full": int(selected),
             "one_pass": int(chosen),
-            "one_pass_by_seed": {str(seed): select_layer(one_pass, seed) for seed in one_pass["seeds"]},
+            "one_pass_by_seed": {str(seed): select_layer(one_pass, seed) for seed in one_pass.seeds},
         },
         "oracle": int(oracle),
         "spearman": {
@@ -168,11 +159,8 @@ def measure_agreement(
         },
         "between_seeds": {"validation": _between_seeds(scores.validation), "target": _between_seeds(scores.target)},
         "top3": oracle in ranked_layers(own_means["validation"])[:3],
-        "regret": {
-            key: regret(full, counts, layer, reference, n_resamples=n_resamples).to_dict()
-            for key, (layer, reference) in pairs.items()
-        },
-        "cost": _cost(full["runs"], one_pass["runs"]),
+        "regret": {key: regret(full, counts, layer, reference).to_dict() for key, (layer, reference) in pairs.items()},
+        "cost": _cost(full.runs, one_pass.runs),
     }
 
 
@@ -200,30 +188,29 @@ def _between_seeds(scores: Mapping[str, Sequence[float]]) -> float | None:
     return fmean(defined) if defined else None
 
 
-def _cost(full: Sequence[Mapping[str, Any]], one_pass: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+def _cost(full: Sequence[RunRecord], one_pass: Sequence[RunRecord]) -> dict[str, float] | None:
     """Training seconds, validation between epochs included; a resumed run knows of its last part alone."""
-    if any(run["train"]["resumed"] for run in (*full, *one_pass)):
+    if any(run.train is None or run.train.resumed for run in (*full, *one_pass)):
         return None
-    run = fmean(run["train"]["seconds"] for run in full)
-    seed = fmean({run["seed"]: run["train"]["seconds"] for run in one_pass}.values())
-    systems = len({run["system"] for run in full})
+    run = fmean(run.train.seconds for run in full if run.train)
+    seed = fmean({run.seed: run.train.seconds for run in one_pass if run.train}.values())
+    systems = len({run.system for run in full})
     return {"run": run, "one_pass_seed": seed, "ratio": seed / run, "full_sweep_seed": run * systems}
 
 
-def _identity(results: Mapping[str, Any]) -> dict[str, Any]:
+def _identity(results: Results) -> dict[str, Any]:
     """What two sweeps must share to be compared; a file is known by its checksum, wherever it lies."""
-    data = results["data"]
-    sources = {"train": data["train"], "validation": data["validation"], **data["test"]}
-    fused = [run for run in results["runs"] if not run["baseline"]]
+    sources = {"train": results.data.train, "validation": results.data.validation, **results.data.test}
+    fused = [run for run in results.runs if not run.baseline]
     return {
-        **{key: results[key] for key in _SAME},
-        "data": {name: [source["sha256"] or source["source"], source["rows"]] for name, source in sources.items()},
-        "fusion": {key: fused[0][key] for key in ("fusion", "gate")},
-        "layers": sorted({run["fusion_layers"][0] for run in fused}),
+        **{key: getattr(results, key) for key in _SAME},
+        "data": {name: source and [source.sha256 or source.source, source.rows] for name, source in sources.items()},
+        "fusion": {"fusion": fused[0].fusion, "gate": fused[0].gate},
+        "layers": sorted({run.fusion_layers[0] for run in fused}),
     }
 
 
-def _background(results: Mapping[str, Any]) -> dict[str, Any]:
+def _background(results: Results) -> dict[str, Any]:
     """What may differ, but must be told."""
-    recipe = {key: value for key, value in results["recipe"].items() if key != "one_pass"}
-    return {"recipe": recipe, **{key: results[key] for key in ("model_name_or_path", "hardware")}}
+    recipe = {key: value for key, value in results.recipe.items() if key != "one_pass"}
+    return {"recipe": recipe, "model_name_or_path": results.model_name_or_path, "hardware": results.hardware}

@@ -10,7 +10,7 @@ from typing import Any
 from ...files.writing import write_text
 from ...scoring.metrics import get_metric
 from ...statistics.formatting import number, percent
-from .markdown import interval
+from ...statistics.formatting import points_interval as interval
 
 TITLE = ": does one pass rank the layers as a full sweep does?"  # Behind the task.
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ...errors import InputError
+from ...results.counts import RunCounts
+from ...results.results import Results
 from ...scoring.metrics import get_metric
 from ...statistics.comparisons import Comparison, compare_to_baseline
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def best_layer(scores: Mapping[str, float]) -> str:
@@ -26,67 +22,51 @@ def ranked_layers(scores: Mapping[str, float]) -> list[str]:
     return sorted(scores, key=lambda layer: -scores[layer])
 
 
-def select_layer(results: Mapping[str, Any], seed: int | None = None) -> int:
+def select_layer(results: Results, seed: int | None = None) -> int:
     """Selects the layer with the best mean score on the source language's validation data, the lower of equal ones.
 
     Args:
-        results: What `results.json` of a sweep holds, or what `training.run_task` returns; tested or not, trained a
-            layer at a time or in one pass.
+        results: Of a sweep, tested or not, trained a layer at a time or in one pass.
         seed: Of which alone; all if None.
 
     Raises:
         InputError: No run of a single fused layer was validated.
     """
     scores: dict[int, list[float]] = {}
-    for run in results["runs"]:
-        layers = run["fusion_layers"]
-        if len(layers) == 1 and run.get("validation") and seed in (None, run["seed"]):
-            scores.setdefault(layers[0], []).append(run["validation"][results["metric"]])
+    for run in results.runs:
+        if len(run.fusion_layers) == 1 and run.validation and seed in (None, run.seed):
+            scores.setdefault(run.fusion_layers[0], []).append(run.validation.scores[results.metric])
     if not scores:
         raise InputError("No layer can be selected: these results hold no validated run that fuses one lower layer.")
     return int(best_layer({str(layer): fmean(values) for layer, values in sorted(scores.items())}))
 
 
-def regret(
-    results: Mapping[str, Any],
-    counts: Mapping[str, Mapping[str, NDArray[np.int64]]],
-    chosen: str,
-    reference: str,
-    *,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> Comparison:
+def regret(results: Results, counts: RunCounts, chosen: str, reference: str) -> Comparison:
     """Compares two layers of a sweep by the average over the target languages; all languages without targets.
 
     Args:
-        results: What `results.json` of a tested sweep holds.
+        results: Of a tested sweep.
         counts: For each run's name and each language the (N, K) counts of the metric.
         chosen: The one layer.
         reference: The other.
-        n_resamples: Number of resamples of the examples.
-        seed: Seed of the resamples.
 
     Returns:
         Reference minus chosen, in fractions of 1; nothing lost where they are the same.
     """
     if chosen == reference:
         return Comparison(0.0, 0.0, 0.0, 1.0)
+    bootstrap = results.require_summary().bootstrap
+    systems = {str(run.fusion_layers[0]): run.system for run in results.runs if len(run.fusion_layers) == 1}
     one, other = (
-        {
-            code: np.stack(
-                [counts[run["name"]][code] for run in results["runs"] if run["fusion_layers"] == [int(layer)]]
-            )
-            for code in results["languages"]
-        }
-        for layer in (reference, chosen)
+        results.stacked(counts, system, results.seeds_of(system)) for system in (systems[reference], systems[chosen])
     )
     compared = compare_to_baseline(
         {reference: one},
         other,
-        metric=get_metric(results["metric"]),
-        source_language=results["source_language"],
-        aligned=results["summary"]["bootstrap"]["aligned"],
-        n_resamples=n_resamples,
-        seed=seed,
+        metric=get_metric(results.metric),
+        source_language=results.source_language,
+        aligned=bootstrap.aligned,
+        n_resamples=bootstrap.n_resamples,
+        seed=bootstrap.seed,
     )[reference]
     return compared["macro_target"] if "macro_target" in compared else compared["macro_all"]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from accelerate import PartialState
 
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_json
+from ...results.counts import RunCounts
 from ...results.directory import OutputDirectory
-from ...results.format import read_results
+from ...results.format import SystemScores
+from ...results.results import Results, load_results
 from ...scoring.metrics import AVERAGES
 from ...statistics.comparisons import THRESHOLD
-from ...statistics.summary import summarise_runs
 from ...tasks import Task
 from ...training.arguments import Arguments
-from ...training.record import run_counts
 from ...training.runner import run_task
 from ..folder import check_own_study, check_pictures
 from .choice import best_layer, regret, select_layer
@@ -68,10 +68,9 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
-        check_one_pass(arguments)
-    arguments.layers_apart = arguments.run.baseline = True
-    arguments.one_pass = one_pass
-    run_task(task, arguments, execute_together if one_pass else None)
+        check_one_pass(arguments.model, arguments.training, arguments.run.num_shards)
+    wished = replace(arguments, run=replace(arguments.run, baseline=True), layers_apart=True, one_pass=one_pass)
+    run_task(task, wished, execute_together if one_pass else None)
     if arguments.run.num_shards > 1 or not PartialState().is_main_process:
         return None
     return analyse_sweep(str(arguments.training.output_dir))
@@ -95,57 +94,38 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     if not (output.path / f"{STUDY}.json").is_file():  # It is written before them.
         check_pictures([output.path / f"{FIGURE}.{suffix}" for suffix in ("png", "svg")], output.path / f"{STUDY}.md")
     with locked(output.path, "--results_dir"):
-        sweep = summarise_sweep(results, run_counts(results, output))
+        sweep = summarise_sweep(*results.with_counts())
         write_json(output.path / f"{STUDY}.json", sweep)
         write_sweep_report(sweep, output.path)
     return sweep
 
 
-def read_sweep(output: OutputDirectory) -> dict[str, Any]:
-    """Returns what `results.json` of a whole sweep holds.
+def read_sweep(output: OutputDirectory) -> Results:
+    """Returns the results of a whole sweep.
 
     Raises:
         InputError: It is none, or not whole; the message says what it lacks.
     """
-    results, _ = read_results(output.path)
-    if "shard" in results:
+    results = load_results(output.path)
+    if results.shard is not None:
         raise InputError(f"{output.path} is a shard. Merge all of them with `dlfa merge` first.")
-    if "summary" not in results:
-        raise InputError(f"{output.path} has no test scores. Sweep with --do_predict True.")
-    systems = _systems(results)
-    baselines = [name for name, runs in systems.items() if runs[0]["baseline"]]
-    layers = [name for name in systems if name not in baselines]
-    if len(baselines) != 1 or not layers:
+    systems = results.systems
+    fused = [run for run in results.runs if not run.baseline]
+    if len({run.system for run in results.runs if run.baseline}) != 1 or not fused:
         raise InputError(f"{output.path} is not a sweep: it needs fused systems and one baseline beside them.")
-    forms = {(runs[0]["fusion"], runs[0]["gate"]) for runs in systems.values() if not runs[0]["baseline"]}
-    if len(forms) > 1 or any(len(systems[name][0]["fusion_layers"]) != 1 for name in layers):
+    if len({(run.fusion, run.gate) for run in fused}) > 1 or any(len(run.fusion_layers) != 1 for run in fused):
         raise InputError(f"{output.path} is not a sweep: its systems must differ in one lower layer alone.")
-    if any([run["seed"] for run in runs] != results["seeds"] for runs in systems.values()):
+    if any(list(results.seeds_of(name)) != results.seeds for name in systems):
         raise InputError(f"{output.path} is not whole: a system lacks a seed. Resume the sweep.")
     return results
 
 
-def _systems(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    systems: dict[str, list[Mapping[str, Any]]] = {}
-    for run in results["runs"]:
-        systems.setdefault(run["system"], []).append(run)
-    return systems
-
-
-def summarise_sweep(
-    results: Mapping[str, Any],
-    counts: Mapping[str, Mapping[str, np.ndarray]],
-    *,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
+def summarise_sweep(results: Results, counts: RunCounts) -> dict[str, Any]:
     """Compares every layer with the baseline and selects one, without and with knowledge of the target languages.
 
     Args:
-        results: What `results.json` of a sweep holds.
+        results: Of a sweep.
         counts: For each run's name and each language the (N, K) counts of the metric.
-        n_resamples: Number of resamples of the examples.
-        seed: Seed of the resamples.
 
     Returns:
         What `layer_sweep.json` holds, scores and differences as fractions of 1. `"layers"` has an entry a layer, in
@@ -154,54 +134,52 @@ def summarise_sweep(
         with the best mean score on the source language's validation data, the lower of equal ones, `"oracle"` the
         one with the best average over the target languages' test data, and `"regret"` what lies between the two.
     """
-    aligned, languages = results["summary"]["bootstrap"]["aligned"], list(results["languages"])
-    summary = summarise_runs(
-        results, counts, metric=results["metric"], aligned=aligned, n_resamples=n_resamples, seed=seed
-    )
-    by_layer = sorted((run["fusion_layers"][0], run["system"]) for run in results["runs"] if not run["baseline"])
-    averages = [key for key in AVERAGES if summary["differences"][by_layer[0][1]][key] is not None]
-    layers = {}
+    summary = results.require_summary()
+    by_layer = sorted({(run.fusion_layers[0], run.system) for run in results.runs if not run.baseline})
+    layers: dict[str, Any] = {}
+    averages: list[str] = []
     for layer, name in by_layer:
-        difference = summary["differences"][name]
+        written = summary.differences[name].to_dict()
+        averages = [key for key in AVERAGES if written[key] is not None]
         layers[str(layer)] = {
             "system": name,
-            **_scores(summary, name),
-            "differences": difference["languages"],
-            **{key: difference[key] for key in averages},
+            **_scores(summary.systems[name]),
+            "differences": written["languages"],
+            **{key: written[key] for key in averages},
         }
-    [baseline] = {run["system"] for run in results["runs"] if run["baseline"]}
+    [baseline] = {run.system for run in results.runs if run.baseline}
     target = "macro_target" if "macro_target" in averages else "macro_all"
     selected = str(select_layer(results))
     oracle = best_layer(_column(layers, target))
     return {
         "schema_version": 1,
         "study": STUDY,
-        **{key: results[key] for key in _RECORDED},
-        "fusion": results["runs"][0]["fusion"],
-        "gate": results["runs"][0]["gate"],
+        **{key: getattr(results, key) for key in _RECORDED},
+        "fusion": results.runs[0].fusion,
+        "gate": results.runs[0].gate,
         "target_average": target,
-        "baseline": {"system": baseline, **_scores(summary, baseline)},
+        "baseline": {"system": baseline, **_scores(summary.systems[baseline])},
         "layers": layers,
         "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
-        "oracle": {"layer": int(oracle), "by_language": _by_language(layers, languages)},
-        "regret": regret(results, counts, selected, oracle, n_resamples=n_resamples, seed=seed).to_dict(),
+        "oracle": {"layer": int(oracle), "by_language": _by_language(layers, results.languages)},
+        "regret": regret(results, counts, selected, oracle).to_dict(),
         "statistics": {
             "confidence": 0.95,
             "threshold": THRESHOLD,
-            "n_resamples": n_resamples,
-            "seed": seed,
-            "aligned": summary["bootstrap"]["aligned"],
-            "comparisons": summary["intervals"]["comparisons"],
+            "n_resamples": summary.bootstrap.n_resamples,
+            "seed": summary.bootstrap.seed,
+            "aligned": summary.bootstrap.aligned,
+            "comparisons": len(by_layer) * len(results.languages),
             "correction": "holm",
         },
     }
 
 
-def _scores(summary: Mapping[str, Any], system: str) -> dict[str, Any]:
-    found = summary["systems"][system]
-    scores = {**found["languages"], **{key: found[key] for key in ("macro_all", "macro_target")}}
-    kept = {key: {name: value[name] for name in ("mean", "std")} for key, value in scores.items() if value is not None}
-    return {"validation": found["validation"], "scores": kept, "collapsed": found["collapsed"]}
+def _scores(system: SystemScores) -> dict[str, Any]:
+    values = {key: value for key, value in system.values.items() if key != "transfer_gap"}
+    scores = {key: {"mean": value.mean, "std": value.std} for key, value in values.items()}
+    validation = None if system.validation is None else system.validation.to_dict()
+    return {"validation": validation, "scores": scores, "collapsed": system.collapsed}
 
 
 def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:
@@ -209,9 +187,9 @@ def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, floa
     return {layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}
 
 
-def _by_seed(results: Mapping[str, Any]) -> dict[str, int]:
+def _by_seed(results: Results) -> dict[str, int]:
     """What one would have selected with each seed alone: how far the selection can be relied on."""
-    return {str(seed): select_layer(results, seed) for seed in results["seeds"]}
+    return {str(seed): select_layer(results, seed) for seed in results.seeds}
 
 
 def _by_language(layers: Mapping[str, Mapping[str, Any]], languages: list[str]) -> dict[str, int]:

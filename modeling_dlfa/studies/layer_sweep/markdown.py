@@ -13,7 +13,8 @@ from ...files.writing import write_text
 from ...languages import by_family
 from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import stands_out
-from ...statistics.formatting import method_note, percent, points, points_interval, seeds_note
+from ...statistics.formatting import method_note, percent, points, seeds_note
+from ...statistics.formatting import points_interval as interval
 from .figure import FIGURE, plot_sweep
 
 TITLE = ": which layer to fuse"  # Behind the task.
@@ -130,11 +131,6 @@ def layer_label(sweep: Mapping[str, Any], layer: str) -> str:
     }
     said = ", ".join(name for name, holds in names.items() if holds)
     return f"{layer} ({said})" if said else layer
-
-
-def interval(value: Mapping[str, float]) -> str:
-    """Returns a difference with its interval, in points."""
-    return points_interval(value)
 
 
 def _baseline_row(sweep: Mapping[str, Any], keys: Sequence[str], *, first: bool) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
@@ -11,40 +10,38 @@ import torch
 from transformers import EvalPrediction
 from transformers.trainer_utils import PredictionOutput
 
-from ...checkpoints.tokenizers import save_tokenizer
 from ...errors import InputError
+from ...tasks import Task
 from ...training.adapters import adapt
 from ...training.answers import compute_metrics, keep_class_ids
-from ...training.arguments import Arguments
-from ...training.execution import (
-    Command,
-    finish,
-    make_trainer,
-    predict_test,
-    remove_checkpoints,
-    start_run_record,
-    tell_trained_part,
-    train,
-    validation_record,
-    write_test,
-)
-from ...training.rounding import round_weights, rounded_state
-from ...training.systems import Run, load_model
+from ...training.arguments import CrossLingualTrainingArguments
+from ...training.base_model import load_model
+from ...training.execution import evaluate, make_trainer, start_run_record, tell_trained_part, train
+from ...training.options import ModelArguments
+from ...training.planning import Plan
+from ...training.processes import launched_with
+from ...training.rounding import round_weights, save_rounded
+from ...training.systems import Run
+from ...training.task_data import TaskData
 from .one_pass import OnePassModel
 
 
-def check_one_pass(arguments: Arguments) -> None:
+def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArguments, num_shards: int) -> None:
     """Checks, before anything is loaded, that the runs of a seed can be trained together.
+
+    Args:
+        model: What is trained.
+        training: The Trainer's arguments.
+        num_shards: Into how many commands the runs are split.
 
     Raises:
         InputError: They cannot; the message names what stands against it.
     """
-    training = arguments.training
     if not training.do_train:
         raise InputError("A one-pass sweep trains; remove --do_train False.")
-    if arguments.model.peft == "lora":
+    if model.peft == "lora":
         raise InputError("--peft lora adapts one model at a time. Sweep without it, or without --one_pass.")
-    if arguments.run.num_shards > 1:
+    if num_shards > 1:
         raise InputError(
             "--num_shards splits runs, which --one_pass trains together. Give each machine seeds and an --output_dir "
             "of its own."
@@ -57,11 +54,11 @@ def check_one_pass(arguments: Arguments) -> None:
     for name in ("label_smoothing_factor", "gradient_checkpointing"):
         if getattr(training, name):
             raise InputError(f"--{name} is not for several models at once. Remove it, or sweep without --one_pass.")
-    if "true" in (os.environ.get("ACCELERATE_USE_FSDP"), os.environ.get("ACCELERATE_USE_DEEPSPEED")):
+    if launched_with("FSDP") or launched_with("DEEPSPEED"):
         raise InputError("--one_pass does not split weights over processes. Launch without FSDP and DeepSpeed.")
 
 
-def execute_together(command: Command, runs: Sequence[Run]) -> None:
+def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
     """Trains the runs of a seed in one pass and leaves for each what it would have left alone.
 
     Of each model, predictions and record are as of a run of its own. One checkpoint is selected for all, by the mean
@@ -69,47 +66,36 @@ def execute_together(command: Command, runs: Sequence[Run]) -> None:
     and `"prediction"` of a record tell of all together; `"together"` is their number.
 
     Args:
-        command: The command.
+        plan: Of the command.
         runs: All its runs of one seed.
     """
-    task, data, output = command.task, command.data, command.output
+    task, data, output, saving = plan.task, plan.data, plan.output, plan.saving
     name = f"one_pass-seed{runs[0].seed}"
-    models = ((run.system, adapt(load_model(task, command.arguments, run), command.arguments.model)) for run in runs)
+    models = ((run.system, adapt(load_model(task.kind, plan.model, run), plan.model)) for run in runs)
     model = OnePassModel(models)
     tell_trained_part(name, model)
     trainer = make_trainer(
-        command,
+        plan,
         name,
         runs[0].seed,
         model,
-        compute_metrics=_joint_metrics(command, model.names),
+        compute_metrics=_joint_metrics(task, data, model.names),
         preprocess_logits_for_metrics=_keep_class_ids if task.kind == "token" else None,
     )
-    trained = {**train(command, trainer, name), "together": len(runs)}
-    dtype = getattr(torch, command.arguments.run.save_dtype)
+    trained = {**train(trainer, output.last_checkpoint(name)), "together": len(runs)}
+    dtype = getattr(torch, saving.save_dtype)
     round_weights(model, dtype)
     records: list[dict[str, Any]] = []
     for run in runs:
         with model.alone(run.system) as candidate:
             records.append({**start_run_record(run, candidate), "train": trained})
-            if command.arguments.run.save_models:
+            if saving.save_models:
                 records[-1]["model"] = str(output.model(run.name).relative_to(output.path))
                 if trainer.args.should_save:
-                    candidate.save_pretrained(str(output.model(run.name)), state_dict=rounded_state(candidate, dtype))
-                    save_tokenizer(command.tokenizer, output.model(run.name))
-    outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
-    for run, record, own in zip(runs, records, _apart(outcome), strict=True):
-        record |= validation_record(command, trainer, own, f"{task.metric}_{run.system}")
-    if "test" in data.encoded:
-        outcome = predict_test(command, trainer)
-        for run, record, own in zip(runs, records, _apart(outcome), strict=True):
-            record["prediction"] = {"seconds": (outcome.metrics or {})["test_runtime"], "together": len(runs)}
-            if trainer.is_world_process_zero():
-                write_test(command, run, own)
-    if trainer.is_world_process_zero():
-        for run, record in zip(runs, records, strict=True):
-            finish(command, run, record)
-        remove_checkpoints(command, name)
+                    save_rounded(candidate, plan.tokenizer, output.model(run.name), dtype)
+    evaluate(plan, trainer, records, _apart)
+    if trainer.is_world_process_zero() and not saving.keep_checkpoints:
+        output.remove_checkpoints(name)
 
 
 def _apart(outcome: PredictionOutput) -> list[PredictionOutput]:
@@ -121,10 +107,9 @@ def _keep_class_ids(logits: tuple[torch.Tensor, ...], labels: torch.Tensor) -> t
     return tuple(keep_class_ids(own, labels) for own in logits)
 
 
-def _joint_metrics(command: Command, names: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:
+def _joint_metrics(task: Task, data: TaskData, names: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:
     """Returns what scores the validation data: means over the candidates, and the metric of each under its name."""
-    task = command.task
-    alone = compute_metrics(task, command.data.validation, command.data.encoded["validation"])
+    alone = compute_metrics(task, data.validation, data.encoded["validation"])
     assert alone is not None
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from ...errors import InputError
 from ...files.folders import locked
 from ...files.writing import write_text
-from ...results.format import read_results
-from ...results.scores import load_scored_runs
+from ...results.results import Results, load_results
 from ..folder import study_folder
 from .html import to_html
 from .markdown import read_markdown, to_markdown, write_pictures
 from .model import Section
-from .run_section import RunResults, overview, run_section
+from .run_section import overview, run_section
 
 MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
 
@@ -49,7 +48,7 @@ def build_report(sources: Sequence[str | Path], readers: Sequence[StudyReader] =
     Raises:
         InputError: A source has none of it, or is broken.
     """
-    runs: list[RunResults] = []
+    runs: list[tuple[str, Results]] = []
     sections: list[Section] = []
     for number, source in enumerate(map(Path, sources), start=1):
         name, found = f"part{number}", len(sections)
@@ -60,8 +59,8 @@ def build_report(sources: Sequence[str | Path], readers: Sequence[StudyReader] =
             elif file.suffix == ".md":
                 sections += read_markdown(file, f"{name}-{file.stem}")
             else:
-                runs.append(_read_run(file, source))
-                sections.append(run_section(runs[-1], f"{name}-scores"))
+                runs.append((str(source), _read_run(file)))
+                sections.append(run_section(*runs[-1], f"{name}-scores"))
         if len(sections) == found:
             raise InputError(f"{source} is empty. Give results that were written to the end.")
     first = overview(runs)
@@ -85,13 +84,11 @@ def _files(source: Path, readers: Sequence[StudyReader]) -> list[Path]:
     return found
 
 
-def _read_run(file: Path, source: Path) -> RunResults:
-    results, folder = read_results(file)
-    if "summary" not in results:
-        raise InputError(f"{file} holds no scores of test languages. Predict them (--do_predict True).")
-    targets = set(results["languages"]) - {results["source_language"]}
-    complete = targets and (folder / "predictions").is_dir()
-    return RunResults(str(source), load_scored_runs(folder).results if complete else results)
+def _read_run(file: Path) -> Results:
+    results = load_results(file)
+    results.require_summary()
+    complete = results.targets and (file.parent / "predictions").is_dir()
+    return results.with_counts()[0] if complete else results
 
 
 def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:

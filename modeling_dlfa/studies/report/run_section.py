@@ -2,65 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from ...languages import by_family
+from ...languages import language_label
 from ...results.figures import FIGURE_CAPTION, scores_by_language
-from ...results.tables import language_label, table_notes
-from ...scoring.metrics import get_metric, shown_averages
-from ...statistics.comparisons import THRESHOLD, adjust_p_values, stands_out
+from ...results.format import Difference
+from ...results.notes import table_notes
+from ...results.results import Results
+from ...results.tables import score_text
+from ...scoring.metrics import AVERAGE_TITLES, get_metric
+from ...statistics.comparisons import THRESHOLD, adjust_p_values
 from ...statistics.formatting import seeds_note
-from ...statistics.intervals import Interval
-from ...tasks import recorded_task
 from .model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
 
-_AVERAGES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 
+def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
+    """One line for each fused system of all results, corrected for their number; None without any difference.
 
-@dataclass(frozen=True)
-class RunResults:
-    """One command's results for a report.
-
-    Attributes:
-        source: Where they were found, as the user named it.
-        results: What `results.json` holds, `"summary"` included.
+    Args:
+        runs: Where each command's results were found, as the user named it, and the results.
     """
-
-    source: str
-    results: Mapping[str, Any]
-
-    @property
-    def compared(self) -> list[str]:
-        """The systems that have a difference to the baseline."""
-        return list(self.results["summary"]["differences"])
-
-
-def overview(runs: Sequence[RunResults]) -> Section | None:
-    """One line for each fused system of all results, corrected for their number; None without any difference."""
     lines = [
-        (run, system)
-        for run in runs
-        for system in run.compared
-        if run.results["summary"]["systems"][system]["macro_target"] and "intervals" in run.results["summary"]
+        (source, results, system, difference)
+        for source, results in runs
+        for system, difference in results.require_summary().differences.items()
+        if "macro_target" in difference.values and results.require_summary().intervals is not None
     ]
     if not lines:
         return None
-    entries = [dict(run.results["summary"]["differences"][system]["macro_target"]) for run, system in lines]
+    entries = [compared.values["macro_target"].to_dict() for *_, compared in lines]
     adjust_p_values([entries])
     rows = []
-    for (run, system), entry in zip(lines, entries, strict=True):
-        systems, compared = run.results["summary"]["systems"], run.results["summary"]["differences"][system]
+    for (source, results, system, compared), entry in zip(lines, entries, strict=True):
         cells = [
-            _title(run.results),
+            results.described_task.title,
             system,
-            str(run.results["model_name_or_path"]),
-            f"{len(compared['seeds'])}",
-            percent(systems[compared["baseline"]]["macro_target"]["mean"]),
-            percent(systems[system]["macro_target"]["mean"]),
+            results.model_name_or_path,
+            f"{len(compared.seeds)}",
+            percent(results.scores[compared.baseline]["macro_target"]),
+            percent(results.scores[system]["macro_target"]),
         ]
-        rows.append((*map(Cell, cells), _difference(entry), Cell(run.source)))
+        rows.append((*map(Cell, cells), _difference(Difference.from_dict(entry)), Cell(source)))
     header = ("task", "system", "encoder", "seeds", "baseline", "system's score", "difference", "results")
     several = f"; marks are corrected for all {len(lines)} lines" if len(lines) > 1 else ""
     table = Table(
@@ -72,27 +54,27 @@ def overview(runs: Sequence[RunResults]) -> Section | None:
     notes = [
         f"{MARK} and bold: p <= {THRESHOLD} after Holm's correction for all lines. A line without the mark is no "
         "evidence of a difference, nor of equality: look at how far its interval reaches.",
-        *seeds_note(min(len(run.results["summary"]["differences"][system]["seeds"]) for run, system in lines)),
+        *seeds_note(min(len(compared.seeds) for *_, compared in lines)),
     ]
     return Section("Overview", (table, Notes(tuple(notes))))
 
 
-def run_section(run: RunResults, name: str) -> Section:
+def run_section(source: str, results: Results, name: str) -> Section:
     """Lay out one command's results.
 
     Args:
-        run: The results.
+        source: Where they were found, as the user named it.
+        results: The results.
         name: Of the picture.
     """
-    results = run.results
-    metric = get_metric(results["metric"])
+    metric = get_metric(results.metric)
     blocks: list[Block] = [
         Text(
-            f"Encoder {results['model_name_or_path']}, trained on {results['source_language']}; results from "
-            f"{run.source}, finished {results['created']}."
+            f"Encoder {results.model_name_or_path}, trained on {results.source_language}; results from "
+            f"{source}, finished {results.created}."
         ),
-        _averages_table(run),
-        _language_table(run),
+        _averages_table(results),
+        _language_table(results),
         picture(
             name,
             lambda: scores_by_language(results),
@@ -101,61 +83,43 @@ def run_section(run: RunResults, name: str) -> Section:
             caption=FIGURE_CAPTION,
         ),
         Notes(tuple(table_notes(results, marked=f"{MARK} and bold"))),
-        Code(results["command"]),
+        Code(results.command),
     ]
-    return Section(f"{_title(results)}: {metric.title} by language, {run.source}", tuple(blocks))
+    return Section(f"{results.described_task.title}: {metric.title} by language, {source}", tuple(blocks))
 
 
-def _title(results: Mapping[str, Any]) -> str:
-    return recorded_task(results).title
-
-
-def _averages_table(run: RunResults) -> Table:
-    summary = run.results["summary"]
-    keys = shown_averages(run.results["languages"], run.results["source_language"])
+def _averages_table(results: Results) -> Table:
+    summary, keys, source = results.require_summary(), results.averages, results.source_language
     rows = [
         (
-            Cell(f"{name} (baseline)" if system["baseline"] else name),
-            Cell(", ".join(map(str, system["seeds"]))),
-            Cell(_score(system["validation"])),
-            *(Cell(_score(system[key])) for key in keys),
+            Cell(f"{name} (baseline)" if system.baseline else name),
+            Cell(", ".join(map(str, system.seeds))),
+            Cell(score_text(system.validation)),
+            *(Cell(score_text(system.values[key])) for key in keys),
         )
-        for name, system in summary["systems"].items()
+        for name, system in summary.systems.items()
     ]
-    for name in run.compared:
-        entry = summary["differences"][name]
-        seeds, label = ", ".join(map(str, entry["seeds"])), f"{name} minus {entry['baseline']}"
-        rows.append((Cell(label), Cell(seeds), Cell("-"), *_differences(run, name, keys)))
-    source = run.results["source_language"]
-    header = ("system", "seeds", f"{source} validation", *(_AVERAGES[key] for key in keys))
+    for name, compared in summary.differences.items():
+        seeds, label = ", ".join(map(str, compared.seeds)), f"{name} minus {compared.baseline}"
+        rows.append((Cell(label), Cell(seeds), Cell("-"), *(_difference(compared.values[key]) for key in keys)))
+    header = ("system", "seeds", f"{source} validation", *(AVERAGE_TITLES[key] for key in keys))
     return Table("Averages over languages, in percent", header, tuple(rows))
 
 
-def _language_table(run: RunResults) -> Table:
-    results, summary = run.results, run.results["summary"]
+def _language_table(results: Results) -> Table:
+    summary = results.require_summary()
     header = ["language"]
     columns: list[list[Cell]] = []
-    codes = [code for _, group in by_family(results["languages"], results["source_language"]) for code in group]
-    for name, system in summary["systems"].items():
-        header.append(f"{name} (baseline)" if system["baseline"] else name)
-        columns.append([Cell(_score(system["languages"][code])) for code in codes])
-        if name in run.compared:
-            header.append(f"{name} minus {summary['differences'][name]['baseline']}")
-            columns.append(_differences(run, name, codes))
+    codes = [code for code in results.shown if code not in results.averages]
+    for name, system in summary.systems.items():
+        header.append(f"{name} (baseline)" if system.baseline else name)
+        columns.append([Cell(score_text(system.values[code])) for code in codes])
+        if compared := summary.differences.get(name):
+            header.append(f"{name} minus {compared.baseline}")
+            columns.append([_difference(compared.values[code]) for code in codes])
     rows = zip([Cell(language_label(code)) for code in codes], *columns, strict=True)
     return Table("Every language, in percent", tuple(header), tuple(rows))
 
 
-def _score(value: Mapping[str, Any] | None) -> str:
-    if value is None:
-        return "-"
-    return percent(value["mean"]) + ("" if value["std"] is None else f" ± {percent(value['std'])}")
-
-
-def _differences(run: RunResults, system: str, keys: Sequence[str]) -> list[Cell]:
-    entry = run.results["summary"]["differences"][system]
-    return [_difference(entry[key] if key in _AVERAGES else entry["languages"][key]) for key in keys]
-
-
-def _difference(value: Mapping[str, float]) -> Cell:
-    return difference(Interval(value["mean"], value["low"], value["high"]), strong=stands_out(value))
+def _difference(value: Difference) -> Cell:
+    return difference(value, strong=value.stands_out)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.results.results import load_results
 from modeling_dlfa.studies.language_scaling.evaluation_cost import (
     CostOptions,
     _pattern,
@@ -46,9 +47,9 @@ def test_numbers_of_languages() -> None:
 
 
 def test_a_run_is_timed_with_its_own_model_and_files(finished: Path) -> None:
-    results = json.loads((finished / "results.json").read_text(encoding="utf-8"))
-    two = {**results, "languages": results["languages"][:2]}
-    cost = measure_cost(two, finished, CostOptions(repeats=2, cpu=True))
+    results = load_results(finished)
+    two = replace(results, languages=results.languages[:2])
+    cost = measure_cost(two, CostOptions(repeats=2, cpu=True))
     assert cost["model"] == str(finished / "models" / "aif-layer1-seed1")
     assert [point["n"] for point in cost["points"]] == [1, 2]
     assert [point["examples"] for point in cost["points"]] == [37, 74]
@@ -63,15 +64,16 @@ def test_a_run_is_timed_with_its_own_model_and_files(finished: Path) -> None:
 
 
 def test_what_is_not_here_is_one_clear_error(finished: Path, tmp_path: Path) -> None:
-    results = json.loads((finished / "results.json").read_text(encoding="utf-8"))
+    results = load_results(finished)
     with pytest.raises(InputError, match="--cost_model"):
-        measure_cost(results, tmp_path, CostOptions())
-    for source in results["data"]["test"].values():
-        source["source"] = source["source"].replace("test-", "gone-")
+        measure_cost(replace(results, folder=tmp_path), CostOptions())
+    sources = results.data.test.items()
+    test = {code: replace(source, source=source.source.replace("test-", "gone-")) for code, source in sources}
+    results = replace(results, data=replace(results.data, test=test))
     with pytest.raises(InputError, match="--cost_test_file"):
-        measure_cost(results, finished, CostOptions())
+        measure_cost(results, CostOptions())
     shutil.copytree(finished / "models" / "aif-layer1-seed1", tmp_path / "model")
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(InputError, match="could not be timed: .*model"):
         options = CostOptions(model=str(tmp_path / "model"), test_file=str(tmp_path / "gone-{language}.tsv"))
-        measure_cost(results, finished, options)
+        measure_cost(results, options)

@@ -14,27 +14,27 @@ import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES
-from modeling_dlfa.results.scores import ScoredRuns, load_scored_runs
+from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.language_scaling.language_scaling import scale_languages
 from modeling_dlfa.studies.language_scaling.orders import language_orders, shared_levels
 
 from ...conftest import ROOT
-from ...scored import make_command, make_scored, planted, write_command
+from ...scored import Counts, make_command, make_scored, planted, write_command
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
 
 
-def scale(scored: ScoredRuns, **options: int) -> dict:
-    orders, _ = language_orders(scored.targets, "en")
-    entry = scale_languages(scored, orders, comparisons=len(scored.fused), n_resamples=60, **options)
+def scale(results: Results, counts: Counts, **options: int) -> dict:
+    orders, _ = language_orders(results.targets, "en")
+    entry = scale_languages(results, counts, orders, comparisons=len(results.fused), n_resamples=60, **options)
     return json.loads(json.dumps(entry, allow_nan=False))
 
 
-def scores(scored: ScoredRuns, system: str) -> np.ndarray:
-    """Mean over seeds in each target language, from the results alone."""
-    runs = [run for run in scored.results["runs"] if run["system"] == system]
-    return np.mean([[run["test"][code]["accuracy"] for code in scored.targets] for run in runs], axis=0)
+def scores(results: Results, system: str) -> np.ndarray:
+    """Mean over seeds in each target language, from the runs alone."""
+    runs = [results.run_scores(run) for run in results.runs_of(system)]
+    return np.mean([[run[code] for code in results.targets] for run in runs], axis=0)
 
 
 def expected_worst(values: np.ndarray) -> list[float]:
@@ -45,10 +45,11 @@ def expected_worst(values: np.ndarray) -> list[float]:
 
 
 def test_random_sets_match_the_closed_forms() -> None:
-    scored = make_scored(["en", "de", "fr", "ru", "zh", "tr", "sw"], {"last": [1, 2], "aif-layer4": [1, 2]})
-    entry = scale(scored)
+    languages = ["en", "de", "fr", "ru", "zh", "tr", "sw"]
+    results, counts = make_scored(languages, {"last": [1, 2], "aif-layer4": [1, 2]})
+    entry = scale(results, counts)
     for system in ("last", "aif-layer4"):
-        values = np.sort(scores(scored, system))
+        values = np.sort(scores(results, system))
         total = len(values)
         for point in entry["scores"]["random"][system]:
             n = point["n"]
@@ -62,9 +63,9 @@ def test_forty_languages_many_layers() -> None:
     languages = list(LANGUAGES)[:40]
     seeds = [1, 2, 3, 4, 5]
     systems = {"last": seeds, "aif-layer4": seeds, "aif-layer11": seeds, "aif-layer8": [2, 3, 4, 5, 6]}
-    scored = make_scored(languages, systems)
-    assert scored.fused == ["aif-layer4", "aif-layer8", "aif-layer11"]
-    entry = scale(scored)
+    results, counts = make_scored(languages, systems)
+    assert results.fused == ["aif-layer4", "aif-layer8", "aif-layer11"]
+    entry = scale(results, counts)
     assert [order["name"] for order in entry["orders"]] == ["random", "similarity", "data_size", "family"]
     for order in entry["orders"]:
         assert list(entry["scores"][order["name"]]) == ["last", "aif-layer4", "aif-layer8", "aif-layer11"]
@@ -75,7 +76,7 @@ def test_forty_languages_many_layers() -> None:
                 assert means == pytest.approx([means[-1]] * 39)
             final = entry["all_languages"][system]["mean"]["mean"]
             assert points[-1]["mean"]["mean"] == pytest.approx(final)
-            recorded = scored.results["summary"]["differences"][system]["macro_target"]["mean"]
+            recorded = results.require_summary().differences[system].values["macro_target"].mean
             assert final == pytest.approx(recorded)
     # What was planted, +10 points, is found through the correction; the worst language falls with n.
     for gains in entry["all_languages"].values():
@@ -84,7 +85,7 @@ def test_forty_languages_many_layers() -> None:
     assert all(later < earlier for earlier, later in zip(worst[:30], worst[1:30], strict=False))
     # Sets of nearly all languages are samples, and may all hold the worst one.
     assert all(later <= earlier + 1e-9 for earlier, later in zip(worst, worst[1:], strict=False))
-    expected = expected_worst(scores(scored, "last"))
+    expected = expected_worst(scores(results, "last"))
     assert worst == pytest.approx(expected, abs=(max(expected) - min(expected)) / 10), "sampled sets mislead"
     assert worst[0] == pytest.approx(expected[0]) and worst[-1] == pytest.approx(expected[-1])
     above = [point["mean"]["above_zero"] for point in entry["gains"]["random"]["aif-layer4"]]
@@ -95,7 +96,7 @@ def test_forty_languages_many_layers() -> None:
 
 def test_trends_are_lines_through_the_points_and_find_what_was_planted() -> None:
     order = [code for code in XNLI if code != "en"]
-    entry = scale(planted({code: 0.05 * shared_levels(code, "en") for code in order}, seeds=5))
+    entry = scale(*planted({code: 0.05 * shared_levels(code, "en") for code in order}, seeds=5))
     trends = {(trend["order"], trend["statistic"]): trend for trend in entry["trends"]}
     assert ("random", "mean") not in trends  # It is flat whatever the data are.
     for (name, statistic), trend in trends.items():
@@ -108,19 +109,19 @@ def test_trends_are_lines_through_the_points_and_find_what_was_planted() -> None
     slope = trends["similarity", "language"]
     assert slope["low"] < 0.05 < slope["high"] and slope["corrected"]["low"] > 0
     assert trends["similarity", "mean"]["corrected"]["high"] < 0  # Near languages come first, and gain most.
-    flat = scale(planted(dict.fromkeys(order, 0.1)))["trends"]
+    flat = scale(*planted(dict.fromkeys(order, 0.1)))["trends"]
     assert all(trend["corrected"]["low"] < 0 < trend["corrected"]["high"] for trend in flat)
 
 
 def test_what_cannot_be_compared_is_absent() -> None:
-    entry = scale(make_scored(["en", "de", "fr"], {"aif-layer4": [1]}))
+    entry = scale(*make_scored(["en", "de", "fr"], {"aif-layer4": [1]}))
     assert not entry["all_languages"] and not entry["trends"] and not any(entry["gains"].values())
-    entry = scale(make_scored(["en", "de"], {"last": [1], "aif-layer4": [1]}))
+    entry = scale(*make_scored(["en", "de"], {"last": [1], "aif-layer4": [1]}))
     assert not entry["trends"] and "spread" not in entry["all_languages"]["aif-layer4"]
-    entry = scale(make_scored(["en", "de", "fr"], {"last": [1], "aif-layer4": [2], "aif-layer8": [1]}))
+    entry = scale(*make_scored(["en", "de", "fr"], {"last": [1], "aif-layer4": [2], "aif-layer8": [1]}))
     assert list(entry["all_languages"]) == ["aif-layer8"]
     with pytest.raises(InputError, match="Only en was tested"):
-        make_scored(["en"], {"last": [1]})
+        scale(*make_scored(["en"], {"last": [1]}))
 
 
 def test_the_command_reads_real_runs_and_writes_all_or_nothing(finished: Path, tmp_path: Path) -> None:
@@ -149,14 +150,14 @@ def test_the_command_reads_real_runs_and_writes_all_or_nothing(finished: Path, t
 
 def test_predictions_on_disk_are_the_counts(tmp_path: Path) -> None:
     results, counts = make_command(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    scored = load_scored_runs(write_command(tmp_path / "run", results, counts))
+    _, found = load_results(write_command(tmp_path / "run", results, counts)).with_counts()
     for run in results["runs"]:
         for code in XNLI:
-            assert (scored.counts[run["system"]][run["seed"]][code] == counts[run["name"]][code]).all()
+            assert (found[run["name"]][code] == counts[run["name"]][code]).all()
     results["runs"][0]["test"]["de"]["accuracy"] += 0.1
     (tmp_path / "run" / "results.json").write_text(json.dumps(results))
     with pytest.raises(InputError, match="evaluate it again"):
-        load_scored_runs(tmp_path / "run")
+        load_results(tmp_path / "run").with_counts()
 
 
 def test_the_script_tells_wrong_input_in_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.results.results import Results
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.studies.layer_sweep.agreement import check_comparable, measure_agreement, spearman
 from modeling_dlfa.studies.layer_sweep.agreement_markdown import agreement_findings, write_agreement_report
+
+from ...scored import Counts, with_summary
 
 ACCURACY = METRICS["accuracy"]
 Scores = dict[str, list[int]]
@@ -22,9 +26,9 @@ VALIDATION: Scores = {"0": [80], "1": [82], "2": [84], "3": [90], "4": [86], "la
 
 def sweep(
     validation: Scores, target: Scores, *, seconds: float = 10.0, one_pass: bool = False, resumed: bool = False
-) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+) -> tuple[Results, Counts]:
     """Results whose every score is exactly as given, and their counts."""
-    counts: dict[str, dict[str, np.ndarray]] = {}
+    counts: Counts = {}
     runs = []
     seeds = list(range(len(next(iter(target.values())))))
     for seed in seeds:
@@ -54,15 +58,14 @@ def sweep(
         "data": {"train": source, "validation": source, "test": {"en": source, "de": source, "ar": source}},
         "recipe": {"learning_rate": 0.1, **({"one_pass": True} if one_pass else {})},
         "hardware": {"cpus": 2},
-        "summary": {"bootstrap": {"aligned": False}},
         "runs": runs,
     }
-    return results, counts
+    return Results.from_dict(with_summary(results, counts, aligned=False)), counts
 
 
 def agreement(validation: Scores, target: Scores = TARGET, **options: Any) -> dict[str, Any]:
     full, counts = sweep(VALIDATION, TARGET)
-    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0], n_resamples=100)
+    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0])
 
 
 def rho(one: list[int], other: list[int]) -> float:
@@ -124,7 +127,7 @@ def test_seeds_of_the_full_sweep_are_compared_with_each_other() -> None:
     validation = {layer: [value, value, value] for layer, [value] in VALIDATION.items()}
     full, counts = sweep(validation, target)
     one_pass, _ = sweep(VALIDATION, TARGET, one_pass=True)
-    found = measure_agreement(full, counts, one_pass, n_resamples=100)
+    found = measure_agreement(full, counts, one_pass)
     assert found["between_seeds"] == pytest.approx({"validation": 1.0, "target": (1 - 1 - 1) / 3})
     assert found["full"]["target"]["0"] == pytest.approx((0.50 + 0.51 + 0.74) / 3)
     assert "Two seeds of the full sweep among themselves, on average: +1.00 and -0.33." in agreement_findings(found)
@@ -143,9 +146,9 @@ def test_cost_is_of_a_seed_against_a_run() -> None:
 def test_what_else_differs_is_told_and_what_must_not_is_refused(tmp_path: Path) -> None:
     full, counts = sweep(VALIDATION, TARGET)
     other, _ = sweep(VALIDATION, TARGET, one_pass=True)
-    other["recipe"]["learning_rate"] = 0.2
+    other = replace(other, recipe={**other.recipe, "learning_rate": 0.2})
     check_comparable(full, other)
-    found = measure_agreement(full, counts, other, n_resamples=100)
+    found = measure_agreement(full, counts, other)
     told = "The two differ beside that: recipe.learning_rate: 0.1 in the full sweep, 0.2 in one pass."
     assert agreement_findings(found)[-1] == told
     write_agreement_report(found, tmp_path / "report.md")
@@ -155,6 +158,5 @@ def test_what_else_differs_is_told_and_what_must_not_is_refused(tmp_path: Path) 
     fewer, _ = sweep({**VALIDATION}, {layer: TARGET[layer] for layer in ("0", "1", "last")}, one_pass=True)
     with pytest.raises(InputError, match=r"layers: \[0, 1, 2, 3, 4\] in the full sweep, \[0, 1\] in one pass"):
         check_comparable(full, fewer)
-    other["task"] = "pawsx"
     with pytest.raises(InputError, match="task: xnli in the full sweep, pawsx in one pass"):
-        check_comparable(full, other)
+        check_comparable(full, replace(other, task="pawsx"))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.results.results import Results
 from modeling_dlfa.studies.layer_sweep.choice import best_layer, ranked_layers, select_layer
 
 
-def results(scores: dict[tuple[int, int], float]) -> dict[str, Any]:
+def results(scores: dict[tuple[int, int], float]) -> Results:
     """A sweep that was only validated: by layer and seed, with a baseline that is better than all."""
     runs = [
-        {"fusion_layers": [layer], "seed": seed, "validation": {"accuracy": score}}
+        {"system": f"aif-layer{layer}", "baseline": False, "fusion_layers": [layer], "seed": seed, "score": score}
         for (layer, seed), score in scores.items()
     ]
-    baseline = {"fusion_layers": [], "seed": 1, "validation": {"accuracy": 1.0}}
-    return {"metric": "accuracy", "runs": [*runs, baseline]}
+    runs.append({"system": "last", "baseline": True, "fusion_layers": [], "seed": 1, "score": 1.0})
+    records = [{**run, "name": "x", "validation": {"accuracy": run["score"]}} for run in runs]
+    command = {"task": "xnli", "command": "python x", "model_name_or_path": "org/encoder"}
+    about = {"metric": "accuracy", "source_language": "en", "languages": []}
+    return Results.from_dict({**command, **about, "runs": records})
 
 
 def test_the_best_mean_is_selected_and_each_seed_alone_may_differ() -> None:

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.cli import run as dlfa
-from modeling_dlfa.results.directory import OutputDirectory
+from modeling_dlfa.results.counts import read_counts
+from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
-from modeling_dlfa.statistics.summary import summarise_runs
 from modeling_dlfa.studies.layer_sweep.layer_sweep import summarise_sweep
 from modeling_dlfa.studies.layer_sweep.markdown import findings, notes, sweep_table, write_sweep_report
 from modeling_dlfa.training.merging import merge_runs
-from modeling_dlfa.training.record import run_counts
 
-from ...training.test_runner import read
+from ...commands import read
+from ...scored import with_summary
 
 ACCURACY = METRICS["accuracy"]
 LANGUAGES = ["en", "de", "ar", "zh"]
@@ -57,7 +57,7 @@ def test_every_lower_layer_is_trained_beside_the_baseline(swept: Path) -> None:
 
 def test_the_numbers_are_those_of_results_and_predictions(swept: Path) -> None:
     results, sweep = read(swept / "results.json"), read(swept / "layer_sweep.json")
-    counts = run_counts(results, OutputDirectory(swept))
+    counts = read_counts(load_results(swept))
 
     def stacked(system: str) -> dict[str, np.ndarray]:
         runs = [counts[f"{system}-seed{seed}"] for seed in (1, 2)]
@@ -189,8 +189,8 @@ def planted(
         **{"task": "xnli", "title": "XNLI", "metric": "accuracy", "source_language": "en", "languages": LANGUAGES},
         **{"model_name_or_path": "org/encoder", "seeds": list(range(num_seeds)), "command": "python x", "runs": runs},
     }
-    results["summary"] = summarise_runs(results, counts, metric=ACCURACY, aligned=False, n_resamples=50)
-    return summarise_sweep(results, counts, n_resamples=400)
+    tested = Results.from_dict(with_summary(results, counts, aligned=False, n_resamples=400))
+    return summarise_sweep(tested, counts)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from modeling_dlfa.tasks import get_task
 from modeling_dlfa.training.runner import run_task
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
-from ...training.test_runner import read
+from ...commands import read
 
 SYSTEMS = ["aif-layer0", "aif-layer1", "aif-layer2", "last"]
 
@@ -182,9 +182,9 @@ def test_a_layer_can_be_selected_without_test_data(xnli: list[str], tmp_path: Pa
     arguments = parse_arguments(task, [*xnli[1:], "--do_predict", "False", "--output_dir", str(tmp_path / "out")])
     arguments.layers_apart = arguments.run.baseline = arguments.one_pass = True
     results = run_task(task, arguments, one_pass_runs.execute_together)
-    scores = {entry["system"]: entry["validation"]["accuracy"] for entry in results["runs"]}
+    scores = {run.system: run.validation.scores["accuracy"] for run in results.runs}
     best = max(SYSTEMS[:3], key=lambda name: scores[name])
-    assert select_layer(results) == SYSTEMS.index(best) and "summary" not in results
+    assert select_layer(results) == SYSTEMS.index(best) and results.summary is None
 
 
 def test_with_a_frozen_backbone_each_candidate_is_what_it_is_alone(xnli: list[str], tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_split_weights_are_refused(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--results_dir", "x", "--one_pass"], "--one_pass is a way to train"),
+        (["--results_dir", "x", "--one_pass"], "--one_pass trains: name a task"),
         (["pos", "--compare_with", "x"], "--compare_with compares two finished sweeps"),
     ],
 )

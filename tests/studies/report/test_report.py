@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.languages import LANGUAGES
-from modeling_dlfa.results.scores import load_scored_runs
-from modeling_dlfa.results.tables import language_label
+from modeling_dlfa.languages import LANGUAGES, language_label
+from modeling_dlfa.results.results import load_results
 from modeling_dlfa.scoring.metrics import AVERAGES
 from modeling_dlfa.statistics.intervals import Interval
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
@@ -239,7 +238,7 @@ def test_results_of_version_1_with_predictions_are_computed_anew(command: Path, 
     shutil.copytree(command, tmp_path / "run")
     results = json.loads((command / "results.json").read_text(encoding="utf-8"))
     (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
-    again = load_scored_runs(tmp_path / "run").results
+    again = load_results(tmp_path / "run").with_counts()[0].to_dict()
     expected, found = (one["summary"]["differences"]["aif-layer8"]["macro_target"] for one in (results, again))
     assert found == pytest.approx(expected, rel=0.2, abs=1e-6), "resampled more often than in the fixture"
     assert len(build_report([tmp_path / "run"])) == 2

@@ -8,48 +8,29 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.results.tables import markdown_table
+from modeling_dlfa.results import summary
+from modeling_dlfa.results.results import Results
 from modeling_dlfa.scoring.metrics import METRICS, summarise
 from modeling_dlfa.statistics.comparisons import adjusted_entries, compare_to_baseline
-from modeling_dlfa.statistics.summary import summarise_runs
 
-Counts = dict[str, dict[str, np.ndarray]]
+from ..scored import Counts, make_runs
 
 
-def make_runs(
-    languages: list[str], systems: dict[str, list[int]], n: int = 60, collapsed: str = ""
-) -> tuple[dict[str, Any], Counts]:
-    """Results without a summary, of systems (name to seeds; `last` is the baseline, the others better), and counts."""
-    rng = np.random.default_rng(0)
-    level = {language: 0.8 if language == "en" else rng.uniform(0.5, 0.7) for language in languages}
-    runs: list[dict[str, Any]] = []
-    counts: Counts = {}
-    for system, seeds in systems.items():
-        for seed in seeds:
-            name, gain = f"{system}-seed{seed}", 0.0 if system == "last" else 0.1
-            counts[name] = {
-                language: METRICS["accuracy"].counts((rng.random(n) < level[language] + gain).astype(int), np.ones(n))
-                for language in languages
-            }
-            scores = {language: float(array[:, 0].mean()) for language, array in counts[name].items()}
-            run = {"name": name, "system": system, "baseline": system == "last", "seed": seed}
-            run |= {"collapsed": name == collapsed, "validation": {"accuracy": 0.7 + seed / 100, "n": 50}}
-            runs.append(run | {"test": {code: {"accuracy": score, "n": n} for code, score in scores.items()}})
-    results = {"task": "xnli", "title": "XNLI", "labels": ["entailment", "neutral", "contradiction"]}
-    results |= {"metric": "accuracy", "source_language": "en", "languages": languages, "runs": runs}
-    results |= {
-        "model_name_or_path": "some/encoder",
-        "command": "python examples/run_xnli.py --baseline --seeds 1 2 3",
-    }
-    return results | {"selection": "best checkpoint by English validation accuracy"}, counts
+def summarise_runs(results: dict[str, Any], counts: Counts, **options: Any) -> dict[str, Any]:
+    """The summary as `results.json` holds it."""
+    return summary.summarise_runs(Results.from_dict(results), counts, **options).to_dict()
+
+
+def markdown_table(results: dict[str, Any]) -> str:
+    return Results.from_dict(results).table("markdown")
 
 
 def test_summary_equals_means_and_deviations_of_the_runs() -> None:
     systems = {"aif-layer4": [1, 2, 3], "last": [1, 2, 3]}
     runs, counts = make_runs(["en", "de", "fr"], systems, collapsed="last-seed2")
-    summary = summarise_runs(runs, counts, metric=METRICS["accuracy"], aligned=True, n_resamples=100)
-    assert list(summary["systems"]) == ["last", "aif-layer4"]
-    for name, system in summary["systems"].items():
+    found = summarise_runs(runs, counts, aligned=True, n_resamples=100)
+    assert list(found["systems"]) == ["last", "aif-layer4"]
+    for name, system in found["systems"].items():
         scores = [
             {language: values["accuracy"] for language, values in run["test"].items()}
             for run in runs["runs"]
@@ -66,15 +47,15 @@ def test_summary_equals_means_and_deviations_of_the_runs() -> None:
             assert system[average]["std"] == pytest.approx(statistics.stdev(values))
         assert system["validation"] == {"mean": pytest.approx(0.72), "std": pytest.approx(0.01)}
         assert (system["runs"], system["seeds"]) == (3, [1, 2, 3])
-    assert summary["systems"]["last"]["collapsed"] == ["last-seed2"]
-    assert summary["systems"]["aif-layer4"]["collapsed"] == []
+    assert found["systems"]["last"]["collapsed"] == ["last-seed2"]
+    assert found["systems"]["aif-layer4"]["collapsed"] == []
 
 
 def test_differences_pair_the_seeds_that_both_have() -> None:
     runs, counts = make_runs(["en", "de"], {"last": [3, 1, 2], "aif": [2, 3, 4], "mean": [9]})
-    summary = summarise_runs(runs, counts, metric="accuracy", aligned=True, n_resamples=100, seed=3)
-    assert list(summary["differences"]) == ["aif"]
-    difference = summary["differences"]["aif"]
+    found = summarise_runs(runs, counts, aligned=True, n_resamples=100, seed=3)
+    assert list(found["differences"]) == ["aif"]
+    difference = found["differences"]["aif"]
     assert (difference["baseline"], difference["seeds"]) == ("last", [2, 3])
     system, baseline = (
         {code: np.stack([counts[f"{name}-seed{seed}"][code] for seed in (2, 3)]) for code in ("en", "de")}
@@ -85,20 +66,20 @@ def test_differences_pair_the_seeds_that_both_have() -> None:
     )
     expected = adjusted_entries(compared, ["en", "de"])["aif"]
     assert difference["macro_all"] == expected["macro_all"] and difference["languages"]["de"] == expected["de"]
-    text = markdown_table(runs | {"summary": summary})
+    text = markdown_table(runs | {"summary": found})
     assert "mean shares no seed with the baseline" in text
     assert "paired by seed (seeds 2, 3)" in text
 
 
 def test_test_sets_of_unequal_size_are_resampled_independently_and_said_to_be() -> None:
     runs, counts = make_runs(["en", "de"], {"last": [1], "aif": [1]})
-    assert summarise_runs(runs, counts, metric="accuracy", aligned=True, n_resamples=9)["bootstrap"]["aligned"]
+    assert summarise_runs(runs, counts, aligned=True, n_resamples=9)["bootstrap"]["aligned"]
     for run in runs["runs"]:
         counts[run["name"]]["de"] = counts[run["name"]]["de"][:40]
         run["test"]["de"] = {"accuracy": float(counts[run["name"]]["de"][:, 0].mean()), "n": 40}
-    summary = summarise_runs(runs, counts, metric="accuracy", aligned=True, n_resamples=9)
-    assert summary["bootstrap"] == {"confidence": 0.95, "n_resamples": 9, "seed": 0, "aligned": False}
-    text = markdown_table(runs | {"summary": summary})
+    found = summarise_runs(runs, counts, aligned=True, n_resamples=9)
+    assert found["bootstrap"] == {"confidence": 0.95, "n_resamples": 9, "seed": 0, "aligned": False}
+    text = markdown_table(runs | {"summary": found})
     assert "the same examples in every language" not in text
     assert "en 60, de 40" in text
 
@@ -108,7 +89,7 @@ def test_contradictions_are_refused() -> None:
 
     def refused(message: str, changed: dict[str, Any], kept: Counts = counts) -> None:
         with pytest.raises(InputError, match=message):
-            summarise_runs(changed, kept, metric="accuracy", aligned=True, n_resamples=9)
+            summarise_runs(changed, kept, aligned=True, n_resamples=9)
 
     refused("no runs", runs | {"runs": []})
     refused("no predictions for de", runs, counts | {"aif-seed1": {"en": counts["aif-seed1"]["en"]}})

@@ -1,0 +1,134 @@
+"""What one must know to read a table of results, as sentences."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..scoring.metrics import Metric, get_metric
+from ..statistics.formatting import method_note, percent, seeds_note
+
+if TYPE_CHECKING:
+    from .format import RunsSummary
+    from .results import Results
+
+
+def table_notes(results: Results, marked: str) -> list[str]:
+    """Say what one must know to read the numbers of a table, a sentence or two a note.
+
+    Args:
+        results: The results.
+        marked: How the table marks differences that stand after the correction, such as `"Bold"`.
+    """
+    summary, source = results.require_summary(), results.source_language
+    systems, differences = summary.systems, summary.differences
+    seeds = {name: system.seeds for name, system in systems.items()}
+    spread = "mean ± standard deviation over" if max(map(len, seeds.values())) > 1 else "of"
+    metric = get_metric(results.metric)
+    notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
+    if any("transfer_gap" in system.values for system in systems.values()):
+        notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
+    notes += _interval_notes(summary, metric, marked)
+    if any(system.baseline for system in systems.values()):
+        for name, system in systems.items():
+            if not system.baseline and name not in differences:
+                notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+    notes += _shards(results)
+    notes += _beside(results, metric)
+    notes += _data(results)
+    families = [f"{family} ({', '.join(codes)})" for family, codes in results.families]
+    notes.append(f"Languages by family: {', '.join(families)}.")
+    notes.append(f"Selection: {results.selection}.")
+    collapsed = [run for system in systems.values() for run in system.collapsed]
+    if collapsed:
+        notes.append(f"Collapsed runs (one label almost always), counted in the averages: {', '.join(collapsed)}.")
+    else:
+        notes.append("Collapsed runs (one label almost always): none.")
+    return notes
+
+
+def _shards(results: Results) -> list[str]:
+    """Say where the runs were trained apart, and on unlike machines."""
+    if not results.shards:
+        return []
+    first, *others = results.shards
+    unlike = ["versions of libraries"] * any(shard.versions != first.versions for shard in others)
+    unlike += ["hardware"] * any(shard.hardware != first.hardware for shard in others)
+    differ = f" Between them differ: {' and '.join(unlike)} (results.json)." if unlike else ""
+    return [f"Merged from {len(results.shards)} shards of the runs.{differ}"]
+
+
+def _interval_notes(summary: RunsSummary, metric: Metric, marked: str) -> list[str]:
+    """Say how the recorded intervals came about."""
+    differences, bootstrap = summary.differences, summary.bootstrap
+    notes = seeds_note(min(len(system.seeds) for system in summary.systems.values()))
+    if not differences:
+        return notes
+    one, several = ("example", "examples") if metric.kind == "sequence" else ("sentence", "sentences")
+    seeds = {name: entry.seeds for name, entry in differences.items()}
+    baseline = next(iter(differences.values())).baseline
+    notes.append(f"Difference to {baseline}, in points, paired by seed ({_per_system(seeds)}) and {one}.")
+    if summary.intervals is None:
+        return [
+            *notes,
+            "Intervals: percentile bootstrap, as recorded before version 2, not corrected; none is marked.",
+        ]
+    trained = max(map(len, seeds.values())) > 1
+    notes.append(method_note(bootstrap.n_resamples, several, aligned=bootstrap.aligned, seeds=trained))
+    notes.append(
+        f"{marked}: p <= {summary.intervals.threshold} after Holm's correction for all "
+        f"{summary.intervals.comparisons} differences in languages, in an average for its {len(differences)}."
+    )
+    return notes
+
+
+def _data(results: Results) -> list[str]:
+    """Name where the examples came from, since the task's name does not say whose they are, and how many they are."""
+    metric = get_metric(results.metric)
+    unit = "rows" if metric.kind == "sequence" else "sentences"
+    sources = {"train": results.data.train, "validation": results.data.validation}
+    named = [f"{split} {source.source} ({source.rows:,} {unit})" for split, source in sources.items() if source]
+    tested = sorted({source.source for source in results.data.test.values()})
+    if tested:
+        named.append(f"test {tested[0]}" + (f" to {tested[-1]}" if len(tested) > 1 else ""))
+    notes = [f"Data: {'; '.join(named)}."] if named else []
+    notes.append(f"{_sizes(results, 'n', 'Test examples' if metric.words is None else 'Test sentences')}.")
+    if metric.words is not None:
+        notes.append(f"{_sizes(results, 'words', 'Test words')}.")
+    if results.languages_without_file:
+        notes.append(f"Skipped, no test file: {', '.join(results.languages_without_file)}.")
+    return notes
+
+
+def _sizes(results: Results, key: str, what: str) -> str:
+    sizes = {code: getattr(results.runs[0].test[code], key) for code in results.languages}
+    if len(set(sizes.values())) == 1:
+        return f"{what}: {next(iter(sizes.values())):,} in each language"
+    return f"{what}: {', '.join(f'{code} {size:,}' for code, size in sizes.items())}"
+
+
+def _beside(results: Results, metric: Metric) -> list[str]:
+    """Give the averages of the scores that stand beside the metric; the languages' are in `results.json`."""
+    notes = []
+    for name in metric.beside:
+        means = {
+            system: statistics.fmean(
+                run.test[code].scores[name] for run in results.runs_of(system) for code in results.languages
+            )
+            for system in results.systems
+        }
+        listed = ", ".join(f"{system} {percent(mean)}" for system, mean in means.items())
+        notes.append(f"Beside it, {name} of words in percent, average over languages and seeds: {listed}.")
+    return notes
+
+
+def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:
+    """`seeds 1, 2` where all systems have the same, else for each system its own."""
+
+    def listed(values: Sequence[int]) -> str:
+        return f"{'seed' if len(values) == 1 else 'seeds'} {', '.join(map(str, values))}"
+
+    if len({tuple(values) for values in seeds.values()}) == 1:
+        return listed(next(iter(seeds.values())))
+    return "; ".join(f"{name}: {listed(values)}" for name, values in seeds.items())

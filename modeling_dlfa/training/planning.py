@@ -1,0 +1,166 @@
+"""What a command will do, decided and read before anything is written or trained."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import PartialState
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from ..data.description import statistics_text
+from ..data.loading import languages_without_file, resolve_languages
+from ..errors import InputError
+from ..processor import bf16_is_slow, bf16_warning
+from ..publishing.hub import HubRepository
+from ..results.directory import OutputDirectory
+from ..tasks import Task
+from .adapters import check_adaptable
+from .argument_checks import check_options
+from .arguments import Arguments, CrossLingualTrainingArguments
+from .base_model import check_buildable, fetch_weights, load_tokenizer
+from .checks import check_arguments, try_trainer
+from .glyphs import check_glyphs
+from .options import ModelArguments, RunArguments
+from .processes import check_launch, held
+from .systems import Run, own_share, plan_runs
+from .task_data import TaskData, load_task_data
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the runs of a command share.
+
+    Attributes:
+        task: What to learn.
+        model: The encoder or checkpoint to start from, and which part of it is trained.
+        training: The Trainer's arguments.
+        saving: What is kept of a run, and which shard of the command this is.
+        planned: The runs of the command and all its shards.
+        runs: Those of this shard.
+        data: The examples.
+        tokenizer: Of the model.
+        output: Where everything is written.
+        anew: Whether what lies there is deleted first, else what is finished stays.
+        repository: Where to publish the selected model; None for nowhere.
+        languages_without_file: The languages among "all" that are not tested.
+        one_pass: Whether the systems of a seed are trained at once on one backbone.
+        command: What the results name as the command that made them; the process's own if None.
+        started: When, in seconds since the epoch.
+    """
+
+    task: Task
+    model: ModelArguments
+    training: CrossLingualTrainingArguments
+    saving: RunArguments
+    planned: Sequence[Run]
+    runs: Sequence[Run]
+    data: TaskData
+    tokenizer: PreTrainedTokenizerBase
+    output: OutputDirectory
+    anew: bool
+    repository: HubRepository | None
+    languages_without_file: list[str]
+    one_pass: bool
+    command: str | None
+    started: float
+
+
+@contextlib.contextmanager
+def planned(task: Task, arguments: Arguments) -> Iterator[Plan]:
+    """Plans a command, and keeps its output directory from others until the end.
+
+    Args:
+        task: What to learn.
+        arguments: What to fuse, on which data, how to train, where to write.
+
+    Yields:
+        The plan; nothing is written yet.
+
+    Raises:
+        InputError: Wrong input; or another command writes into the output directory.
+    """
+    # Made by hand, they have been through no command line.
+    check_options(task, arguments)
+    check_arguments(task, arguments)
+    PartialState()
+    check_launch(arguments.model.peft)
+    output = OutputDirectory(str(arguments.training.output_dir))
+    with held(output.path):
+        yield _plan(task, arguments, output)
+
+
+def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
+    started, is_main = time.time(), PartialState().is_main_process
+    model, training, saving, asked = arguments.model, arguments.training, arguments.run, arguments.data
+    resume = training.resume_from_checkpoint
+    anew = output.check_free(resume=resume is not None, overwrite=saving.overwrite, inputs=arguments.inputs())
+    try_trainer(training)
+    languages = resolve_languages(asked.languages, task, asked.test_file if training.do_predict else None)
+    missing = languages_without_file(asked.languages, task, languages)
+    if is_main and missing:
+        logger.info(f"Skipped, no test file: {' '.join(missing)}.")
+    systems = {"baseline": saving.baseline, "layers_apart": arguments.layers_apart}
+    every = plan_runs(task, model, arguments.seeds, do_train=training.do_train, **systems)
+    runs = own_share(every, saving.shard_index, saving.num_shards)
+    if resume not in (None, "last") and len(runs) > 1:
+        raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
+    check_adaptable(task.kind, model, {run.system: run.config for run in every}.values())
+    check_buildable(model, runs[0].config)
+    fetch_weights(model)
+    if is_main:
+        _warn_of_slow_bf16(training)
+    tokenizer = load_tokenizer(model, runs[0].config)
+    check_glyphs(model, tokenizer)
+    if not is_main:
+        import datasets
+
+        datasets.disable_progress_bars()
+    data = load_task_data(task, asked, training, languages, tokenizer, model.cache_dir)
+    if is_main:
+        logger.info(statistics_text(data.statistics, task))
+    return Plan(
+        task,
+        model,
+        training,
+        saving,
+        planned=every,
+        runs=runs,
+        data=data,
+        tokenizer=tokenizer,
+        output=output,
+        anew=anew,
+        repository=_repository(training, model.token),
+        languages_without_file=missing,
+        one_pass=arguments.one_pass,
+        command=arguments.command,
+        started=started,
+    )
+
+
+def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
+    options = {"--bf16 True": training.bf16, "--bf16_full_eval True": training.bf16_full_eval}
+    options["The launcher's mixed precision bf16"] = training.precision == "bf16"
+    asked = [option for option, given in options.items() if given]
+    if asked and training.device.type == "cpu" and bf16_is_slow():
+        logger.warning(bf16_warning(asked[0]))
+
+
+def _repository(training: CrossLingualTrainingArguments, token: str | None) -> HubRepository | None:
+    """Returns where to publish to by the Trainer's own arguments, checked; None without `--push_to_hub`."""
+    if not training.push_to_hub:
+        return None
+    repository = HubRepository(
+        training.hub_model_id or Path(str(training.output_dir)).absolute().name,
+        training.hub_token or token,
+        training.hub_private_repo,
+        training.hub_revision,
+    )
+    repository.check()
+    return repository
