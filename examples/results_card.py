@@ -14,8 +14,9 @@ from statistics import fmean
 from modeling_dlfa.command.ending import one_line
 from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.files.markdown import pipe_table
 from modeling_dlfa.files.writing import draft_file, write_text
+from modeling_dlfa.pages.model import Table
+from modeling_dlfa.pages.rendering import blocks_to_markdown
 from modeling_dlfa.results.format import RunRecord, Score, Spread
 from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.results.tables import figure_file, markdown_table, score_text
@@ -36,15 +37,15 @@ def results_section(results: Results, picture: str, heading: str) -> str:
     title = metric.title
     tested = (results.source_language, "targets")
     beside = [f"{name} of words, {where}" for name in metric.beside for where in tested]
-    header = ["", "validation", "average, targets", *beside, "training, seconds a run"]
-    rows = []
+    header = ("", "validation", "average, targets", *beside, "training, seconds a run")
+    rows: list[tuple[str, ...]] = []
     for name, system in systems.items():
         runs = results.runs_of(name)
         cells = [_percent(system.validation), _percent(system.values.get("macro_target"))]
         cells += [_beside(runs, other, codes) for other in metric.beside for codes in _languages(results)]
         seconds = [run.train.seconds for run in runs if run.train]
         cells.append(f"{fmean(seconds):,.0f}" if seconds else "")
-        rows.append([name, *cells])
+        rows.append((name, *cells))
     fusing = {run.system for run in results.runs if run.fusion != "last"}
     fused = {name: system for name, system in systems.items() if name in fusing}
     chosen = _best({name: system.validation for name, system in fused.items()})
@@ -60,7 +61,7 @@ def results_section(results: Results, picture: str, heading: str) -> str:
     parts = [
         f"### {heading}",
         markdown_table(results).rstrip(),
-        pipe_table(header, rows),
+        blocks_to_markdown([Table("", header, tuple(rows))]).rstrip(),
         " ".join(sentence for sentence in selection if sentence),
         f"![{title.capitalize()} by language]({picture})",
         f"Recipe: {recipe}.",

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.files.writing import write_json, write_text
-from modeling_dlfa.studies.folder import is_study, study_folder
+from modeling_dlfa.pages.rendering import to_markdown
+from modeling_dlfa.studies.study import Study
 
 from . import evaluation, fusion, loading, prediction, training
 from .machine import describe
-from .report import Row, markdown
+from .report import Row, sections
 from .settings import Settings
 from .workload import Workload
 
@@ -26,7 +26,7 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Row]]] = {
     "loading": loading.measure,
     "prediction": prediction.measure,
 }
-STUDY, RECORD, TABLE = "benchmark", "bench.json", "bench.md"
+BENCH = Study("bench", command="make bench", heading="Benchmark", sections=sections)
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -43,13 +43,11 @@ def run(settings: Settings) -> dict[str, Any]:
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise InputError(f"--only {unknown[0]} does not exist; choose from {', '.join(BENCHMARKS)}.")
     settings.check()
-    files, overwrite = (RECORD, TABLE), settings.overwrite
-    output = study_folder(
-        settings.output_dir, files, "a benchmark", lambda path: is_study(path, STUDY), overwrite=overwrite
-    )
+    output = BENCH.folder(settings.output_dir, overwrite=settings.overwrite)
     output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
-    results: dict[str, Any] = {"study": STUDY, "machine": describe(settings)}
+    machine = describe(settings)
+    results: dict[str, Any] = {}
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="checkpoints-", dir=output) as folder:
         workload = Workload(settings, Path(folder))
@@ -57,9 +55,7 @@ def run(settings: Settings) -> dict[str, Any]:
             before = time.perf_counter()
             rows.extend(BENCHMARKS[name](workload))
             print(f"{name}: {time.perf_counter() - before:.0f} s", flush=True)
-            results["machine"]["seconds"] = round(time.perf_counter() - started)
-            results["rows"] = [{**asdict(row), "met": row.met} for row in rows]
-            write_json(output / RECORD, results)
-            write_text(output / TABLE, markdown(rows, results["machine"]))
-    print(markdown(rows, results["machine"]))
+            machine["seconds"] = round(time.perf_counter() - started)
+            results = BENCH.write({"machine": machine, "rows": [asdict(row) for row in rows]}, output)
+    print(to_markdown(sections(results)))
     return results

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modeling_dlfa.files.markdown import pipe_table
+from modeling_dlfa.pages.model import Heading, Notes, Section, Table
 
 from .timing import Ratio, ratio
 
@@ -81,10 +81,13 @@ def bytes_row(group: str, name: str, ours: int, theirs: int, label: str, goal: f
     return Row(group, name, shown[0], f"{label}: {shown[1]}", ratio([ours], [theirs]), goal, "low")
 
 
-def markdown(rows: Sequence[Row], machine: Mapping[str, Any]) -> str:
-    """Returns the table, its notes, and what it was measured on."""
-    header = ["benchmark", "ours", "compared with", "ratio (quartiles; rounds)", "goal", "met"]
-    notes = [f"- {row.group}, {row.name}: {row.note}" for row in rows if row.note]
-    facts = dict(machine) | {"versions": ", ".join(f"{key} {entry}" for key, entry in machine["versions"].items())}
-    lines = [*notes, *([""] if notes else []), *(f"- {name}: {value}" for name, value in facts.items())]
-    return pipe_table(header, [row.cells() for row in rows], text_columns=6) + "\n\n" + "\n".join(lines) + "\n"
+def sections(content: Mapping[str, Any]) -> list[Section]:
+    """Lays out what `bench.json` holds: the table, its notes, and what it was measured on."""
+    rows = [Row(**{**row, "ratio": row["ratio"] and Ratio(**row["ratio"])}) for row in content["rows"]]
+    header = ("benchmark", "ours", "compared with", "ratio (quartiles; rounds)", "goal", "met")
+    notes = tuple(f"{row.group}, {row.name}: {row.note}" for row in rows if row.note)
+    machine = content["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    facts = tuple(f"{name}: {value}" for name, value in (machine | {"versions": versions}).items())
+    table = Table("", header, tuple(tuple(row.cells()) for row in rows))
+    return [Section("Benchmark", (table, Notes(notes), Heading("Machine"), Notes(facts)))]

@@ -70,7 +70,7 @@ def measure(workload: Workload) -> Iterator[Row]:
     else:
         yield Row("training", "bf16", note=NO_BF16)
     seconds = interleave(systems, settings.amount("starts"))
-    note = f"{file.rows} examples in steps of {settings.batch_size}, the Trainer's own `train_runtime`. Tokens an "
+    note = f"{file.rows} examples in steps of {settings.batch_size}, the Trainer's own train_runtime. Tokens an "
     note += f"example: {file.real:.1f} real, {file.padded:.1f} in our batches, 128 in theirs. Mean losses: "
     note += ", ".join(f"{name} {statistics.median(losses[name]):.3f}" for name in systems) + "."
     for name in list(systems)[1:]:

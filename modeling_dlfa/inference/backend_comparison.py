@@ -16,6 +16,8 @@ from ..data.loading import load_file, resolve_languages, rows_are_aligned
 from ..errors import InputError
 from ..files.writing import read_json
 from ..languages import get_language
+from ..pages.model import Table, Text
+from ..pages.rendering import blocks_to_markdown
 from ..scoring.metrics import AVERAGE_TITLES, get_metric, shown_averages
 from ..statistics.comparisons import adjusted_entries, compare_to_baseline, score_intervals
 from ..statistics.formatting import percent, points_interval
@@ -141,12 +143,12 @@ def comparison_table(results: Mapping[str, Any]) -> str:
     """Returns what `compare_backends` found as a Markdown table, in percent and points."""
     names = list(results["scores"])
     differences = list(results["differences"])
-    lines = ["| | " + " | ".join([*names, *(f"{name} minus {REFERENCE}" for name in differences)]) + " |"]
-    lines.append("|---|" + "---:|" * (len(names) + len(differences)))
     shown = [*results["n"], *shown_averages(list(results["n"]), results["source_language"])]
+    rows = []
     for key in (key for key in results["scores"][REFERENCE] if key in shown):
         cells = [percent(results["scores"][name][key]["mean"], 2) for name in names]
         cells += [points_interval(results["differences"][name][key], 2) for name in differences]
-        lines.append(f"| {AVERAGE_TITLES.get(key) or get_language(key).name} | " + " | ".join(cells) + " |")
+        rows.append((AVERAGE_TITLES.get(key) or get_language(key).name, *cells))
+    header = ("", *names, *(f"{name} minus {REFERENCE}" for name in differences))
     same = ", ".join(f"{name} {100 * share:.2f} %" for name, share in results["same_labels"].items())
-    return "\n".join([*lines, "", f"The label is PyTorch's: {same}."])
+    return blocks_to_markdown([Table("", header, tuple(rows)), Text(f"The label is PyTorch's: {same}.")]).rstrip()

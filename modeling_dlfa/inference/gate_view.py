@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,15 +18,16 @@ from ..checkpoints.models import MODEL_CLASSES, longest_input
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.places import check_place
-from ..files.writing import draft_file
 from ..modeling_dlfa import DlfaModel
+from ..pages.figures import PALETTE, new_figure, write_figure
 from .columns import check_given
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BAR = 30  # characters
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
 _LAST = "#c8c8c8"
-_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -193,31 +195,30 @@ def plot_fusion(view: FusionView, path: str | Path) -> int:
     Returns:
         How many tokens stand there by number alone: `fusion_text` names them.
     """
-    from matplotlib.figure import Figure
-
     can = [drawable(token) for token in view.tokens]
+    write_figure(lambda: _bars(view, can), Path(path))
+    return len(can) - sum(can)
+
+
+def _bars(view: FusionView, can: Sequence[bool]) -> Figure:
+    """The bars; `can` tells which tokens the font writes."""
     rows = np.arange(len(view.tokens))
-    figure = Figure(figsize=(7, 1.2 + 0.22 * len(rows)), layout="constrained")
+    figure = new_figure(7, 1.2 + 0.22 * len(rows))
     axes = figure.subplots()
     left = np.zeros(len(rows))
     for index, name in enumerate(view.names):
-        colour = _COLOURS[index % len(_COLOURS)]
-        axes.barh(rows, view.shares[:, index], left=left, color=colour, label=name)
+        axes.barh(rows, view.shares[:, index], left=left, color=PALETTE[index % len(PALETTE)], label=name)
         left = left + view.shares[:, index]
     if view.is_share:
         axes.barh(rows, 1 - left, left=left, color=_LAST, label="last layer")
-    # A dollar sign would start a formula.
-    tokens = [token.replace("$", r"\$") for token in view.tokens]
     axes.set_yticks(
-        rows, [f"{token}  {row}" if good else f"{row}" for row, token, good in zip(rows, tokens, can, strict=True)]
+        rows,
+        [f"{token}  {row}" if good else f"{row}" for row, token, good in zip(rows, view.tokens, can, strict=True)],
     )
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 1)
-    missing = len(rows) - sum(can)
-    note = "\nnumbers without a token: scripts that this font cannot write, see the text" if missing else ""
+    note = "" if all(can) else "\nnumbers without a token: scripts that this font cannot write, see the text"
     axes.set_xlabel(("share of each stream" if view.is_share else "scale of the sum of the streams") + note)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
-    with draft_file(Path(path)) as draft:
-        figure.savefig(draft, format="png", dpi=_DPI)
-    return missing
+    return figure

@@ -7,8 +7,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files.writing import draft_file
 from ..languages import language_label
+from ..pages.figures import NEUTRAL, PALETTE, hollow, new_figure, write_figure
 from ..scoring.metrics import get_metric
 
 if TYPE_CHECKING:
@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from .format import SystemDifferences, SystemScores
     from .results import Results
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; shapes differ as well, for print in grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = ("o", "^", "D", "v", "P")
-_BASELINE_STYLE = ("#555555", "s")
+_MARKERS = ("o", "^", "D", "v", "P")  # They differ as the colours do, for print in grey.
+_BASELINE_STYLE = (NEUTRAL, "s")
 _AVERAGES = {"macro_all": "all", "macro_target": "targets"}
 _FAMILY_GAP = 0.45  # in rows
-_DPI = 150
 FIGURE_CAPTION = (
     "Means over seeds with their 95% intervals; ticks are single runs, crosses collapsed ones. Differences are filled "
     "where they stand after correction for their number."
@@ -32,15 +29,13 @@ FIGURE_CAPTION = (
 
 
 def plot_scores_by_language(results: Results, path: str | Path) -> None:
-    """Draw `scores_by_language` as a PNG.
+    """Draw `scores_by_language` into a file.
 
     Args:
         results: The results.
-        path: File to write; its folder is created.
+        path: File to write, `.png`, `.svg` or `.pdf`; its folder is created.
     """
-    figure = scores_by_language(results)
-    with draft_file(Path(path)) as draft:
-        figure.savefig(draft, format="png", dpi=_DPI)
+    write_figure(lambda: scores_by_language(results), Path(path))
 
 
 def scores_by_language(results: Results) -> Figure:
@@ -55,8 +50,6 @@ def scores_by_language(results: Results) -> Figure:
     Args:
         results: The results.
     """
-    from matplotlib.figure import Figure
-
     summary = results.require_summary()
     systems, differences = summary.systems, summary.differences
     rows, bands, labels = _layout(results)
@@ -64,7 +57,7 @@ def scores_by_language(results: Results) -> Figure:
     row_inches = 0.14 + 0.09 * len(systems)
     height = max(2.6, 1.3 + row_inches * (max(rows.values()) + 1))
     ratios = [3, 2] if differences else [3]
-    figure = Figure(figsize=(6 + 3.5 * bool(differences), height), layout="constrained")
+    figure = new_figure(6 + 3.5 * bool(differences), height)
     axes = figure.subplots(1, len(ratios), sharey=True, width_ratios=ratios, squeeze=False)[0]
     _plot_scores(axes[0], results, rows, styles)
     if differences:
@@ -75,8 +68,9 @@ def scores_by_language(results: Results) -> Figure:
     for ax in axes:
         for index, (_, first, last) in enumerate(bands):
             margin = 0.5 + _FAMILY_GAP / 2
-            ax.axhspan(first - margin, last + margin, color="#f2f2f2" if index % 2 == 0 else "white", zorder=0, lw=0)
-        ax.grid(axis="x", color="#d0d0d0", linewidth=0.6, zorder=1)
+            if index % 2 == 0:
+                ax.axhspan(first - margin, last + margin, color=NEUTRAL, alpha=0.1, zorder=0, lw=0)
+        ax.grid(axis="x", color=NEUTRAL, alpha=0.35, linewidth=0.6, zorder=1)
         ax.tick_params(axis="y", length=0)
         ax.spines[["top", "right", "left"]].set_visible(False)
     for family, first, last in bands:
@@ -86,7 +80,6 @@ def scores_by_language(results: Results) -> Figure:
             xycoords=axes[-1].get_yaxis_transform(),
             va="center",
             fontsize="small",
-            color="#404040",
         )
     handles, names = axes[0].get_legend_handles_labels()
     columns = 3 if max(map(len, names)) < 28 else 2
@@ -114,7 +107,7 @@ def _layout(results: Results) -> tuple[dict[str, float], list[tuple[str, float, 
 
 def _styles(systems: Mapping[str, SystemScores]) -> dict[str, tuple[str, str, float]]:
     """Colour, marker and vertical offset (in rows) of every system."""
-    looks = zip(cycle(_COLOURS), cycle(_MARKERS), strict=False)
+    looks = zip(cycle(PALETTE), cycle(_MARKERS), strict=False)
     step = 0.8 / max(len(systems), 2)
     styles = {}
     for index, (name, system) in enumerate(systems.items()):
@@ -144,7 +137,8 @@ def _plot_scores(
                 ax.plot(scores, heights, single, color=colour, markersize=4.5, alpha=0.6, zorder=2, linestyle="none")
     if metric == "accuracy" and results.labels:
         chance = 100 / len(results.labels)
-        ax.axvline(chance, color="black", linestyle=":", linewidth=1, zorder=2, label=f"uniform guess ({chance:.1f})")
+        label = f"uniform guess ({chance:.1f})"
+        ax.axvline(chance, color=NEUTRAL, linestyle=":", linewidth=1, zorder=2, label=label)
     ax.set_xlabel(f"{results.title or results.task} {get_metric(metric).title} (%), 95% intervals")
 
 
@@ -160,7 +154,7 @@ def _plot_differences(
         for key, row in rows.items():
             value = difference.values[key]
             y = row + offset if len(differences) > 1 else row
-            fill = colour if value.stands_out else "white"
+            fill = colour if value.stands_out else hollow()
             ax.hlines(y, 100 * value.low, 100 * value.high, color=colour, linewidth=1.4, zorder=3)
             ax.plot(100 * value.mean, y, marker, color=colour, markerfacecolor=fill, markersize=5, zorder=4)
     ax.set_xlabel(f"difference to {next(iter(differences.values())).baseline} (points), 95% intervals")

@@ -10,13 +10,15 @@ import numpy as np
 
 from ..files.writing import write_text
 from ..languages import language_label
+from ..pages.model import Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text
+from ..pages.rendering import blocks_to_markdown, to_markdown
 from ..scoring.metrics import AVERAGE_TITLES, get_metric, summarise
 from ..statistics.formatting import percent, points_interval
-from .figures import FIGURE_CAPTION, plot_scores_by_language
+from .figures import FIGURE_CAPTION, plot_scores_by_language, scores_by_language
 from .notes import table_notes
 
 if TYPE_CHECKING:
-    from .format import Difference, Score, Spread
+    from .format import Difference, Score, Spread, SystemScores
     from .results import Results
 
 _TEXT_WIDTH = 119
@@ -26,7 +28,11 @@ _MAX_LANGUAGES_PER_TABLE = 20
 
 def figure_file(results: Results) -> str:
     """Where in an output directory the figure lies."""
-    return f"figures/{results.metric}_by_language.png"
+    return f"figures/{_figure_name(results)}.png"
+
+
+def _figure_name(results: Results) -> str:
+    return f"{results.metric}_by_language"
 
 
 def markdown_table(results: Results, run: str | None = None) -> str:
@@ -42,6 +48,11 @@ def markdown_table(results: Results, run: str | None = None) -> str:
     Raises:
         InputError: No language was tested.
     """
+    return blocks_to_markdown(_blocks(results, run))
+
+
+def _blocks(results: Results, run: str | None = None) -> list[Block]:
+    """The tables, their notes and the command."""
     summary = results.require_summary()
     averages = results.averages
     languages = [key for key in results.shown if key not in averages]
@@ -53,22 +64,19 @@ def markdown_table(results: Results, run: str | None = None) -> str:
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
     blocks = [block.tolist() for block in np.array_split(np.array(languages), pieces)]
     columns = [blocks[0] + averages] if pieces == 1 else [averages, *blocks]
-    tables = []
+    tables: list[Block] = []
     for keys in columns:
-        lines = [["", *(AVERAGE_TITLES.get(key, key) for key in keys)], ["---", *("---:" for _ in keys)]]
+        rows: list[tuple[Line, ...]] = []
         for name, system in summary.systems.items():
-            label = f"{name} (baseline)" if system.baseline else name
-            lines.append([label, *(score_text(system.values.get(key)) for key in keys)])
+            rows.append((system_label(name, system), *(score_text(system.values.get(key)) for key in keys)))
         for name, difference in summary.differences.items():
-            label = f"{name} minus {difference.baseline}"
-            lines.append([label, *(_difference(difference.values.get(key), mark="**") for key in keys)])
+            cells = (_difference(difference.values.get(key)) for key in keys)
+            rows.append((f"{name} minus {difference.baseline}", *cells))
         if own:
-            lines.append([f"**this model**, {run}", *("-" if own[key] is None else percent(own[key]) for key in keys)])
-        escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-        tables.append("\n".join(f"| {' | '.join(line)} |" for line in escaped))
-    notes = "\n".join(f"- {note}" for note in table_notes(results, marked="Bold"))
-    command = textwrap.indent(results.command, "    ")
-    return "\n\n".join([*tables, notes, f"Command:\n\n{command}"]) + "\n"
+            rows.append(((Phrase("this model", strong=True), f", {run}"), *(percent(own[key]) for key in keys)))
+        tables.append(Table("", ("", *(AVERAGE_TITLES.get(key, key) for key in keys)), tuple(rows)))
+    notes = Notes(tuple(table_notes(results, marked="Bold")))
+    return [*tables, notes, Text("Command:"), Code(results.command)]
 
 
 def text_table(results: Results, *, notes: bool = True) -> str:
@@ -92,7 +100,7 @@ def text_table(results: Results, *, notes: bool = True) -> str:
     for name, system in summary.systems.items():
         columns = [[*textwrap.wrap(name, _HEADER_WIDTH), *(score_text(system.values.get(key)) for key in keys)]]
         if difference := summary.differences.get(name):
-            cells = [_difference(difference.values.get(key), mark="*") for key in keys]
+            cells = [_marked(difference.values.get(key)) for key in keys]
             columns.append([*textwrap.wrap(f"minus {difference.baseline}", _HEADER_WIDTH), *cells])
         if system.baseline:
             baseline = columns
@@ -130,6 +138,11 @@ def _layout(labels: list[str], columns: list[list[str]], n_averages: int) -> str
     return "\n".join(lines)
 
 
+def system_label(name: str, system: SystemScores) -> str:
+    """Returns a system's name, and whether it is the baseline."""
+    return f"{name} (baseline)" if system.baseline else name
+
+
 def score_text(value: Score | Spread | None) -> str:
     """Returns a score in percent with its deviation over the seeds, where there are several."""
     if value is None:
@@ -137,13 +150,16 @@ def score_text(value: Score | Spread | None) -> str:
     return percent(value.mean) + ("" if value.std is None else f" ± {percent(value.std)}")
 
 
-def _difference(value: Difference | None, mark: str) -> str:
+def _difference(value: Difference | None) -> Line:
     if value is None:
         return "-"
     mean, _, limits = points_interval(value.to_dict()).partition(" ")
-    if mark == "*":
-        return f"{mean} {limits}{mark if value.stands_out else ' '}"
-    return f"{mark}{mean}{mark} {limits}" if value.stands_out else f"{mean} {limits}"
+    return (Phrase(mean, strong=value.stands_out), f" {limits}")
+
+
+def _marked(value: Difference | None) -> str:
+    """The same for a terminal."""
+    return "-" if value is None else points_interval(value.to_dict()) + ("*" if value.stands_out else " ")
 
 
 def write_report(results: Results, output_dir: str | Path) -> None:
@@ -156,16 +172,17 @@ def write_report(results: Results, output_dir: str | Path) -> None:
     Raises:
         InputError: No language was tested; nothing is written then.
     """
-    results.require_summary()
-    output_dir = Path(output_dir)
-    figure = figure_file(results)
-    plot_scores_by_language(results, output_dir / figure)
-    title = get_metric(results.metric).title
-    report = [
-        f"# {results.title or results.task}: {title} by language",
-        f"Encoder: `{results.model_name_or_path}`. Trained on {results.source_language}.",
-        markdown_table(results).rstrip(),
-        f"![{title.capitalize()} by language]({figure})",
-        FIGURE_CAPTION,
-    ]
-    write_text(output_dir / "results.md", "\n\n".join(report) + "\n")
+    title, encoder = get_metric(results.metric).title, Phrase(results.model_name_or_path, code=True)
+    blocks = (
+        Text(("Encoder: ", encoder, f". Trained on {results.source_language}.")),
+        *_blocks(results),
+        Picture(
+            _figure_name(results),
+            f"{title.capitalize()} by language",
+            FIGURE_CAPTION,
+            lambda: scores_by_language(results),
+        ),
+    )
+    section = Section(f"{results.title or results.task}: {title} by language", blocks)
+    plot_scores_by_language(results, Path(output_dir, figure_file(results)))
+    write_text(Path(output_dir, "results.md"), to_markdown([section], form="png"))

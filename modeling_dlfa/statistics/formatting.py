@@ -13,9 +13,9 @@ def number(value: float, digits: int = 1, *, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed else ''}.{digits}f}"
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """Return a fraction in percent."""
-    return number(100 * value, digits)
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a fraction in percent; a dash where there is none."""
+    return "-" if value is None else number(100 * value, digits)
 
 
 def points(value: float, digits: int = 1) -> str:

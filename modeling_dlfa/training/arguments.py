@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from ..errors import InputError
 from ..tasks import Task, get_task
+from .checks import check_arguments
 from .command_line import DataclassParser, Options, parse_options, recipe_of
 from .options import DataArguments, ModelArguments, RunArguments
 
@@ -156,16 +157,15 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     return complete_arguments(task, parse_options(task, argv))
 
 
-def complete_arguments(task: Task, options: Options, *, command: str | None = None) -> Arguments:
-    """Reads the Trainer's share of the command line.
+def complete_arguments(task: Task, options: Options) -> Arguments:
+    """Reads the Trainer's share of the command line and checks the whole.
 
     Args:
         task: Gives the recipe.
         options: The runner's own.
-        command: See `Arguments`.
 
     Raises:
-        InputError: Values that `TrainingArguments` refuses, or a package that they need is not installed.
+        InputError: Values out of range, or that contradict each other, or a package that they need is not installed.
         SystemExit: Status 2, for an argument that does not exist or does not parse.
     """
     exit_on_error = options.exit_on_error
@@ -182,7 +182,8 @@ def complete_arguments(task: Task, options: Options, *, command: str | None = No
                 "--use_cpu True."
             ) from error
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
-    arguments = Arguments(options.model, options.data, options.run, training, given=options.given, command=command)
+    arguments = Arguments(options.model, options.data, options.run, training, given=options.given)
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):
         training.resume_from_checkpoint = "last"
+    check_arguments(task, arguments)
     return arguments

@@ -106,8 +106,14 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
     missing = languages_without_file(asked.languages, task, languages)
     if is_main and missing:
         logger.info(f"Skipped, no test file: {' '.join(missing)}.")
-    systems = {"baseline": saving.baseline, "layers_apart": arguments.layers_apart}
-    every = plan_runs(task, model, arguments.seeds, do_train=training.do_train, **systems)
+    every = plan_runs(
+        task,
+        model,
+        arguments.seeds,
+        do_train=training.do_train,
+        baseline=saving.baseline,
+        layers_apart=arguments.layers_apart,
+    )
     runs = own_share(every, saving.shard_index, saving.num_shards)
     if resume not in (None, "last") and len(runs) > 1:
         raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterable
@@ -26,6 +24,7 @@ from ..results.results import TASK_FIELDS, Results
 from ..results.summary import summarise_runs
 from ..scoring.metrics import METRICS
 from ..tasks import Task
+from ..version import installed_versions
 from .answers import score
 from .arguments import CrossLingualTrainingArguments
 from .base_model import card_origin
@@ -118,7 +117,7 @@ def collect_results(plan: Plan) -> Results:
         command=plan.command or command_line(sys.argv),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         seconds=round(time.time() - plan.started, 1),
-        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        versions=installed_versions(PACKAGES),
         hardware={
             "cpus": os.cpu_count(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -158,10 +157,3 @@ def _selection(task: Task, training: CrossLingualTrainingArguments, *, one_pass:
     title = METRICS[name].title if name in METRICS else name
     together = ", mean over the systems, which were trained in one pass" if one_pass else ""
     return f"best checkpoint by {task.source_language} validation {title}{together}"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

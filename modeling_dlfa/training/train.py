@@ -49,9 +49,7 @@ def train(task: Task | str, model_name_or_path: str | os.PathLike, **arguments: 
     task = get_task(task) if isinstance(task, str) else task
     given = arguments_of({"model_name_or_path": os.fspath(model_name_or_path), **arguments})
     options = parse_options(task, given, exit_on_error=False)
-    return run_task(task, complete_arguments(task, options, command=_command(task, given)))
-
-
-def _command(task: Task, given: list[str]) -> str | None:
-    """Returns the command that does the same; None for a task of one's own, which only its script knows."""
-    return command_line(["dlfa", "train", task.name, *given]) if TASKS.get(task.name) == task else None
+    completed = complete_arguments(task, options)
+    if TASKS.get(task.name) == task:  # A task of one's own is known to its script alone.
+        completed.command = command_line(["dlfa", "train", task.name, *given])
+    return run_task(task, completed)

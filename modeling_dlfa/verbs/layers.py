@@ -19,11 +19,10 @@ def main(argv: Sequence[str]) -> None:
 
     from transformers.utils import logging
 
-    from ..studies.layer_analysis.inputs import REPORT
     from ..studies.layer_analysis.layer_analysis import run_layer_analysis
-    from ..studies.layer_analysis.markdown import analysis_summary
+    from ..studies.layer_analysis.sections import ANALYSIS, analysis_summary
 
     logging.set_verbosity_error()
     results = run_layer_analysis(arguments, report=lambda message: print(message, file=sys.stderr, flush=True))
     print(analysis_summary(results))
-    print(f"\nReport, figures and every number: {arguments.output_dir}/{REPORT}")
+    print(f"\nReport, figures and every number: {arguments.output_dir}/{ANALYSIS.page}")

@@ -22,10 +22,13 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
 
     check_installed(STUDY_PACKAGES, "studies", "dlfa report")
-    from ..studies.language_scaling.reader import READER
+    from ..studies.language_scaling.sections import SCALING
+    from ..studies.layer_analysis.sections import ANALYSIS
+    from ..studies.layer_sweep.agreement_sections import AGREEMENT
+    from ..studies.layer_sweep.sections import SWEEP
     from ..studies.report.report import build_report, check_free, write_report
 
     check_free(given.output_dir, overwrite=given.overwrite)
-    sections = build_report(given.sources, [READER])
+    sections = build_report(given.sources, [SWEEP, AGREEMENT, ANALYSIS, SCALING])
     page = write_report(given.title, sections, given.output_dir, overwrite=given.overwrite)
     print(f"Report: {page}")

@@ -82,15 +82,16 @@ def _train(task: Task, options: Sequence[str], *, one_pass: bool) -> None:
 
 
 def _tell(sweep: dict[str, Any], folder: str) -> None:
-    from ..studies.layer_sweep.markdown import findings
+    from ..pages.model import plain
+    from ..studies.layer_sweep.sections import SWEEP, findings
 
-    print("\n".join(findings(sweep)).replace("**", ""))
-    print(f"Sweep: {folder}/layer_sweep.md")
+    print("\n".join(map(plain, findings(sweep))))
+    print(f"Sweep: {folder}/{SWEEP.page}")
 
 
 def _compare(full: str, one_pass: str) -> None:
-    from ..studies.layer_sweep.agreement import AGREEMENT, compare_sweeps
-    from ..studies.layer_sweep.agreement_markdown import agreement_findings
+    from ..studies.layer_sweep.agreement import compare_sweeps
+    from ..studies.layer_sweep.agreement_sections import AGREEMENT, agreement_findings
 
     print("\n".join(agreement_findings(compare_sweeps(full, one_pass))))
-    print(f"Agreement: {one_pass}/{AGREEMENT}.md")
+    print(f"Agreement: {one_pass}/{AGREEMENT.page}")

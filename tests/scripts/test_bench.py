@@ -10,7 +10,7 @@ import runpy
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from bench.fusion import adamw, peak_bytes
 from bench.machine import describe
 from bench.main import run
 from bench.processes import python
-from bench.report import Row, bytes_row, markdown, time_row
+from bench.report import Row, bytes_row, sections, time_row
 from bench.settings import Settings
 from bench.timing import Ratio, interleave, ratio, timed
 from bench.training import train_official, train_ours
@@ -32,6 +32,7 @@ from transformers import Trainer
 
 from modeling_dlfa import processor
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.pages.rendering import to_markdown
 
 from ..conftest import ROOT
 
@@ -94,7 +95,8 @@ def test_the_table_says_what_was_measured_and_what_was_not() -> None:
         time_row("training", "step", [1.0, 2.0], [3.0, 5.0], "official", goal=2.6, note="32 examples."),
         Row("training", "bf16", note="No instructions."),
     ]
-    text = markdown(rows, {"device": "cpu", "versions": {"torch": "2"}})
+    machine = {"device": "cpu", "versions": {"torch": "2"}}
+    text = to_markdown(sections({"machine": machine, "rows": [asdict(row) for row in rows]}))
     assert "| training: step | 1.5 s | official: 4 s | 2.75× (2.62–2.88; 2) | ≥ 2.6× | yes |" in text
     assert "| training: bf16 | not measured |  |  |  |  |" in text
     assert "- training, step: 32 examples." in text and "- training, bf16: No instructions." in text
@@ -268,8 +270,8 @@ def test_a_miniature_run_of_everything(
 def test_an_earlier_benchmark_is_not_replaced_unless_asked_for(tiny: Settings) -> None:
     output = Path(tiny.output_dir)
     output.mkdir()
-    (output / "bench.json").write_text('{"study": "benchmark", "rows": []}', encoding="utf-8")
-    with pytest.raises(InputError, match="holds a benchmark. Name another --output_dir, or replace it with --overwr"):
+    (output / "bench.json").write_text('{"study": "bench", "rows": []}', encoding="utf-8")
+    with pytest.raises(InputError, match="holds a study. Name another --output_dir, or replace it with --overwr"):
         run(replace(tiny, only=["loading"]))
     assert run(replace(tiny, only=["loading"], overwrite=True))["rows"]
     (output / "bench.json").write_text("My own notes.", encoding="utf-8")

@@ -19,7 +19,7 @@ from modeling_dlfa.tasks import UDPOS, XNLI, Task
 from modeling_dlfa.training.arguments import parse_arguments
 from modeling_dlfa.training.systems import Run, plan_runs
 
-from .test_runner import read
+from ..commands import read
 
 FILES = ["--train_file", "train.tsv", "--validation_file", "dev.tsv", "--test_file", "test-{language}.tsv"]
 

@@ -77,3 +77,13 @@ def test_split_models_are_not_rounded(
     monkeypatch.setenv(launcher, "true")
     with pytest.raises(InputError, match="which FSDP and DeepSpeed split"):
         check_arguments(XNLI, arguments)
+
+
+def test_a_merged_adapter_is_rounded_as_well(xnli_arguments: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    main("xnli", [*xnli_arguments, "--peft", "lora", "--save_dtype", "float16", "--max_steps", "1"])
+    folder = tmp_path / "out" / "models" / RUN
+    saved = load_file(str(folder / "model.safetensors"))
+    assert {value.dtype for value in saved.values()} == {torch.float16} and not [key for key in saved if "lora" in key]
+    assert DlfaForSequenceClassification.from_pretrained(folder).dtype == torch.float32
+    assert AutoTokenizer.from_pretrained(folder)("a").input_ids

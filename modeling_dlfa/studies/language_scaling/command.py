@@ -11,16 +11,12 @@ from typing import Any
 from ...command.redaction import command_line
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import write_json, write_text
 from ...results.results import Results, load_results
 from ...version import __version__
-from ..folder import is_study, study_folder
-from ..report.markdown import to_markdown, write_pictures
 from .evaluation_cost import CostOptions, measure_cost
 from .language_scaling import scale_languages
 from .orders import language_orders
-from .reader import RECORD, REPORT, STUDY
-from .sections import scaling_sections
+from .sections import SCALING
 
 
 def run_language_scaling(
@@ -54,51 +50,31 @@ def run_language_scaling(
     Raises:
         InputError: Wrong input, before anything is computed, or a study that is there already.
     """
-    output = study_folder(
-        output_dir, (RECORD, REPORT), "a study", lambda file: is_study(file, STUDY), overwrite=overwrite
-    )
+    output = SCALING.folder(output_dir, overwrite=overwrite)
     if max_subsets < 1 or n_resamples < 2:
         raise InputError("The study needs --max_subsets of at least 1 and --n_resamples of at least 2.")
+    options: dict[str, Any] = {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed}
     with locked(output):
-        return _run(sources, output, similarity, data_sizes, max_subsets, n_resamples, seed, cost)
-
-
-def _run(
-    sources: Sequence[str | Path],
-    output: Path,
-    similarity: str | None,
-    data_sizes: str | None,
-    max_subsets: int,
-    n_resamples: int,
-    seed: int,
-    cost: CostOptions | None,
-) -> Path:
-    loaded = [load_results(source).with_counts() for source in sources]
-    orders = [
-        language_orders(results.targets, results.source_language, similarity, data_sizes) for results, _ in loaded
-    ]
-    commands = [results for results, _ in loaded]
-    entries = []
-    for (results, counts), (some, left_out) in zip(loaded, orders, strict=True):
-        options: dict[str, Any] = {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed}
-        entry = scale_languages(results, counts, some, comparisons=_comparable(results, commands), **options)
-        entries.append({**entry, "left_out": left_out})
-    study = {
-        "study": STUDY,
-        "schema_version": 1,
-        "command": command_line(sys.argv),
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "version": __version__,
-        "settings": {"max_subsets": max_subsets, "n_resamples": n_resamples, "seed": seed, "confidence": 0.95},
-        "sources": [str(source) for source in sources],
-        "results": entries,
-        "cost": None if cost is None else measure_cost(commands[0], cost),
-    }
-    sections = scaling_sections(study)
-    write_pictures(sections, output / "figures", output / REPORT)
-    write_json(output / RECORD, study)
-    write_text(output / REPORT, to_markdown("Scaling with target languages", sections))
-    return output / RECORD
+        loaded = [load_results(source).with_counts() for source in sources]
+        commands = [results for results, _ in loaded]
+        orders = [
+            language_orders(results.targets, results.source_language, similarity, data_sizes) for results in commands
+        ]
+        entries = []
+        for (results, counts), (some, left_out) in zip(loaded, orders, strict=True):
+            entry = scale_languages(results, counts, some, comparisons=_comparable(results, commands), **options)
+            entries.append({**entry, "left_out": left_out})
+        study = {
+            "command": command_line(sys.argv),
+            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "version": __version__,
+            "settings": {**options, "confidence": 0.95},
+            "sources": [str(source) for source in sources],
+            "results": entries,
+            "cost": None if cost is None else measure_cost(commands[0], cost),
+        }
+        SCALING.write(study, output)
+    return output / SCALING.record
 
 
 def _comparable(results: Results, commands: Sequence[Results]) -> int:

@@ -171,7 +171,7 @@ def _child_main(job_file: str, answer_file: str) -> None:
     model = load_model(task.kind, start, run)
     loaded = time.time()
     before = _peak_memory()
-    data = load_task_data(task, asked, arguments.training, asked.languages, tokenizer)
+    data = load_task_data(task, asked, arguments.training, asked.languages, tokenizer, start.cache_dir)
     dataset = data.encoded["test"]
     read = time.time()
     trainer = CrossLingualTrainer(

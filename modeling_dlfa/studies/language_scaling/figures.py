@@ -9,27 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...languages import get_language
+from ...pages.figures import NEUTRAL, PALETTE, new_figure, open_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's, as in `figures`; line styles differ as well, for print in grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES = ("-", "--", "-.", ":")
-_BASELINE = "#555555"
-_GRID = "#d0d0d0"
-_MAX_BANDS = 2
+MAX_BANDS = 2
 
 
 def _panels(entry: Mapping[str, Any], rows: int, orders: Sequence[Mapping[str, Any]]) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.1 * len(orders) + 0.8, 2.6 * rows + 0.9), layout="constrained")
+    figure = new_figure(3.1 * len(orders) + 0.8, 2.6 * rows + 0.9)
     axes = figure.subplots(rows, len(orders), sharex=True, sharey="row", squeeze=False)
     for ax in axes.flat:
-        ax.grid(color=_GRID, linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        open_axes(ax)
     for ax, order in zip(axes[0], orders, strict=True):
         ax.set_title(order["title"], fontsize="medium")
     for ax in axes[-1]:
@@ -41,9 +35,9 @@ def _panels(entry: Mapping[str, Any], rows: int, orders: Sequence[Mapping[str, A
 
 def _style(entry: Mapping[str, Any], system: str) -> dict[str, Any]:
     if system == entry["baseline"]:
-        return {"color": _BASELINE, "linestyle": "-"}
+        return {"color": NEUTRAL, "linestyle": "-"}
     index = [name for name in entry["systems"] if name != entry["baseline"]].index(system)
-    return {"color": _COLOURS[index % len(_COLOURS)], "linestyle": _LINES[index // len(_COLOURS) % len(_LINES)]}
+    return {"color": PALETTE[index % len(PALETTE)], "linestyle": _LINES[index // len(PALETTE) % len(_LINES)]}
 
 
 def _line(ax: Axes, points: Sequence[Mapping[str, Any]], statistic: str, *, band: bool, **style: Any) -> None:
@@ -84,10 +78,10 @@ def gains_against_n(entry: Mapping[str, Any]) -> Figure:
     figure, axes = _panels(entry, 2, entry["orders"])
     for row, (statistic, name) in enumerate((("mean", "gain in the mean"), ("worst", "gain in the worst"))):
         for ax, order in zip(axes[row], entry["orders"], strict=True):
-            ax.axhline(0, color=_BASELINE, linewidth=1)
+            ax.axhline(0, color=NEUTRAL, linewidth=1)
             gains = entry["gains"][order["name"]]
             for system, points in gains.items():
-                band = len(gains) <= _MAX_BANDS
+                band = len(gains) <= MAX_BANDS
                 _line(ax, points, statistic, band=band, label=system, **_style(entry, system))
         axes[row, 0].set_ylabel(f"{name} (points)")
     _legend(figure, axes[0, 0])
@@ -96,29 +90,26 @@ def gains_against_n(entry: Mapping[str, Any]) -> Figure:
 
 def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
     """Draw a system's gain in every language against each of the languages' measures, with the fitted line."""
-    from matplotlib.figure import Figure
-
     orders = [order for order in entry["orders"] if order["values"] is not None]
-    figure = Figure(figsize=(5.4 * len(orders) + 0.4, 4.2), layout="constrained")
+    figure = new_figure(5.4 * len(orders) + 0.4, 4.2)
     gains = entry["languages"][system]
     for ax, order in zip(figure.subplots(1, len(orders), sharey=True, squeeze=False)[0], orders, strict=True):
         codes = list(gains)
         x = np.array([order["values"][code] for code in codes])
         y, low, high = (100 * np.array([gains[code][key] for code in codes]) for key in ("mean", "low", "high"))
-        ax.axhline(0, color=_BASELINE, linewidth=1)
+        ax.axhline(0, color=NEUTRAL, linewidth=1)
         shown = _side_by_side(x)
-        ax.vlines(shown, low, high, color=_COLOURS[0], linewidth=1, alpha=0.6)
-        ax.plot(shown, y, "o", color=_COLOURS[0], markersize=4)
+        ax.vlines(shown, low, high, color=PALETTE[0], linewidth=1, alpha=0.6)
+        ax.plot(shown, y, "o", color=PALETTE[0], markersize=4)
         for code, left, height in zip(codes, shown, y, strict=True):
             ax.annotate(code, (left, height), xytext=(2, 2), textcoords="offset points", fontsize="small")
         if np.ptp(x) > 0:
             slope, intercept = np.polyfit(x, y, 1)
             ends = np.array([x.min(), x.max()])
-            ax.plot(ends, intercept + slope * ends, color=_COLOURS[1], linestyle="--", linewidth=1.4)
+            ax.plot(ends, intercept + slope * ends, color=PALETTE[1], linestyle="--", linewidth=1.4)
         names = {"data_size": "pre-training data (log2)", "similarity": f"similarity to {_source(entry)}"}
         ax.set_xlabel(names[order["name"]])
-        ax.grid(color=_GRID, linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        open_axes(ax)
     figure.axes[0].set_ylabel("gain (points), 95% intervals")
     return figure
 
@@ -137,32 +128,29 @@ def _source(entry: Mapping[str, Any]) -> str:
 
 def cost_against_n(cost: Mapping[str, Any]) -> Figure:
     """Draw the seconds of one pass, and the memory, against n."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    figure = new_figure(8.4, 3.2)
     left, right = figure.subplots(1, 2)
     n = [point["n"] for point in cost["points"]]
     for point in cost["points"]:
-        left.plot([point["n"]] * len(point["passes"]), point["passes"], "_", color=_BASELINE, markersize=8)
-    left.plot(n, [point["predict_seconds"] for point in cost["points"]], "o-", color=_COLOURS[0], label="pass, median")
+        left.plot([point["n"]] * len(point["passes"]), point["passes"], "_", color=NEUTRAL, markersize=8)
+    left.plot(n, [point["predict_seconds"] for point in cost["points"]], "o-", color=PALETTE[0], label="pass, median")
     read = [point["read_seconds"] for point in cost["points"]]
-    left.plot(n, read, "^--", color=_COLOURS[1], label="reading, tokenising")
+    left.plot(n, read, "^--", color=PALETTE[1], label="reading, tokenising")
     start = [point["start_seconds"] for point in cost["points"]]
-    left.plot(n, start, "D:", color=_COLOURS[2], label="start, model")
+    left.plot(n, start, "D:", color=PALETTE[2], label="start, model")
     left.set_ylabel("seconds")
     left.legend(frameon=False, fontsize="small")
-    right.plot(n, [point["peak_memory"] / 2**20 for point in cost["points"]], "o-", color=_COLOURS[0], label="peak")
+    right.plot(n, [point["peak_memory"] / 2**20 for point in cost["points"]], "o-", color=PALETTE[0], label="peak")
     before = [point["memory_before"] / 2**20 for point in cost["points"]]
-    right.plot(n, before, "D:", color=_COLOURS[2], label="model, before the data")
+    right.plot(n, before, "D:", color=PALETTE[2], label="model, before the data")
     if all(point["device_memory"] is not None for point in cost["points"]):
         device = [point["device_memory"] / 2**20 for point in cost["points"]]
-        right.plot(n, device, "^--", color=_COLOURS[1], label="accelerator, peak")
+        right.plot(n, device, "^--", color=PALETTE[1], label="accelerator, peak")
     right.set_ylabel("memory (MiB)")
     right.legend(frameon=False, fontsize="small")
     for ax in (left, right):
         ax.set_ylim(0, 1.08 * max(float(np.max(line.get_ydata())) for line in ax.lines))
         ax.set_xlabel("number of languages, n")
-        ax.grid(color=_GRID, linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        open_axes(ax)
         ax.xaxis.get_major_locator().set_params(integer=True)
     return figure

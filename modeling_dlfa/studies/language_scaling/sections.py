@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from ...statistics.formatting import method_note, number, seeds_note
-from ...statistics.intervals import Interval
-from ..report.model import MARK, Block, Cell, Code, Heading, Notes, Section, Table, Text, difference, percent, picture
-from .figures import cost_against_n, gains_against_n, gains_by_language, scores_against_n
+from ...pages.model import (
+    MARK,
+    Block,
+    Code,
+    Heading,
+    Notes,
+    Phrase,
+    Picture,
+    Section,
+    Table,
+    Text,
+    difference,
+)
+from ...statistics.formatting import method_note, number, percent, seeds_note
+from ..study import Study
+from .figures import MAX_BANDS, cost_against_n, gains_against_n, gains_by_language, scores_against_n
 
 _STATISTICS = {"mean": "mean", "worst": "worst language", "language": "gain of a language"}
 
 
-def scaling_sections(study: Mapping[str, Any], prefix: str = "scaling") -> list[Section]:
+def scaling_sections(study: Mapping[str, Any]) -> list[Section]:
     """Lay out a study.
 
     Args:
         study: What `language_scaling.json` holds.
-        prefix: Of the pictures' names.
     """
-    sections = [_section(entry, study, f"{prefix}-{index}") for index, entry in enumerate(study["results"], start=1)]
-    return [*sections, _cost_section(study["cost"], prefix)] if study.get("cost") else sections
+    found = zip(study["results"], study["sources"], strict=True)
+    sections = [
+        _section(entry, study, source, f"scaling-{number}") for number, (entry, source) in enumerate(found, start=1)
+    ]
+    return [*sections, _cost_section(study["cost"])] if study.get("cost") else sections
 
 
-def _section(entry: Mapping[str, Any], study: Mapping[str, Any], name: str) -> Section:
+_TITLE = "Scaling with target languages"
+SCALING = Study("language_scaling", "dlfa scaling", _TITLE, scaling_sections, title=_TITLE)
+
+
+def _section(entry: Mapping[str, Any], study: Mapping[str, Any], source: str, name: str) -> Section:
     total = len(entry["targets"])
     blocks: list[Block] = [
         Text(
-            f"{entry['title']}, {entry['metric_title']}, from {study['sources'][int(name.rpartition('-')[2]) - 1]}. "
-            f"Encoder {entry['model_name_or_path']}. {total} target languages: {', '.join(entry['targets'])}."
+            f"{entry['title']}, {entry['metric_title']}, from {source}. Encoder {entry['model_name_or_path']}. "
+            f"{total} target languages: {', '.join(entry['targets'])}."
         ),
         *_all_languages(entry),
         Heading("Sets of n languages"),
@@ -39,9 +58,10 @@ def _section(entry: Mapping[str, Any], study: Mapping[str, Any], name: str) -> S
         *_trends(entry),
         Heading("What this says, and what not"),
         Notes(tuple(_notes(entry, study))),
+        Text("Command:"),
         Code(study["command"]),
     ]
-    return Section(f"Scaling with target languages: {entry['title']}", tuple(blocks))
+    return Section(f"{_TITLE}: {entry['title']}", tuple(blocks))
 
 
 def shown_numbers(total: int) -> list[int]:
@@ -50,15 +70,10 @@ def shown_numbers(total: int) -> list[int]:
     return [*(n for n in ladder if n < total), total]
 
 
-def _interval(value: Mapping[str, Any], *, corrected: bool = False) -> Interval:
-    ends = value["corrected"] if corrected else value
-    return Interval(value["mean"], ends["low"], ends["high"])
-
-
-def corrected_difference(value: Mapping[str, Any], digits: int = 1) -> Cell:
+def corrected_difference(value: Mapping[str, Any], digits: int = 1) -> Phrase:
     """Lay out a difference with its corrected interval, marked where that excludes 0."""
-    interval = _interval(value, corrected=True)
-    return difference(interval, strong=interval.excludes_zero, digits=digits)
+    corrected = value | value["corrected"]
+    return difference(corrected, strong=corrected["low"] > 0 or corrected["high"] < 0, digits=digits)
 
 
 def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
@@ -75,8 +90,8 @@ def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
     }
     rows = [
         (
-            Cell(system),
-            Cell(_layers(entry["systems"][system])),
+            system,
+            _layers(entry["systems"][system]),
             *(corrected_difference(gains[system][key]) for key in keys),
         )
         for system in gains
@@ -103,9 +118,7 @@ def _tables_at_random(entry: Mapping[str, Any]) -> Iterable[Block]:
         ("worst", "Score of the worst of n target languages drawn at random, in percent: mean over the sets"),
         ("spread", "Standard deviation between n target languages drawn at random, in points: mean over the sets"),
     ):
-        rows = [
-            (Cell(system), *(_score(points[n - 1].get(statistic)) for n in shown)) for system, points in scores.items()
-        ]
+        rows = [(system, *(_score(points[n - 1].get(statistic)) for n in shown)) for system, points in scores.items()]
         if len(entry["targets"]) > 1:
             yield Table(what, header, tuple(rows))
     if entry["gains"]["random"]:
@@ -114,19 +127,19 @@ def _tables_at_random(entry: Mapping[str, Any]) -> Iterable[Block]:
             f"points, and in how many of the sets it lies above or below 0 (difference to {entry['baseline']})",
             header,
             tuple(
-                (Cell(system), *(_power(points[n - 1]["mean"]) for n in shown))
+                (system, *(_power(points[n - 1]["mean"]) for n in shown))
                 for system, points in entry["gains"]["random"].items()
             ),
         )
 
 
-def _score(value: Mapping[str, Any] | None) -> Cell:
-    return Cell(percent(value["mean"] if value else None))
+def _score(value: Mapping[str, Any] | None) -> str:
+    return percent(value["mean"] if value else None)
 
 
-def _power(value: Mapping[str, Any]) -> Cell:
+def _power(value: Mapping[str, Any]) -> str:
     half = 50 * (value["high"] - value["low"])
-    return Cell(f"{half:.1f} (above {value['above_zero']:.0%}, below {value['below_zero']:.0%})")
+    return f"{half:.1f} (above {value['above_zero']:.0%}, below {value['below_zero']:.0%})"
 
 
 def _tables_in_order(entry: Mapping[str, Any]) -> Iterable[Block]:
@@ -136,10 +149,7 @@ def _tables_in_order(entry: Mapping[str, Any]) -> Iterable[Block]:
         gains = entry["gains"][order["name"]]
         if not gains or len(order["tiers"]) == 1:
             continue
-        rows = [
-            (Cell(system), *(difference(_interval(points[n - 1]["mean"])) for n in shown))
-            for system, points in gains.items()
-        ]
+        rows = [(system, *(difference(points[n - 1]["mean"]) for n in shown)) for system, points in gains.items()]
         yield Table(
             f"Gain in the mean of the first n languages, {order['title']}, in points, each with its own 95% interval",
             ("system", *(f"n = {n}" for n in shown)),
@@ -155,12 +165,12 @@ def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
     titles = {order["name"]: order["title"] for order in entry["orders"]}
     rows = [
         (
-            Cell(trend["system"]),
-            Cell(titles[trend["order"]]),
-            Cell(_STATISTICS[trend["statistic"]]),
-            Cell(f"per {trend['unit']}"),
+            trend["system"],
+            titles[trend["order"]],
+            _STATISTICS[trend["statistic"]],
+            f"per {trend['unit']}",
             corrected_difference(trend, digits=2),
-            difference(_interval(trend), digits=2),
+            difference(trend, digits=2),
         )
         for trend in entry["trends"]
     ]
@@ -174,31 +184,31 @@ def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
 
 
 def _pictures(entry: Mapping[str, Any], name: str) -> Iterable[Block]:
-    yield picture(
+    yield Picture(
         f"{name}-scores",
-        lambda: scores_against_n(entry),
-        alt="Mean, worst language and spread of each system against the number of target languages, one column for "
-        "each order. The tables beside it hold the numbers.",
-        caption="Averages over the sets of n languages that an order allows.",
+        "Mean, worst language and spread of each system against the number of target languages, one column for each "
+        "order. The tables beside it hold the numbers.",
+        "Averages over the sets of n languages that an order allows.",
+        partial(scores_against_n, entry),
     )
     if not entry["all_languages"]:
         return
     bands = "Bands: the 95% interval that one set of n languages gives, averaged over the sets."
-    yield picture(
+    yield Picture(
         f"{name}-gains",
-        lambda: gains_against_n(entry),
-        alt="Gain over the baseline in the mean and in the worst language against the number of target languages, "
-        "one column for each order. The tables beside it hold the numbers.",
-        caption=bands if len(entry["all_languages"]) <= 2 else "Intervals are in the tables.",
+        "Gain over the baseline in the mean and in the worst language against the number of target languages, one "
+        "column for each order. The tables beside it hold the numbers.",
+        bands if len(entry["all_languages"]) <= MAX_BANDS else "Intervals are in the tables.",
+        partial(gains_against_n, entry),
     )
     if any(order["values"] is not None for order in entry["orders"]):
         for index, system in enumerate(entry["all_languages"], start=1):
-            yield picture(
+            yield Picture(
                 f"{name}-languages-{index}",
-                lambda system=system: gains_by_language(entry, system),  # type: ignore[misc]
-                alt=f"Gain of {system} in each target language against the language's similarity to the source "
-                "language and its amount of pre-training data, with the fitted lines.",
-                caption=f"Gain of {system} by language; intervals of single languages, not corrected.",
+                f"Gain of {system} in each target language against the language's similarity to the source language "
+                "and its amount of pre-training data, with the fitted lines.",
+                f"Gain of {system} by language; intervals of single languages, not corrected.",
+                partial(gains_by_language, entry, system),
             )
 
 
@@ -241,7 +251,7 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     yield f"Collapsed runs (one label almost always), counted like others: {', '.join(collapsed) or 'none'}."
 
 
-def _cost_section(cost: Mapping[str, Any], prefix: str) -> Section:
+def _cost_section(cost: Mapping[str, Any]) -> Section:
     points: Sequence[Mapping[str, Any]] = cost["points"]
     device = any(point["device_memory"] is not None for point in points)
     header = ("n", "examples", "tokens", "start (s)", "reading (s)", "pass (s)", "fastest, slowest", "memory (MiB)")
@@ -252,7 +262,7 @@ def _cost_section(cost: Mapping[str, Any], prefix: str) -> Section:
         memory = [point["peak_memory"], *([point["device_memory"]] if device else [])]
         cells = [str(point["n"]), f"{point['examples']:,}", f"{point['tokens']:,}", *numbers]
         cells += [f"{fast:.2f}, {slow:.2f}", *(f"{value / 2**20:,.0f}" for value in memory)]
-        rows.append(tuple(map(Cell, cells)))
+        rows.append(tuple(cells))
     notes = [
         f"One pass over the examples of n languages, longest first, as the runner tests; batches of "
         f"{cost['batch_size']}; model {cost['model']}. Each n in a process of its own; the median of "
@@ -262,11 +272,11 @@ def _cost_section(cost: Mapping[str, Any], prefix: str) -> Section:
         "Testing language by language in processes of their own would cost the start n times. Time on a machine that "
         "does other work as well is an upper bound.",
     ]
-    drawn = picture(
-        f"{prefix}-cost",
-        lambda: cost_against_n(cost),
-        alt="Seconds of one pass and peak memory against the number of languages; the table holds the numbers.",
-        caption="Cost of testing n languages in one pass. Short marks are single passes.",
+    drawn = Picture(
+        "scaling-cost",
+        "Seconds of one pass and peak memory against the number of languages; the table holds the numbers.",
+        "Cost of testing n languages in one pass. Short marks are single passes.",
+        partial(cost_against_n, cost),
     )
     table = Table(
         "Cost of testing n languages in one pass",

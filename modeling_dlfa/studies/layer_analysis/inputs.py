@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +12,12 @@ from ...data.loading import expand_files, languages_on_disk, load_file
 from ...data.splits import Split
 from ...errors import InputError
 from ...tasks import UDPOS
-from ...training.argument_checks import check_seeds
-from ..folder import is_study, study_folder
+from ...training.argument_checks import STUDY_PACKAGES, check_installed, check_seeds
 from .aligned_text import MIN_SENTENCES, AlignedText, read_aligned
 from .arguments import SIMILARITIES, LayerAnalysisArguments
 from .genealogy import Genealogy
 from .resampling import MIN_EXAMPLES
-
-LIBRARIES = {"scipy": "scipy", "sklearn": "scikit-learn", "matplotlib": "matplotlib"}
-STUDY, RESULTS, REPORT = "layer_analysis", "layer_analysis.json", "layer_analysis.md"
+from .sections import ANALYSIS
 
 
 @dataclass(frozen=True)
@@ -49,17 +45,8 @@ def check_arguments(arguments: LayerAnalysisArguments) -> None:
     Raises:
         InputError: A library is missing, the output directory is taken, or an argument is wrong.
     """
-    missing = [package for name, package in LIBRARIES.items() if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(f"Not installed: {', '.join(missing)}. pip install 'modeling-dlfa[studies]'.")
-    files = (RESULTS, REPORT)
-    study_folder(
-        arguments.output_dir,
-        files,
-        "an earlier analysis",
-        lambda file: is_study(file, STUDY),
-        overwrite=arguments.overwrite,
-    )
+    check_installed((*STUDY_PACKAGES, "sklearn"), "studies", "dlfa layers")
+    ANALYSIS.folder(arguments.output_dir, overwrite=arguments.overwrite)
     if bool(arguments.pos_train_file) != bool(arguments.pos_test_file):
         raise InputError("Parts of speech need --pos_train_file and --pos_test_file, or neither.")
     if arguments.figure_similarity not in SIMILARITIES:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import json
-import re
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +16,9 @@ import torch
 from ...command.redaction import command_line
 from ...data.splits import Split
 from ...files.folders import locked
-from ...files.writing import write_json, write_text
 from ...inference.predictor import best_device
 from ...statistics.probes import L2
-from ..folder import check_pictures, is_study
+from ...version import installed_versions
 from .arguments import SIMILARITIES, LayerAnalysisArguments
 from .curves import (
     Matrices,
@@ -35,10 +30,9 @@ from .curves import (
 from .depth import Curve, Profiles
 from .encoders import Encoder, load_encoder
 from .families import adjust_agreements, agreement_with_genealogy, language_permutations
-from .figures import FORMS, plot_agreement, plot_languages, plot_layers
 from .genealogy import Genealogy
-from .inputs import REPORT, RESULTS, STUDY, AnalysisData, check_arguments, read_data
-from .markdown import analysis_markdown
+from .inputs import AnalysisData, check_arguments, read_data
+from .sections import ANALYSIS
 from .states import LayerStates
 
 PACKAGES = ("modeling_dlfa", "transformers", "torch", "numpy", "scipy", "scikit-learn")
@@ -82,11 +76,9 @@ def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str]
     curves, matrices, unconverged = _curves(arguments, data, states, report)
     report("clusters of languages")
     results: dict[str, Any] = {
-        "schema_version": 1,
-        "study": STUDY,
         "command": command_line(sys.argv),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "versions": {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}},
+        "versions": installed_versions(PACKAGES),
         **_described(arguments, data, encoder),
         "truncated_sentences": states.truncated,
         "probes_not_converged": unconverged,
@@ -97,8 +89,7 @@ def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str]
     }
     results["tokens_computed"] = states.computed
     results["seconds"] = round(time.perf_counter() - started, 1)
-    _write(arguments, results, output)
-    return results
+    return ANALYSIS.write(results, output)
 
 
 def _curves(
@@ -177,6 +168,7 @@ def _described(arguments: LayerAnalysisArguments, data: AnalysisData, encoder: E
             "seed": arguments.seed,
             "n_resamples": arguments.n_resamples,
             "n_permutations": arguments.n_permutations,
+            "figure_similarity": arguments.figure_similarity,
             "max_length": encoder.max_length,
             "probe_l2": L2,
             "device": str(arguments.device),
@@ -196,36 +188,3 @@ def _described(arguments: LayerAnalysisArguments, data: AnalysisData, encoder: E
             "languages_without_file": data.without_pos,
         }
     return described
-
-
-def _write(arguments: LayerAnalysisArguments, results: dict[str, Any], output: Path) -> None:
-    figures, similarity = output / "figures", arguments.figure_similarity
-    plots: dict[str, Callable[[Path], None]] = {"layers": lambda path: plot_layers(results, path)}
-    if "not_compared" not in results["families"]:
-        plots["families"] = lambda path: plot_agreement(results, path)
-        for layer in range(results["n_layers"]):
-            plots[f"languages-{similarity}-layer{layer}"] = partial(plot_languages, results, similarity, layer)
-    check_pictures([figures / f"{name}.{form}" for name in plots for form in FORMS], output / RESULTS)
-    for name in _earlier_figures(output):  # It may have had more.
-        for form in FORMS:
-            (output / name).with_suffix(f".{form}").unlink(missing_ok=True)
-    for name, plot in plots.items():
-        plot(figures / name)
-    results["figures"] = [f"figures/{name}.png" for name in plots]
-    write_json(output / RESULTS, results)
-    write_text(output / REPORT, analysis_markdown(results))
-
-
-def _earlier_figures(output: Path) -> list[str]:
-    """The pictures of an earlier analysis, as its results name them."""
-    if not is_study(output / RESULTS, STUDY):
-        return []
-    names: list[str] = json.loads((output / RESULTS).read_text(encoding="utf-8")).get("figures", [])
-    return [name for name in names if re.fullmatch(r"figures/[\w-]+\.png", name)]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -11,18 +11,15 @@ from typing import Any
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import write_json
 from ...results.counts import RunCounts
 from ...results.directory import OutputDirectory, differences
 from ...results.format import RunRecord
 from ...results.results import Results
 from ...scoring.metrics import summarise
-from ..folder import check_own_study
-from .agreement_markdown import TITLE, write_agreement_report
+from .agreement_sections import AGREEMENT
 from .choice import best_layer, ranked_layers, regret, select_layer
 from .layer_sweep import read_sweep
 
-AGREEMENT = "one_pass_agreement"
 _SAME = ("task", "metric", "source_language", "languages", "labels")
 _NAMES = (" in the full sweep", " in one pass")
 
@@ -83,12 +80,9 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     if not one_pass.recipe.get("one_pass"):
         raise InputError(f"{output.path} is a full sweep. Compare with one that was trained with --one_pass.")
     check_comparable(full, one_pass)
-    check_own_study(output.path, AGREEMENT, TITLE, "--compare_with")
+    AGREEMENT.folder(output.path, overwrite=True, option="--compare_with")
     with locked(output.path, "--compare_with"):
-        agreement = measure_agreement(*full.with_counts(), one_pass)
-        write_json(output.path / f"{AGREEMENT}.json", agreement)
-        write_agreement_report(agreement, output.path / f"{AGREEMENT}.md")
-    return agreement
+        return AGREEMENT.write(measure_agreement(*full.with_counts(), one_pass), output.path)
 
 
 def check_comparable(full: Results, one_pass: Results) -> None:
@@ -132,8 +126,6 @@ def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> di
         "full_to_oracle": (selected, oracle),
     }
     return {
-        "schema_version": 1,
-        "study": AGREEMENT,
         "title": full.title,
         **{key: getattr(full, key) for key in _SAME},
         "model_name_or_path": full.model_name_or_path,

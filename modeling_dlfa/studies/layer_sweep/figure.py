@@ -3,47 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...files.writing import draft_file
 from ...languages import by_family, get_language
+from ...pages.figures import hollow, new_figure
 from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import stands_out
 from ...statistics.formatting import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-FIGURE = "figures/layer_sweep"
-_AVERAGES = {"macro_target": "targets", "macro_all": "all"}
+AVERAGE_NAMES = {"macro_target": "targets", "macro_all": "all"}
 _COLOURS = "RdBu"  # Red worse, blue better: colour-blind readers can tell them apart.
 _LEAST_RANGE = 0.5  # in points: noise of a tenth is not to look like a finding
-_DPI = 150
 
 
-def plot_sweep(sweep: Mapping[str, Any], path: Path) -> None:
+def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     """Draws the differences to the baseline, layers against languages and averages.
 
     Colour and number are the difference in points; a number is bold and framed where it differs from zero after the
-    correction. Languages are grouped by family, the source language first. matplotlib's global state is left alone.
+    correction. Languages are grouped by family, the source language first.
 
     Args:
         sweep: What `layer_sweep.json` holds.
-        path: File to write, `.png` or `.svg`; its folder is created.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     groups = by_family(sweep["languages"], sweep["source_language"])
     languages = [code for _, codes in groups for code in codes]
     layers = list(sweep["layers"].values())
-    averages = [key for key in _AVERAGES if key in shown_averages(languages, sweep["source_language"])]
-    size = (2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
-    figure = Figure(figsize=size, layout="constrained")
+    averages = [key for key in AVERAGE_NAMES if key in shown_averages(languages, sweep["source_language"])]
+    figure = new_figure(2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
     ratios = [len(languages), max(len(averages), 1)]
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=ratios)
     reach = max(_LEAST_RANGE, *(abs(100 * cell["mean"]) for entry in layers for cell in entry["differences"].values()))
@@ -51,7 +44,7 @@ def plot_sweep(sweep: Mapping[str, Any], path: Path) -> None:
     image = _heat(left, cells, reach, sweep["statistics"]["threshold"])
     _heat(right, [[entry[key] for key in averages] for entry in layers], reach, sweep["statistics"]["threshold"])
     left.set_xticks(range(len(languages)), languages)
-    right.set_xticks(range(len(averages)), [_AVERAGES[key] for key in averages])
+    right.set_xticks(range(len(averages)), [AVERAGE_NAMES[key] for key in averages])
     left.set_yticks(range(len(layers)), [_label(sweep, layer) for layer in sweep["layers"]])
     left.set_ylabel("layer fused with the last")
     left.set_ylim(-0.5, len(layers) - 0.5)
@@ -61,14 +54,12 @@ def plot_sweep(sweep: Mapping[str, Any], path: Path) -> None:
         left.text(middle, len(layers) - 0.4, family, rotation=40, ha="left", va="bottom", fontsize="x-small")
         position += len(codes)
         if position < len(languages):
-            left.axvline(position - 0.5, color="white", linewidth=3)
+            left.axvline(position - 0.5, color=hollow(), linewidth=3)
     names = get_language(sweep["source_language"]).name
     bar = figure.colorbar(image, ax=[left, right], fraction=0.03, pad=0.02)
     bar.set_label(f"{get_metric(sweep['metric']).title}, minus {sweep['baseline']['system']} (points)")
     figure.supxlabel(f"{sweep['title']}, trained on {names}", fontsize="small")
-    with rc_context({"svg.hashsalt": "layer_sweep", "svg.fonttype": "none"}), draft_file(path) as draft:
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(draft, format=path.suffix[1:], dpi=_DPI, metadata=metadata)
+    return figure
 
 
 def _heat(ax: Axes, cells: list[list[Mapping[str, float]]], reach: float, threshold: float) -> Any:

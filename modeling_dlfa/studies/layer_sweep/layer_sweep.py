@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,6 @@ from accelerate import PartialState
 
 from ...errors import InputError
 from ...files.folders import locked
-from ...files.writing import write_json
 from ...results.counts import RunCounts
 from ...results.directory import OutputDirectory
 from ...results.format import SystemScores
@@ -21,13 +19,10 @@ from ...statistics.comparisons import THRESHOLD
 from ...tasks import Task
 from ...training.arguments import Arguments
 from ...training.runner import run_task
-from ..folder import check_own_study, check_pictures
 from .choice import best_layer, regret, select_layer
-from .figure import FIGURE
-from .markdown import TITLE, write_sweep_report
 from .one_pass_runs import check_one_pass, execute_together
+from .sections import SWEEP
 
-STUDY = "layer_sweep"
 FUSIONS = ("aif", "mean", "concat", "layer")
 _RECORDED = (
     "task",
@@ -90,14 +85,9 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     """
     output = OutputDirectory(run_dir)
     results = read_sweep(output)
-    check_own_study(output.path, STUDY, TITLE, "--results_dir")
-    if not (output.path / f"{STUDY}.json").is_file():  # It is written before them.
-        check_pictures([output.path / f"{FIGURE}.{suffix}" for suffix in ("png", "svg")], output.path / f"{STUDY}.md")
+    SWEEP.folder(output.path, overwrite=True, option="--results_dir")
     with locked(output.path, "--results_dir"):
-        sweep = summarise_sweep(*results.with_counts())
-        write_json(output.path / f"{STUDY}.json", sweep)
-        write_sweep_report(sweep, output.path)
-    return sweep
+        return SWEEP.write(summarise_sweep(*results.with_counts()), output.path)
 
 
 def read_sweep(output: OutputDirectory) -> Results:
@@ -149,20 +139,23 @@ def summarise_sweep(results: Results, counts: RunCounts) -> dict[str, Any]:
         }
     [baseline] = {run.system for run in results.runs if run.baseline}
     target = "macro_target" if "macro_target" in averages else "macro_all"
-    selected = str(select_layer(results))
-    oracle = best_layer(_column(layers, target))
+    selected = select_layer(results)
+
+    def best(key: str) -> int:
+        return int(best_layer({layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}))
+
+    oracle = best(target)
     return {
-        "schema_version": 1,
-        "study": STUDY,
         **{key: getattr(results, key) for key in _RECORDED},
         "fusion": results.runs[0].fusion,
         "gate": results.runs[0].gate,
         "target_average": target,
         "baseline": {"system": baseline, **_scores(summary.systems[baseline])},
         "layers": layers,
-        "selected": {"layer": int(selected), "by_seed": _by_seed(results)},
-        "oracle": {"layer": int(oracle), "by_language": _by_language(layers, results.languages)},
-        "regret": regret(results, counts, selected, oracle).to_dict(),
+        # What one would have selected with each seed alone tells how far the selection can be relied on.
+        "selected": {"layer": selected, "by_seed": {str(seed): select_layer(results, seed) for seed in results.seeds}},
+        "oracle": {"layer": oracle, "by_language": {code: best(code) for code in results.languages}},
+        "regret": regret(results, counts, str(selected), str(oracle)).to_dict(),
         "statistics": {
             "confidence": 0.95,
             "threshold": THRESHOLD,
@@ -180,17 +173,3 @@ def _scores(system: SystemScores) -> dict[str, Any]:
     scores = {key: {"mean": value.mean, "std": value.std} for key, value in values.items()}
     validation = None if system.validation is None else system.validation.to_dict()
     return {"validation": validation, "scores": scores, "collapsed": system.collapsed}
-
-
-def _column(layers: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:
-    """The layers' mean scores in a language or average."""
-    return {layer: entry["scores"][key]["mean"] for layer, entry in layers.items()}
-
-
-def _by_seed(results: Results) -> dict[str, int]:
-    """What one would have selected with each seed alone: how far the selection can be relied on."""
-    return {str(seed): select_layer(results, seed) for seed in results.seeds}
-
-
-def _by_language(layers: Mapping[str, Mapping[str, Any]], languages: list[str]) -> dict[str, int]:
-    return {code: int(best_layer(_column(layers, code))) for code in languages}

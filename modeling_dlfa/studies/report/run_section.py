@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...languages import language_label
+from ...pages.model import MARK, Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text, difference
 from ...results.figures import FIGURE_CAPTION, scores_by_language
 from ...results.format import Difference
 from ...results.notes import table_notes
 from ...results.results import Results
-from ...results.tables import score_text
+from ...results.tables import score_text, system_label
 from ...scoring.metrics import AVERAGE_TITLES, get_metric
 from ...statistics.comparisons import THRESHOLD, adjust_p_values
-from ...statistics.formatting import seeds_note
-from .model import MARK, Block, Cell, Code, Notes, Section, Table, Text, difference, percent, picture
+from ...statistics.formatting import percent, seeds_note
 
 
 def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
@@ -34,15 +34,18 @@ def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
     adjust_p_values([entries])
     rows = []
     for (source, results, system, compared), entry in zip(lines, entries, strict=True):
-        cells = [
-            results.described_task.title,
-            system,
-            results.model_name_or_path,
-            f"{len(compared.seeds)}",
-            percent(results.scores[compared.baseline]["macro_target"]),
-            percent(results.scores[system]["macro_target"]),
-        ]
-        rows.append((*map(Cell, cells), _difference(Difference.from_dict(entry)), Cell(source)))
+        rows.append(
+            (
+                results.described_task.title,
+                system,
+                results.model_name_or_path,
+                f"{len(compared.seeds)}",
+                percent(results.scores[compared.baseline]["macro_target"]),
+                percent(results.scores[system]["macro_target"]),
+                _difference(Difference.from_dict(entry)),
+                source,
+            )
+        )
     header = ("task", "system", "encoder", "seeds", "baseline", "system's score", "difference", "results")
     several = f"; marks are corrected for all {len(lines)} lines" if len(lines) > 1 else ""
     table = Table(
@@ -59,13 +62,12 @@ def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
     return Section("Overview", (table, Notes(tuple(notes))))
 
 
-def run_section(source: str, results: Results, name: str) -> Section:
+def run_section(source: str, results: Results) -> Section:
     """Lay out one command's results.
 
     Args:
         source: Where they were found, as the user named it.
         results: The results.
-        name: Of the picture.
     """
     metric = get_metric(results.metric)
     blocks: list[Block] = [
@@ -75,14 +77,15 @@ def run_section(source: str, results: Results, name: str) -> Section:
         ),
         _averages_table(results),
         _language_table(results),
-        picture(
-            name,
+        Picture(
+            "scores",
+            f"{metric.title} of every system in every language, and differences to the baseline, with intervals; the "
+            "tables hold the numbers.",
+            FIGURE_CAPTION,
             lambda: scores_by_language(results),
-            alt=f"{metric.title} of every system in every language, and differences to the baseline, with intervals; "
-            "the tables hold the numbers.",
-            caption=FIGURE_CAPTION,
         ),
         Notes(tuple(table_notes(results, marked=f"{MARK} and bold"))),
+        Text("Command:"),
         Code(results.command),
     ]
     return Section(f"{results.described_task.title}: {metric.title} by language, {source}", tuple(blocks))
@@ -90,18 +93,18 @@ def run_section(source: str, results: Results, name: str) -> Section:
 
 def _averages_table(results: Results) -> Table:
     summary, keys, source = results.require_summary(), results.averages, results.source_language
-    rows = [
+    rows: list[tuple[Line, ...]] = [
         (
-            Cell(f"{name} (baseline)" if system.baseline else name),
-            Cell(", ".join(map(str, system.seeds))),
-            Cell(score_text(system.validation)),
-            *(Cell(score_text(system.values[key])) for key in keys),
+            system_label(name, system),
+            ", ".join(map(str, system.seeds)),
+            score_text(system.validation),
+            *(score_text(system.values[key]) for key in keys),
         )
         for name, system in summary.systems.items()
     ]
     for name, compared in summary.differences.items():
         seeds, label = ", ".join(map(str, compared.seeds)), f"{name} minus {compared.baseline}"
-        rows.append((Cell(label), Cell(seeds), Cell("-"), *(_difference(compared.values[key]) for key in keys)))
+        rows.append((label, seeds, "-", *(_difference(compared.values[key]) for key in keys)))
     header = ("system", "seeds", f"{source} validation", *(AVERAGE_TITLES[key] for key in keys))
     return Table("Averages over languages, in percent", header, tuple(rows))
 
@@ -109,17 +112,17 @@ def _averages_table(results: Results) -> Table:
 def _language_table(results: Results) -> Table:
     summary = results.require_summary()
     header = ["language"]
-    columns: list[list[Cell]] = []
+    columns: list[list[Line]] = []
     codes = [code for code in results.shown if code not in results.averages]
     for name, system in summary.systems.items():
-        header.append(f"{name} (baseline)" if system.baseline else name)
-        columns.append([Cell(score_text(system.values[code])) for code in codes])
+        header.append(system_label(name, system))
+        columns.append([score_text(system.values[code]) for code in codes])
         if compared := summary.differences.get(name):
             header.append(f"{name} minus {compared.baseline}")
             columns.append([_difference(compared.values[code]) for code in codes])
-    rows = zip([Cell(language_label(code)) for code in codes], *columns, strict=True)
+    rows = zip(map(language_label, codes), *columns, strict=True)
     return Table("Every language, in percent", tuple(header), tuple(rows))
 
 
-def _difference(value: Difference) -> Cell:
-    return difference(value, strong=value.stands_out)
+def _difference(value: Difference) -> Phrase:
+    return difference(value.to_dict(), strong=value.stands_out)

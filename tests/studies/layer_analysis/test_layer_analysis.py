@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import sys
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib import rc_context
 from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.studies.layer_analysis import figures as layer_figures
-from modeling_dlfa.studies.layer_analysis.figures import plot_layers
+from modeling_dlfa.pages.rendering import to_html, to_markdown
+from modeling_dlfa.studies.layer_analysis.figures import PAPER, plot_layers
 from modeling_dlfa.studies.layer_analysis.inputs import LayerAnalysisArguments
 from modeling_dlfa.studies.layer_analysis.layer_analysis import run_layer_analysis
-from modeling_dlfa.studies.layer_analysis.markdown import analysis_markdown, analysis_summary
+from modeling_dlfa.studies.layer_analysis.sections import ANALYSIS, analysis_sections, analysis_summary
+from modeling_dlfa.studies.report.report import build_report
 
 from ...conftest import WORDS
 
@@ -84,10 +87,20 @@ def test_what_is_written(analysed: tuple[Path, dict[str, Any]]) -> None:
         start = path.read_bytes()[:8]
         assert path.stat().st_size > 5000 and (start == b"\x89PNG\r\n\x1a\n" or start.startswith(b"%PDF"))
     report = (output / "layer_analysis.md").read_text(encoding="utf-8")
-    assert report == analysis_markdown(results)
+    assert report == to_markdown(analysis_sections(results), form="png")
     for figure in results["figures"]:
         assert f"]({figure})" in report and (output / figure).is_file()
     assert results["command"] in report and "No part-of-speech file for nl tr" in report
+
+
+def test_the_report_takes_it_in_with_all_figures(analysed: tuple[Path, dict[str, Any]]) -> None:
+    output, results = analysed
+    [section] = build_report([output], [ANALYSIS])
+    assert [f"figures/{picture.name}.png" for picture in section.pictures] == [
+        name.replace("figures/", "figures/part1-") for name in results["figures"]
+    ]
+    page = to_html("Report", [section])
+    assert page.count("<img") == page.count("<source") == len(FIGURES) and results["command"] in html.unescape(page)
 
 
 def test_the_curves(analysed: tuple[Path, dict[str, Any]]) -> None:
@@ -143,15 +156,12 @@ def test_the_words_of_a_report(analysed: tuple[Path, dict[str, Any]]) -> None:
     assert "layer 0.6 (structure leads above), layer 1.2 (sharing leads above) and layer 1.9 (" in flat(told)
 
 
-def test_three_crossings_leave_the_panels_their_room(
-    analysed: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figures: list[Any] = []
-    monkeypatch.setattr(layer_figures, "_save", lambda figure, path: figures.append(figure))
+def test_three_crossings_leave_the_panels_their_room(analysed: tuple[Path, dict[str, Any]]) -> None:
     _, results = analysed
-    plot_layers(dict(results, profiles={**results["profiles"], "crossings": THREE}), tmp_path / "layers")
-    figures[0].draw_without_rendering()
-    left, right = figures[0].axes
+    with rc_context(PAPER):
+        figure = plot_layers(dict(results, profiles={**results["profiles"], "crossings": THREE}))
+        figure.draw_without_rendering()
+    left, right = figure.axes
     assert min(ax.get_position().width for ax in (left, right)) > 0.35
     assert [text.get_text() for text in right.texts] == ["0.6", "1.2", "1.9"]
 
@@ -165,7 +175,7 @@ def test_a_second_call_is_quick_and_the_same(
     assert again["tokens_computed"] == 0
     varying = ("created", "seconds", "tokens_computed")
     assert {**again, **dict.fromkeys(varying)} == {**results, **dict.fromkeys(varying)}
-    with pytest.raises(InputError, match="holds an earlier analysis.*--overwrite"):
+    with pytest.raises(InputError, match="holds a study.*--overwrite"):
         run_layer_analysis(arguments(tmp_path / "out"))
     replaced = run_layer_analysis(
         arguments(
@@ -181,7 +191,9 @@ def test_a_second_call_is_quick_and_the_same(
     assert list(replaced["curves"]) == ["cosine", "cka", "retrieval", "language"] and replaced["pos"] is None
     assert "takes four or more" in replaced["families"]["not_compared"]
     assert {path.name for path in (tmp_path / "out" / "figures").glob("*.png")} == {"layers.png"}
-    assert "takes four or more" in analysis_summary(replaced) and "takes four or more" in analysis_markdown(replaced)
+    assert "takes four or more" in analysis_summary(replaced) and "takes four or more" in str(
+        analysis_sections(replaced)
+    )
 
 
 def test_a_dlfa_checkpoint(
@@ -254,5 +266,5 @@ def test_a_library_that_is_missing(
     arguments: Callable[..., LayerAnalysisArguments], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(InputError, match=r"Not installed: scipy\. pip install 'modeling-dlfa\[studies\]'"):
+    with pytest.raises(InputError, match=r"needs scipy, not installed: pip install 'modeling-dlfa\[studies\]'"):
         run_layer_analysis(arguments(tmp_path / "out"))

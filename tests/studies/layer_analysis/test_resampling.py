@@ -8,7 +8,9 @@ import pytest
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.statistics.intervals import Estimates
 from modeling_dlfa.studies.layer_analysis.resampling import half_samples, tied_with_best
-from modeling_dlfa.studies.layer_analysis.similarity import cka_matrices, linear_cka
+from modeling_dlfa.studies.layer_analysis.similarity import cka_matrices
+
+from .cka import linear_cka
 
 
 def test_half_samples() -> None:

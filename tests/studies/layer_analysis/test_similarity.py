@@ -11,11 +11,12 @@ from modeling_dlfa.studies.layer_analysis.similarity import (
     centroid_cosines,
     cka_matrices,
     language_means,
-    linear_cka,
     pair_mean,
     retrieval_hits,
     translation_cosines,
 )
+
+from .cka import linear_cka
 
 RNG = np.random.default_rng(0)
 FIRST = RNG.normal(size=(40, 6))

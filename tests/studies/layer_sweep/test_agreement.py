@@ -4,68 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.results.results import Results
-from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.studies.layer_sweep.agreement import check_comparable, measure_agreement, spearman
-from modeling_dlfa.studies.layer_sweep.agreement_markdown import agreement_findings, write_agreement_report
+from modeling_dlfa.studies.layer_sweep.agreement_sections import AGREEMENT, agreement_findings
 
-from ...scored import Counts, with_summary
-
-ACCURACY = METRICS["accuracy"]
-Scores = dict[str, list[int]]
-# Percent right on the targets and on English validation data, a value a seed; "last" is the baseline.
-TARGET: Scores = {"0": [50], "1": [60], "2": [70], "3": [66], "4": [62], "last": [64]}
-VALIDATION: Scores = {"0": [80], "1": [82], "2": [84], "3": [90], "4": [86], "last": [92]}
-
-
-def sweep(
-    validation: Scores, target: Scores, *, seconds: float = 10.0, one_pass: bool = False, resumed: bool = False
-) -> tuple[Results, Counts]:
-    """Results whose every score is exactly as given, and their counts."""
-    counts: Counts = {}
-    runs = []
-    seeds = list(range(len(next(iter(target.values())))))
-    for seed in seeds:
-        for layer in target:
-            baseline = layer == "last"
-            name = f"{layer}-seed{seed}"
-            # The two targets lie on either side of their average.
-            right = {"en": 95, "de": target[layer][seed] - 5, "ar": target[layer][seed] + 5}
-            counts[name] = {
-                code: np.stack([np.arange(100) < value, np.ones(100, dtype=bool)], axis=1).astype(np.int64)
-                for code, value in right.items()
-            }
-            runs.append(
-                {
-                    **{"name": name, "system": layer, "baseline": baseline, "seed": seed, "fusion": "aif"},
-                    "fusion_layers": [] if baseline else [int(layer)],
-                    "gate": "select",
-                    "validation": {"accuracy": validation[layer][seed] / 100},
-                    "test": {code: ACCURACY.report(counts[name][code]) for code in right},
-                    "train": {"seconds": seconds + (baseline and not one_pass), "resumed": resumed and seed == 0},
-                }
-            )
-    source = {"sha256": "0", "source": "x", "rows": 100}
-    results = {
-        **{"task": "xnli", "title": "XNLI", "metric": "accuracy", "source_language": "en", "labels": ["a", "b"]},
-        **{"languages": ["en", "de", "ar"], "seeds": seeds, "command": "python x", "model_name_or_path": "org/e"},
-        "data": {"train": source, "validation": source, "test": {"en": source, "de": source, "ar": source}},
-        "recipe": {"learning_rate": 0.1, **({"one_pass": True} if one_pass else {})},
-        "hardware": {"cpus": 2},
-        "runs": runs,
-    }
-    return Results.from_dict(with_summary(results, counts, aligned=False)), counts
-
-
-def agreement(validation: Scores, target: Scores = TARGET, **options: Any) -> dict[str, Any]:
-    full, counts = sweep(VALIDATION, TARGET)
-    return measure_agreement(full, counts, sweep(validation, target, one_pass=True, **options)[0])
+from .planted import TARGET, VALIDATION, agreement, sweep
 
 
 def rho(one: list[int], other: list[int]) -> float:
@@ -151,8 +98,8 @@ def test_what_else_differs_is_told_and_what_must_not_is_refused(tmp_path: Path) 
     found = measure_agreement(full, counts, other)
     told = "The two differ beside that: recipe.learning_rate: 0.1 in the full sweep, 0.2 in one pass."
     assert agreement_findings(found)[-1] == told
-    write_agreement_report(found, tmp_path / "report.md")
-    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    AGREEMENT.write(found, tmp_path)
+    report = (tmp_path / "one_pass_agreement.md").read_text(encoding="utf-8")
     assert told in report and "| 2 | 84.0 | 84.0 | 70.0 | 70.0 |" in report
     assert "| last | 92.0 | 92.0 | 64.0 | 64.0 |" in report
     fewer, _ = sweep({**VALIDATION}, {layer: TARGET[layer] for layer in ("0", "1", "last")}, one_pass=True)

@@ -13,19 +13,17 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.cli import run as dlfa
+from modeling_dlfa.pages.model import Notes
+from modeling_dlfa.pages.rendering import blocks_to_markdown
 from modeling_dlfa.results.counts import read_counts
-from modeling_dlfa.results.results import Results, load_results
+from modeling_dlfa.results.results import load_results
 from modeling_dlfa.scoring.metrics import METRICS
 from modeling_dlfa.statistics.comparisons import compare_to_baseline, holm
-from modeling_dlfa.studies.layer_sweep.layer_sweep import summarise_sweep
-from modeling_dlfa.studies.layer_sweep.markdown import findings, notes, sweep_table, write_sweep_report
+from modeling_dlfa.studies.layer_sweep.sections import SWEEP, findings, notes, sweep_tables
 from modeling_dlfa.training.merging import merge_runs
 
 from ...commands import read
-from ...scored import with_summary
-
-ACCURACY = METRICS["accuracy"]
-LANGUAGES = ["en", "de", "ar", "zh"]
+from .planted import planted
 
 
 @pytest.fixture(scope="module")
@@ -154,49 +152,15 @@ def test_shards_merge_into_the_same_sweep(
     assert pictures[0] == pictures[1]
 
 
-def planted(
-    gains: dict[int, dict[str, float]], validation: dict[int | None, float], num_seeds: int = 3
-) -> dict[str, Any]:
-    """A sweep whose layers answer this share of the baseline's wrong examples right as well, or lose it."""
-    rng, n = np.random.default_rng(0), 1000
-    counts: dict[str, dict[str, np.ndarray]] = {}
-    runs = []
-    for seed in range(num_seeds):
-        base = {code: rng.random(n) < 0.6 for code in LANGUAGES}
-        for layer, gain in [*gains.items(), (None, {})]:
-            name = f"last-seed{seed}" if layer is None else f"aif-layer{layer}-seed{seed}"
-            counts[name] = {}
-            for code in LANGUAGES:
-                right, change = base[code].copy(), gain.get(code, 0.0)
-                right[rng.random(n) < abs(change)] = change > 0
-                counts[name][code] = np.stack([right, np.ones(n, dtype=bool)], axis=1).astype(np.int64)
-            runs.append(
-                {
-                    "name": name,
-                    "system": name.partition("-seed")[0],
-                    "baseline": layer is None,
-                    "fusion": "last" if layer is None else "aif",
-                    "fusion_layers": [] if layer is None else [layer],
-                    "gate": None if layer is None else "select",
-                    "seed": seed,
-                    "collapsed": False,
-                    "validation": {"accuracy": validation.get(layer, 0.5) + 0.02 * (seed == 2 and layer == 3)},
-                    "test": {code: ACCURACY.report(counts[name][code]) for code in LANGUAGES},
-                }
-            )
-    results: dict[str, Any] = {
-        **{key: None for key in ("model_revision", "model_commit", "created", "versions", "recipe")},
-        **{"task": "xnli", "title": "XNLI", "metric": "accuracy", "source_language": "en", "languages": LANGUAGES},
-        **{"model_name_or_path": "org/encoder", "seeds": list(range(num_seeds)), "command": "python x", "runs": runs},
-    }
-    tested = Results.from_dict(with_summary(results, counts, aligned=False, n_resamples=400))
-    return summarise_sweep(tested, counts)
-
-
 @pytest.fixture(scope="module")
 def sweep() -> dict[str, Any]:
     gains = {0: {"de": -0.5}, 1: {"de": 0.3, "ar": 0.3, "zh": 0.3}, 2: {"en": 0.3, "de": 0.3}, 3: {}}
     return planted(gains, {0: 0.6, 1: 0.7, 2: 0.81, 3: 0.8}, num_seeds=5)
+
+
+def shown(sweep: dict[str, Any]) -> list[str]:
+    """The findings as the page has them."""
+    return blocks_to_markdown([Notes(tuple(findings(sweep)))]).removeprefix("- ").split("\n- ")
 
 
 def test_selection_oracle_and_regret_of_planted_layers(sweep: dict[str, Any]) -> None:
@@ -205,7 +169,7 @@ def test_selection_oracle_and_regret_of_planted_layers(sweep: dict[str, Any]) ->
     # 0.3 of the 40 % that the baseline has wrong, in all three targets and in one.
     assert sweep["regret"]["mean"] == pytest.approx(0.4 * (0.3 - 0.1), abs=0.01)
     assert sweep["regret"]["low"] > 0
-    lines = findings(sweep)
+    lines = shown(sweep)
     assert lines[0].startswith("**Selected, by en validation accuracy alone: layer 2** (81.0 there).")
     assert "seed 2: 3" in lines[0] and "layer 1, +1" in lines[1]
     assert re.match(r"Regret of the selection, oracle minus selected: \+[78]\.\d \[", lines[2])
@@ -224,7 +188,7 @@ def test_the_marks_are_the_planted_differences(sweep: dict[str, Any]) -> None:
         "6 of 16 cells of layer and language differ from the baseline after correction: 5 better, 1 worse."
     )
     averages = [entry[key] for entry in sweep["layers"].values() for key in ("macro_target", "macro_all")]
-    table = sweep_table(sweep)
+    table = blocks_to_markdown(sweep_tables(sweep))
     assert table.count("**") == 2 * (len(marked) + sum(value["p_adjusted"] <= 0.05 for value in averages))
     rows = {line.split(" | ")[0]: line for line in table.splitlines()}
     assert "| 2 (selected)" in rows and "| 1 (oracle)" in rows and "| 0 (embeddings)" in rows
@@ -257,7 +221,7 @@ def test_a_map_of_many_layers_and_languages(sweep: dict[str, Any], tmp_path: Pat
     }
     baseline = {**sweep["baseline"], "scores": {**sweep["baseline"]["scores"], **{code: score for code in codes}}}
     many = {**sweep, "languages": codes, "layers": layers, "baseline": baseline}
-    write_sweep_report(many, tmp_path)
+    SWEEP.write(many, tmp_path)
     report = (tmp_path / "layer_sweep.md").read_text(encoding="utf-8")
     assert report.count("| layer |") == 2 and all(f" {code} " in report for code in codes)
     assert (tmp_path / "figures" / "layer_sweep.png").stat().st_size > 20_000

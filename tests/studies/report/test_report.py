@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -11,25 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES, language_label
+from modeling_dlfa.pages.figures import SURFACES
+from modeling_dlfa.pages.model import Code, Heading, Notes, Phrase, Picture, Section, Table, Text, difference
+from modeling_dlfa.pages.rendering import to_html, to_markdown
 from modeling_dlfa.results.results import load_results
 from modeling_dlfa.scoring.metrics import AVERAGES
-from modeling_dlfa.statistics.intervals import Interval
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
-from modeling_dlfa.studies.language_scaling.reader import READER
-from modeling_dlfa.studies.language_scaling.sections import corrected_difference
-from modeling_dlfa.studies.report.html import to_html
-from modeling_dlfa.studies.report.markdown import read_markdown, to_markdown
-from modeling_dlfa.studies.report.model import Cell, Code, Heading, Notes, Picture, Section, Table, Text, difference
+from modeling_dlfa.studies.language_scaling.sections import SCALING, corrected_difference
+from modeling_dlfa.studies.layer_sweep.agreement_sections import AGREEMENT
+from modeling_dlfa.studies.layer_sweep.sections import SWEEP
 from modeling_dlfa.studies.report.report import build_report, write_report
 
 from ...scored import make_command, write_command
+from ..layer_sweep.planted import VALIDATION, agreement, planted
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
 HOSTILE = '<script>alert("1")</script>&amp; "quoted" `code` *x* | [a](http://example.org) $\\frac{1}{0}$'
-VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use", "stop"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use", "stop", "source"}
 
 
 class Page(HTMLParser):
@@ -81,8 +84,9 @@ class Page(HTMLParser):
 def check_stands_alone(text: str) -> Page:
     """No address that a browser would fetch, no script, unique ids that links find, texts for all pictures."""
     page = Page(text)
-    names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "link", "iframe", "object", "embed", "audio", "video", "source", "base", "form"}
+    names = Counter(tag for tag, _ in page.tags)
+    assert not names.keys() & {"script", "link", "iframe", "object", "embed", "audio", "video", "base", "form"}
+    assert names["picture"] == names["source"] == names["img"] == names["figure"], "a picture is there twice"
     ids = Counter(values["id"] for _, values in page.tags if "id" in values)
     assert not [name for name, count in ids.items() if count > 1]
     for tag, values in page.tags:
@@ -91,13 +95,14 @@ def check_stands_alone(text: str) -> Page:
             if name in ("href", "xlink:href"):
                 assert value is not None and value[0] == "#" and value[1:] in ids, (tag, value)
             elif name in ("src", "srcset", "poster", "action", "background", "data"):
-                assert name == "src" and value is not None and re.match(r"data:image/[a-z+]+;base64,[\w+/=]+$", value)
+                assert name == ("srcset" if tag == "source" else "src") and value is not None
+                assert re.match(r"data:image/[a-z+]+;base64,[\w+/=]+$", value)
             for reference in re.findall(r"url\(([^)]*)\)", value or ""):
                 assert reference[1:] in ids, reference
         if tag == "img":
             assert values["alt"]
-        if tag == "svg":
-            assert values["role"] == "img" and values["aria-label"]
+        if tag == "source":
+            assert values["media"] == "(prefers-color-scheme: dark)"
     [style] = [data for tag, data in page.texts if tag == "style"]
     assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
     policy = [values["content"] for tag, values in page.tags if values.get("http-equiv") == "Content-Security-Policy"]
@@ -126,7 +131,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(command: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     folder = tmp_path_factory.mktemp("report")
     run_language_scaling([command], folder / "scaling", n_resamples=40)
-    path = write_report("Results", build_report([command, folder / "scaling"], [READER]), folder / "report")
+    path = write_report("Results", build_report([command, folder / "scaling"], [SCALING]), folder / "report")
     return path, check_stands_alone(path.read_text(encoding="utf-8"))
 
 
@@ -169,13 +174,22 @@ def test_markdown_has_the_same_tables(report: tuple[Path, Page]) -> None:
         assert len(rows) - 2 == len(expected["rows"])
     for name in re.findall(r"\]\((figures/[^)]+)\)", text):
         assert (report[0].parent / name).read_bytes().startswith(b"<?xml")
-    again = read_markdown(report[0].with_suffix(".md"), "again")
-    assert sum(isinstance(block, Table) for section in again for block in section.blocks) == len(tables)
+    assert [token.type for token in parse(text)].count("table_open") == len(tables)
 
 
-def test_every_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
-    picture = Picture("p", HOSTILE, HOSTILE, b"<svg onload='alert(1)'/>", "svg")
-    table = Table(HOSTILE, (HOSTILE, "n"), ((Cell(HOSTILE), Cell(HOSTILE, strong=True)),))
+def parse(text: str) -> list[Any]:
+    """The parts of a Markdown page, as GitHub reads it."""
+    return pytest.importorskip("markdown_it").MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(text)
+
+
+def test_every_text_is_escaped_wherever_it_stands() -> None:
+    def draw() -> Figure:
+        figure = Figure()
+        figure.suptitle(HOSTILE)
+        return figure
+
+    picture = Picture("p", HOSTILE, HOSTILE, draw)
+    table = Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, Phrase(HOSTILE, strong=True)),))
     blocks = (Heading(HOSTILE), Text(HOSTILE), Notes((HOSTILE,)), Code(HOSTILE), table, picture)
     section = Section(HOSTILE, blocks)
     page = check_stands_alone(to_html(HOSTILE, [section]))
@@ -184,14 +198,17 @@ def test_every_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
     assert Counter(shown)[HOSTILE] == 13
     assert not [tag for tag, _ in page.tags if tag in ("script", "svg")]
     assert [values["alt"] for tag, values in page.tags if tag == "img"] == [HOSTILE]
-    (tmp_path / "a.md").write_text(to_markdown(HOSTILE, [section]), encoding="utf-8")
-    assert "<script" not in (tmp_path / "a.md").read_text(encoding="utf-8").replace("    <script", "")
-    [first] = read_markdown(tmp_path / "a.md", "a")
-    plain = " ".join(HOSTILE.split())
-    assert first.title == plain
-    assert [block.text for block in first.blocks if isinstance(block, Heading | Text)][:2] == [plain, plain]
-    [again] = [block for block in first.blocks if isinstance(block, Table)]
-    assert again.rows[0][1] == Cell(plain, strong=True)
+    text = to_markdown([section], HOSTILE)
+    assert "<script" not in text.replace("    <script", "")
+    read = [token for token in parse(text) if token.type in ("inline", "code_block")]
+    code = [token.content.strip() for token in read if token.type == "code_block"]
+    lines = [token.children for token in read if token.type == "inline"]
+    assert code == [HOSTILE] and not {child.type for line in lines for child in line} & {"html_inline", "link_open"}
+    # Title, h2, h3, p, li, caption, header, row header, strong cell, caption of the picture.
+    shown = ["".join(child.content for child in line) for line in lines]
+    assert Counter(shown)[HOSTILE] == 10
+    [image] = [child for line in lines for child in line if child.type == "image"]
+    assert image.attrs["src"] == "figures/p.svg" and "".join(part.content for part in image.children) == HOSTILE
 
 
 def test_hostile_results_do_no_harm(tmp_path: Path) -> None:
@@ -265,37 +282,47 @@ def test_predictions_count_although_the_source_language_was_not_tested(tmp_path:
     assert len(build_report([write_command(tmp_path / "source", source, counts)])) == 1
 
 
-def test_other_studies_come_in_by_their_markdown(command: Path, tmp_path: Path) -> None:
+def test_every_study_comes_in_by_its_record(command: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(command, folder)
-    (folder / "figures").mkdir()
-    (folder / "figures" / "map.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (tmp_path / "secret.png").write_bytes(b"secret")
-    (folder / "layer_sweep.md").write_text(
-        "# Sweep\n\nOne **strong** `word`\nand [a link](https://example.org/x).\n\n- first\n- second,\n  goes on\n\n"
-        "| layer | de |\n| --- | ---: |\n| 4 | **+1.5** [+0.2, +2.8] |\n| a\\|b | -1 | 3 |\n| c |\n\n"
-        "![The map](figures/map.png)\n\n![Away](../secret.png)\n\n![Far](https://example.org/x.png)\n\n"
-        "## Command\n\n```\npython <x>\n```\n\n    indented\n\n<img src=x onerror=alert(1)>\n",
-        encoding="utf-8",
-    )
-    sections = build_report([folder])
-    assert [section.title for section in sections][-2:] == ["Sweep", "Command"]
-    page = check_stands_alone(to_html("Report", sections))
-    sweep, rest = sections[-2].blocks, sections[-1].blocks
-    assert sweep[0] == Text("One strong word and a link (https://example.org/x).")
-    assert sweep[1] == Notes(("first", "second, goes on"))
-    assert isinstance(sweep[2], Table) and sweep[2].rows == (
-        (Cell("4"), Cell("+1.5 [+0.2, +2.8]", strong=True)),
-        (Cell("a|b"), Cell("-1")),
-        (Cell("c"), Cell("")),
-    )
-    assert isinstance(sweep[3], Picture) and sweep[3].alt == "The map"
-    assert [block.text for block in sweep[4:] if isinstance(block, Text)] == [
-        "[Picture that is not here: Away, ../secret.png]",
-        "[Picture that is not here: Far, https://example.org/x.png]",
+    gains = {layer: {"de": 0.3} for layer in range(2)}
+    SWEEP.write(planted(gains, {0: 0.6, 1: 0.7}), folder)
+    AGREEMENT.write(agreement(VALIDATION), folder)
+    (folder / "notes.md").write_text("# Mine", encoding="utf-8")
+    sections = build_report([folder], [SWEEP, AGREEMENT, SCALING])
+    assert [section.title for section in sections][2:] == [
+        "XNLI: which layer to fuse",
+        "XNLI: does one pass rank the layers as a full sweep does?",
     ]
-    assert rest == (Code("python <x>"), Code("indented"), Text("<img src=x onerror=alert(1)>"))
-    assert [values["alt"] for tag, values in page.tags if tag == "img"] == ["The map"]
+    page = check_stands_alone(to_html("Report", sections))
+    # What stands out in the study's own page does so here as well.
+    assert ("strong", "Selected, by en validation accuracy alone: layer 1") in page.texts
+    assert ("code", "org/encoder") in page.texts
+    for section, name in zip(sections[2:], ("layer_sweep.md", "one_pass_agreement.md"), strict=True):
+        own = (folder / name).read_text(encoding="utf-8")
+        assert to_markdown([section], form="png").replace("part1-", "") == own
+    assert [values["alt"] for tag, values in page.tags if tag == "img"][1] == "Differences by layer and language"
+    single = build_report([folder / "layer_sweep.json"], [SWEEP, AGREEMENT, SCALING])
+    assert [section.title for section in single] == ["XNLI: which layer to fuse"]
+
+
+def test_figures_follow_light_and_dark(report: tuple[Path, Page]) -> None:
+    drawn = {"source": [], "img": []}
+    for tag, values in report[1].tags:
+        if tag in drawn:
+            data = values["srcset" if tag == "source" else "src"].partition(",")[2]
+            drawn[tag].append(base64.b64decode(data).decode("utf-8"))
+    assert len(drawn["img"]) == len(drawn["source"]) > 3
+    for light, dark in zip(drawn["img"], drawn["source"], strict=True):
+        texts = [re.findall(r"<text[^>]*>([^<]*)</text>", one) for one in (light, dark)]
+        assert texts[0] == texts[1] and texts[0]
+        # Each on the page's own ground, its letters in ink that is seen there.
+        assert SURFACES["light"] in light and SURFACES["dark"] not in light
+        assert SURFACES["dark"] in dark and SURFACES["light"] not in dark.replace("stroke: #ffffff", "").replace(
+            "fill: #ffffff", ""
+        )
+    files = sorted((report[0].parent / "figures").iterdir())
+    assert sorted(path.read_text(encoding="utf-8") for path in files) == sorted(drawn["img"])
 
 
 def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Path, Page], tmp_path: Path) -> None:
@@ -305,11 +332,12 @@ def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Pa
     for source, message in (
         (tmp_path / "absent", "holds no results"),
         (tmp_path / "empty", "holds no results"),
+        (report[0].with_suffix(".md"), "holds no results"),
         (tmp_path / "language_scaling.json", "not what `dlfa scaling` writes"),
         (tmp_path / "results.json", "not what `dlfa train` writes"),
     ):
         with pytest.raises(InputError, match=message):
-            build_report([source], [READER])
+            build_report([source], [SCALING])
     before = report[0].read_bytes()
     with pytest.raises(InputError, match="--overwrite"):
         write_report("Other", [], report[0].parent)
@@ -319,13 +347,14 @@ def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Pa
 
 
 def test_differences_are_marked_only_where_they_may_be() -> None:
-    assert difference(Interval(0.012, 0.004, 0.02), strong=True) == Cell("+1.2 [+0.4, +2.0] *", strong=True)
-    assert difference(Interval(0.012, 0.004, 0.02)) == Cell("+1.2 [+0.4, +2.0]")
+    value = {"mean": 0.012, "low": 0.004, "high": 0.02}
+    assert difference(value, strong=True) == Phrase("+1.2 [+0.4, +2.0] *", strong=True)
+    assert difference(value) == Phrase("+1.2 [+0.4, +2.0]")
     found = {"mean": 0.012, "low": 0.004, "high": 0.02, "corrected": {"low": 0.003, "high": 0.02}}
-    assert corrected_difference(found) == Cell("+1.2 [+0.3, +2.0] *", strong=True)
+    assert corrected_difference(found) == Phrase("+1.2 [+0.3, +2.0] *", strong=True)
     found |= {"mean": -0.0001, "corrected": {"low": -0.02, "high": 0.02}}
-    assert corrected_difference(found) == Cell("+0.0 [-2.0, +2.0]")
-    assert difference(Interval(0.0, -0.0012, 0.001), digits=2).text == "+0.00 [-0.12, +0.10]"
+    assert corrected_difference(found) == Phrase("+0.0 [-2.0, +2.0]")
+    assert difference({"mean": 0.0, "low": -0.0012, "high": 0.001}, digits=2).text == "+0.00 [-0.12, +0.10]"
 
 
 def test_figures_are_the_same_each_time_and_leave_matplotlib_alone(command: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ...files.writing import write_text
+from ...pages.model import Code, Notes, Phrase, Section, Table, Text
 from ...scoring.metrics import get_metric
-from ...statistics.formatting import number, percent
-from ...statistics.formatting import points_interval as interval
+from ...statistics.formatting import number, percent, points_interval
+from ..study import Study
 
-TITLE = ": does one pass rank the layers as a full sweep does?"  # Behind the task.
+_QUESTION = ": does one pass rank the layers as a full sweep does?"  # Behind the task.
 
 
 def agreement_findings(agreement: Mapping[str, Any]) -> list[str]:
@@ -37,9 +35,9 @@ def agreement_findings(agreement: Mapping[str, Any]) -> list[str]:
         f"By {source} validation one pass selects layer {selected['one_pass']} (each seed alone: {by_seed}), the full "
         f"sweep layer {selected['full']}; best on the targets is layer {oracle}, which is "
         f"{'' if agreement['top3'] else 'not '}among the three best of one pass.",
-        f"Regret of one pass in the full sweep's target average, in points: {interval(regret['to_selected'])} to the "
-        f"full sweep's selection, {interval(regret['to_oracle'])} to the best layer; of the full sweep's selection to "
-        f"the best layer {interval(regret['full_to_oracle'])}.",
+        f"Regret of one pass in the full sweep's target average, in points: {points_interval(regret['to_selected'])} "
+        f"to the full sweep's selection, {points_interval(regret['to_oracle'])} to the best layer; of the full "
+        f"sweep's selection to the best layer {points_interval(regret['full_to_oracle'])}.",
     ]
     cost = agreement["cost"]
     lines.append(
@@ -53,39 +51,46 @@ def agreement_findings(agreement: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def write_agreement_report(agreement: Mapping[str, Any], path: Path) -> None:
-    """Writes findings, scores and commands in Markdown.
+def agreement_sections(agreement: Mapping[str, Any]) -> list[Section]:
+    """Lays out findings, scores and commands.
 
     Args:
         agreement: What `one_pass_agreement.json` holds.
-        path: The file.
     """
     title = get_metric(agreement["metric"]).title
-    commands = "\n".join(textwrap.indent(command, "    ") for command in agreement["commands"].values())
-    report = [
-        f"# {agreement['title']}{TITLE}",
-        f"Encoder: `{agreement['model_name_or_path']}`. {title.capitalize()} in percent, means over the seeds "
-        f"({_seeds(agreement['full'])} in full, {_seeds(agreement['one_pass'])} in one pass).",
-        "\n".join(f"- {line}" for line in agreement_findings(agreement)),
+    about = (
+        "Encoder: ",
+        Phrase(agreement["model_name_or_path"], code=True),
+        f". {title.capitalize()} in percent, means over the seeds ({_seeds(agreement['full'])} in full, "
+        f"{_seeds(agreement['one_pass'])} in one pass).",
+    )
+    blocks = (
+        Text(about),
+        Notes(tuple(agreement_findings(agreement))),
         _table(agreement),
-        "Intervals (95 %) are those of the sweep's report; a best layer picked on the test data is flattered by them.",
-        f"Commands:\n\n{commands}",
-    ]
-    write_text(path, "\n\n".join(report) + "\n")
+        Text(
+            "Intervals (95 %) are those of the sweep's report; a best layer picked on the test data is flattered by "
+            "them."
+        ),
+        Text("Commands:"),
+        Code("\n".join(agreement["commands"].values())),
+    )
+    return [Section(f"{agreement['title']}{_QUESTION}", blocks)]
 
 
-def _table(agreement: Mapping[str, Any]) -> str:
-    source = agreement["source_language"]
+AGREEMENT = Study("one_pass_agreement", "dlfa sweep --compare_with", _QUESTION, agreement_sections)
+
+
+def _table(agreement: Mapping[str, Any]) -> Table:
+    source, sweeps = agreement["source_language"], [agreement[name] for name in ("full", "one_pass")]
     heads = [f"{part}, {name}" for name in (f"{source} validation", "targets") for part in ("full", "one pass")]
-    rows = [["layer", *heads], ["---"] + ["---:"] * len(heads)]
-    for layer in map(str, agreement["layers"]):
-        rows.append([layer, *_row({part: agreement[part] for part in ("full", "one_pass")}, layer)])
-    rows.append(["last", *_row({part: agreement[part]["baseline"] for part in ("full", "one_pass")}, "last")])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [(layer, *_cells(sweeps, layer)) for layer in map(str, agreement["layers"])]
+    rows.append(("last", *_cells([sweep["baseline"] for sweep in sweeps], "last")))
+    return Table("", ("layer", *heads), tuple(rows))
 
 
-def _row(parts: Mapping[str, Mapping[str, Any]], layer: str) -> list[str]:
-    return [percent(part[key][layer]) for key in ("validation", "target") for part in parts.values()]
+def _cells(sweeps: list[Mapping[str, Any]], layer: str) -> list[str]:
+    return [percent(sweep[key][layer]) for key in ("validation", "target") for sweep in sweeps]
 
 
 def _seeds(part: Mapping[str, Any]) -> str:

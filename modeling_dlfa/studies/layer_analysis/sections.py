@@ -1,15 +1,22 @@
-"""A layer analysis in words: tables with intervals, what can be said of each claim and what cannot."""
+"""A layer analysis as a page: tables with intervals, figures, what can be said of each claim and what cannot."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ...languages import get_language
+from ...pages.model import Block, Code, Heading, Line, Notes, Phrase, Picture, Section, Table, Text
 from ...statistics.formatting import number, percent, points_interval
 from ...statistics.intervals import Interval
-from .figures import SIMILARITY_TITLES, crossing_sentence
+from ..study import Study
+from .arguments import SIMILARITIES
+from .families import LEVELS
+from .figures import PAPER, SIMILARITY_TITLES, crossing_sentence, plot_agreement, plot_languages, plot_layers
+
+_TITLE = "What each layer of"
 
 
 def analysis_summary(results: Mapping[str, Any]) -> str:
@@ -29,50 +36,64 @@ def analysis_summary(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", *wrapped])
 
 
-def analysis_markdown(results: Mapping[str, Any]) -> str:
-    """Lay out the whole report in Markdown.
+def analysis_sections(results: Mapping[str, Any]) -> list[Section]:
+    """Lay out an analysis.
 
     Args:
         results: What `layer_analysis.json` holds.
     """
-    families = results["families"]
-    blocks = [
-        f"# What each layer of `{results['model_name_or_path']}` knows",
-        "\n".join(f"- {note}" for note in _data_notes(results)),
-        "## Curves over depth",
+    blocks: list[Block] = [
+        Notes(tuple(_data_notes(results))),
+        Heading("Curves over depth"),
         _curve_table(results),
-        "Times 100, with 95 % intervals. Bold: not told from the curve's best layer.",
-        "\n".join(f"- {note}" for note in [*_curve_notes(results), _crossing_note(results)]),
-        "![Curves over depth](figures/layers.png)",
-        "## Language families",
+        Text("Times 100, with 95 % intervals. Bold: not told from the curve's best layer."),
+        Notes((*_curve_notes(results), _crossing_note(results))),
+        Picture("layers", "Curves over depth", "", partial(plot_layers, results), PAPER),
+        Heading("Language families"),
+        *_family_blocks(results),
+        Heading("How to read this"),
+        Notes(tuple(_method_notes(results))),
+        Text("Command:"),
+        Code(results["command"]),
     ]
-    if "not_compared" in families:
-        blocks.append(families["not_compared"])
-    else:
-        for name in families["similarities"]:
-            blocks += [f"### By {SIMILARITY_TITLES[name]}", _family_table(families["similarities"][name])]
-        blocks.append("\n".join(f"- {note}" for note in [*_family_notes(results), *_family_explanation(results)]))
-        blocks.append("![Agreement with the genealogy over depth](figures/families.png)")
-        blocks += [f"![Languages by similarity]({figure})" for figure in results["figures"][2:]]
-    blocks += ["## How to read this", "\n".join(f"- {note}" for note in _method_notes(results))]
-    blocks.append("Command:\n\n" + textwrap.indent(results["command"], "    "))
-    return "\n\n".join(blocks) + "\n"
+    return [Section(f"{_TITLE} {results['model_name_or_path']} knows", tuple(blocks))]
 
 
-def _curve_table(results: Mapping[str, Any]) -> str:
+ANALYSIS = Study("layer_analysis", "dlfa layers", _TITLE, analysis_sections, forms=("png", "pdf"))
+
+
+def _curve_table(results: Mapping[str, Any]) -> Table:
     curves = results["curves"].values()
-    lines = [["layer", *(curve["title"] for curve in curves)], ["---:", *("---:" for _ in curves)]]
+    rows: list[tuple[Line, ...]] = []
     for layer in range(results["n_layers"]):
-        cells = []
+        cells: list[Line] = []
         for curve in curves:
             entry = curve["layers"][layer]
-            mean = percent(entry["mean"])
-            mean = f"**{mean}**" if layer in curve["tied_with_best"] else mean
-            cells.append(f"{mean} [{percent(entry['low'])}, {percent(entry['high'])}]")
-        lines.append([str(layer), *cells])
-    guesses = ["-" if curve["chance"] is None else percent(curve["chance"]) for curve in curves]
-    lines.append(["guess", *guesses])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            mean = Phrase(percent(entry["mean"]), strong=layer in curve["tied_with_best"])
+            cells.append((mean, f" [{percent(entry['low'])}, {percent(entry['high'])}]"))
+        rows.append((str(layer), *cells))
+    rows.append(("guess", *(percent(curve["chance"]) for curve in curves)))
+    return Table("", ("layer", *(curve["title"] for curve in curves)), tuple(rows))
+
+
+def _family_blocks(results: Mapping[str, Any]) -> Iterable[Block]:
+    families = results["families"]
+    if "not_compared" in families:
+        yield Text(families["not_compared"])
+        return
+    for name, layers in families["similarities"].items():
+        yield _family_table(f"By {SIMILARITY_TITLES[name]}", layers)
+    yield Notes((*_family_notes(results), *_family_explanation(results)))
+    yield Picture("families", "Agreement with the genealogy over depth", "", partial(plot_agreement, results), PAPER)
+    drawn = results["options"].get("figure_similarity", SIMILARITIES[0])
+    for layer in range(results["n_layers"]):
+        yield Picture(
+            f"languages-{drawn}-layer{layer}",
+            f"Languages by {SIMILARITY_TITLES[drawn]} at layer {layer}",
+            "",
+            partial(plot_languages, results, drawn, layer),
+            PAPER,
+        )
 
 
 def _curve_notes(results: Mapping[str, Any]) -> list[str]:
@@ -109,20 +130,9 @@ def _layers(layers: list[int]) -> str:
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
-def _family_table(layers: list[Mapping[str, Any]]) -> str:
-    header = [
-        "layer",
-        "cophenetic correlation",
-        "p",
-        "p, corrected",
-        "without script",
-        "of script",
-        "Rand, genera",
-        "p, corrected",
-        "Rand, families",
-        "p, corrected",
-    ]
-    lines = [header, ["---:"] * len(header)]
+def _family_table(caption: str, layers: list[Mapping[str, Any]]) -> Table:
+    header = ("layer", "cophenetic correlation", "p", "p, corrected", "without script", "of script")
+    rows = []
     for layer, entry in enumerate(layers):
         agreement, rand = entry["cophenetic"], entry["adjusted_rand"]
         cells = [
@@ -132,10 +142,10 @@ def _family_table(layers: list[Mapping[str, Any]]) -> str:
             number(entry["cophenetic_without_script"], 2),
             number(entry["cophenetic_of_script"], 2),
         ]
-        for level in ("genus", "family"):
+        for level in LEVELS:
             cells += [number(rand[level]["index"], 2), _p(rand[level]["p_value_holm"])]
-        lines.append([str(layer), *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append((str(layer), *cells))
+    return Table(caption, (*header, "Rand, genera", "p, corrected", "Rand, families", "p, corrected"), tuple(rows))
 
 
 def _p(value: float) -> str:
@@ -172,21 +182,27 @@ def _family_explanation(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _data_notes(results: Mapping[str, Any]) -> list[str]:
+def _data_notes(results: Mapping[str, Any]) -> list[Line]:
     aligned, pos = results["aligned"], results["pos"]
-    notes = [
-        f"{aligned['sentences']:,} sentences of `{aligned['source']}` ({aligned['available']:,} whole rows) in "
-        f"{len(results['languages'])} languages: {' '.join(results['languages'])}."
+    notes: list[Line] = [
+        (
+            f"{aligned['sentences']:,} sentences of ",
+            Phrase(aligned["source"], code=True),
+            f" ({aligned['available']:,} whole rows) in {len(results['languages'])} languages: "
+            f"{' '.join(results['languages'])}.",
+        )
     ]
     if results["truncated_sentences"]:
         longest = results["options"]["max_length"]
         notes.append(f"Sentences cut at {longest} tokens: {results['truncated_sentences']:,}.")
     if pos:
-        train = pos["train"]
+        train, most = pos["train"], max(entry["sentences"] for entry in pos["test"].values())
         notes.append(
-            f"Parts of speech: {train['sentences']:,} training sentences of `{train['source']}` ({train['words']:,} "
-            f"words); tested in {' '.join(pos['test'])}, up to "
-            f"{max(entry['sentences'] for entry in pos['test'].values()):,} sentences each."
+            (
+                f"Parts of speech: {train['sentences']:,} training sentences of ",
+                Phrase(train["source"], code=True),
+                f" ({train['words']:,} words); tested in {' '.join(pos['test'])}, up to {most:,} sentences each.",
+            )
         )
         if pos["languages_without_file"]:
             notes.append(f"No part-of-speech file for {' '.join(pos['languages_without_file'])}.")

@@ -1,0 +1,1 @@
+"""Pages of sections: what a command found, written as Markdown and as HTML."""
