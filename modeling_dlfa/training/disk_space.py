@@ -37,8 +37,8 @@ def check_disk(plan: Plan) -> str:
             whole = FLOAT * sum(parameter.numel() for parameter in model.parameters())
             buffers = sum(buffer.nbytes for buffer in model.buffers())
             trained = FLOAT * parameter_counts(adapt(model, plan.model))[0]
-        half = 1 if saving.save_dtype == "float32" else 2
-        models += whole // half + buffers if saving.save_models else 0
+        shrink = 1 if saving.save_dtype == "float32" else 2
+        models += whole // shrink + buffers if saving.save_models else 0
         # Of LoRA a checkpoint has the adapter alone.
         saved = trained if plan.model.peft == "lora" else whole + buffers
         optimiser = 2 * trained if training.optim in _ADAMW and not training.save_only_model else 0
