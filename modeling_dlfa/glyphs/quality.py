@@ -11,13 +11,10 @@ import numpy as np
 import torch
 
 from ..statistics.probes import LinearProbe, majority_accuracy
+from .look_alikes import LOOK_ALIKES
 from .pieces import Piece
 from .scripts import text_script
 
-# Cyrillic and Greek letters, each beside the Latin one that it looks like.
-LOOK_ALIKES = dict(
-    zip("АВЕЅІЈКМНОРСТХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTXaesijopcyxABEZHIKMNOPTYXo", strict=True)
-)
 _SAMPLE = 1000
 _NEIGHBOURS = 10
 _PROBE_TOKENS = 24_000

@@ -5,7 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
-from fontTools.unicodedata import script, script_horizontal_direction
+from ..errors import InputError
+
+try:
+    from fontTools.unicodedata import script, script_horizontal_direction
+except ImportError as error:
+    raise InputError(
+        "What script a text is in is told by fonttools, not installed: pip install 'modeling-dlfa[glyphs]'."
+    ) from error
 
 COMMON = "Zyyy"
 _NO_SCRIPT = (COMMON, "Zinh", "Zzzz")

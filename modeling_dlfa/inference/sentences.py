@@ -50,7 +50,7 @@ def read_conll(lines: Iterator[Line], layout: Layout) -> Iterator[Found]:
         nonlocal mark
         words = _conll_words(block, layout)
         if mark is None:
-            mark = _language_mark(words)
+            mark = language_mark(words)
             if mark:
                 layout.note(f"{layout.where(block[0][0])}: {mark!r} is taken away from the words, as in training.")
         bare = [place for (place, _), word in zip(block, words, strict=True) if not word.startswith(mark)]
@@ -61,7 +61,7 @@ def read_conll(lines: Iterator[Line], layout: Layout) -> Iterator[Found]:
     return _read_sentences(lines, layout, parse)
 
 
-def _language_mark(words: Sequence[str]) -> str:
+def language_mark(words: Sequence[str]) -> str:
     """What PAN-X, as its authors distribute it, puts before every word: the language's code and a colon."""
     codes = {word.partition(":")[0] if ":" in word else "" for word in words}
     return f"{codes.pop()}:" if len(codes) == 1 and not codes.isdisjoint(PANX.languages) else ""

@@ -85,12 +85,20 @@ class Table:
         caption: What it shows, a sentence; empty where the text before it says so.
         header: Names of the columns.
         rows: As many cells each.
+
+    Raises:
+        ValueError: A row has more or fewer.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Line, ...], ...]
     kind: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.header):
+                raise ValueError(f"A row of {len(row)} cells under a header of {len(self.header)}: {row}")
 
     @property
     def numeric(self) -> list[bool]:

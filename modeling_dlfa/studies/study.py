@@ -50,14 +50,10 @@ class Study:
 
     def wrote(self, file: Path) -> bool:
         """Returns whether a file is record or page of such a study."""
-        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         if file.name == self.page:
+            text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
             return self.heading in text.partition("\n")[0]
-        try:
-            content = json.loads(text)
-        except ValueError:
-            return False
-        return isinstance(content, dict) and content.get("study") == self.name
+        return is_record(file, self.name)
 
     def folder(self, name: str | os.PathLike, *, overwrite: bool, option: str = "--output_dir") -> Path:
         """Returns the folder in which the study may be written; see `free_folder`."""
@@ -111,6 +107,15 @@ class Study:
         if named is not None:
             return _figures(named)
         return shown_figures(page) if self.wrote(page) else set()
+
+
+def is_record(file: Path, study: str) -> bool:
+    """Returns whether a file is the record of a study of this name."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("study") == study
 
 
 def free_folder(

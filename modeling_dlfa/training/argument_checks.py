@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .command_line import Options
 
 # What `pip install 'modeling-dlfa[train]'` brings and training imports.
-TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "jinja2", "matplotlib", "numpy", "scipy", "seqeval", "yaml")
+TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "matplotlib", "numpy", "scipy", "seqeval", "yaml")
 # What `pip install 'modeling-dlfa[studies]'` brings and tables and figures need.
 STUDY_PACKAGES = ("matplotlib", "numpy", "scipy")
 LARGEST_SEED = 2**32 - 1  # Of numpy.

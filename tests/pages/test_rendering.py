@@ -79,6 +79,11 @@ def test_a_column_of_numbers_is_set_to_the_right() -> None:
     assert text.splitlines()[1] == "| --- | ---: | ---: | --- |" and "| b | +2.0 | **3** |  |" in text
 
 
+def test_a_row_without_a_cell_for_each_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="A row of 1 cells under a header of 2"):
+        Table("", ("a", "b"), (("c",),))
+
+
 def test_the_command_line_costs_no_template_and_no_figure(run_python: Callable[..., Any]) -> None:
     code = "import sys\nfrom modeling_dlfa.cli import run\ntry:\n    run(['--help'])\nexcept SystemExit:\n    pass\n"
     code += "import modeling_dlfa.pages.rendering\nprint({'jinja2', 'matplotlib'} & {*sys.modules})"

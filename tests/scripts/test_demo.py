@@ -113,6 +113,8 @@ def test_its_precision_is_that_of_the_processor(
     class Stop(Exception):
         pass
 
+    import modeling_dlfa.training.runner  # noqa: F401  # Imported later, it would keep the stub.
+
     def planned(task: Task, arguments: Arguments) -> None:
         assert arguments.training.bf16 is not slow
         raise Stop

@@ -11,7 +11,7 @@ import pytest
 from balance import LABELS, tell
 from build_corpus import LANGUAGES_OF_SPLIT, ROWS, SEED, draw
 from corpus_lexicon import LANGUAGES, lexicon
-from pairs import draw_triples
+from pairs import ENGLISH_KINDS, draw_triples
 from scenes import ACTIVITIES, COUNTS, PLACES, STATES, SUBJECTS, THINGS, TIMES, Scene
 
 from modeling_dlfa.data.loading import load_file
@@ -85,6 +85,8 @@ def test_one_slot_decides(split: str) -> None:
         differing = [h for p, h in zip(pair.premise, pair.hypothesis, strict=True) if h is not None and p != h]
         # A premise that only adds a detail entails.
         assert len(differing) == 1 or (not differing and pair.label == LABELS[0])
+    told = {both for p, h, _ in drawn(split, SEED) for both in (*zip(p, h, strict=True), *zip(h, p, strict=True))}
+    assert bool(told & ENGLISH_KINDS) == (split != "test")  # Only the test is told in other languages.
 
 
 # What each word of the lexicon leaves possible, by meaning: a question, and those of its answers that remain.
@@ -277,8 +279,7 @@ def test_sentences_are_in_the_native_script(language: str) -> None:
 
 def test_english_sentences_are_short() -> None:
     lengths = [len(words(sentence)) for row in read("train-en.tsv") for sentence in row[:2]]
-    assert min(lengths) >= 3
-    assert max(lengths) <= 14
+    assert 3 <= min(lengths) <= max(lengths) <= 14
     assert 5 <= sum(lengths) / len(lengths) <= 8
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -51,6 +52,28 @@ def test_what_is_not_ours_stays(study: str, finished: Path, tmp_path: Path) -> N
     with pytest.raises(InputError, match="is not of an earlier study"):
         write(finished, tmp_path / "other", overwrite=True)
     assert other.read_text() == "mine" and len(list(other.parent.iterdir())) == 1
+
+
+def test_a_page_of_ours_that_became_the_users_stays(finished: Path, tmp_path: Path) -> None:
+    scaling(finished, tmp_path, overwrite=False)
+    page = tmp_path / "language_scaling.md"
+    page.write_text("# Mine\n", encoding="utf-8")
+    with pytest.raises(InputError, match="holds language_scaling.md, which this command did not write"):
+        scaling(finished, tmp_path, overwrite=True)
+    assert page.read_text(encoding="utf-8") == "# Mine\n"
+
+
+def test_figures_that_a_study_no_longer_shows_go_and_others_stay(finished: Path, tmp_path: Path) -> None:
+    scaling(finished, tmp_path, overwrite=False)
+    figures = tmp_path / "figures"
+    old, mine = figures / "scaling-2-scores.svg", figures / "mine.svg"
+    record = json.loads((tmp_path / "language_scaling.json").read_text(encoding="utf-8"))
+    record["figures"] += ["figures/scaling-2-scores.svg", "../mine.svg", "figures/../../mine.svg"]
+    (tmp_path / "language_scaling.json").write_text(json.dumps(record), encoding="utf-8")
+    for path in (old, mine, tmp_path.parent / "mine.svg"):
+        path.write_text("x", encoding="utf-8")
+    scaling(finished, tmp_path, overwrite=True)
+    assert not old.exists() and mine.exists() and (tmp_path.parent / "mine.svg").exists()
 
 
 @pytest.mark.parametrize("study", STUDIES)

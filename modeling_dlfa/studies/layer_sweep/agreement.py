@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -24,39 +23,25 @@ _SAME = ("task", "metric", "source_language", "languages", "labels")
 _NAMES = (" in the full sweep", " in one pass")
 
 
-@dataclass(frozen=True)
-class LayerScores:
-    """Scores of the layers of one sweep, fractions of 1, a value a seed.
+Scores = dict[str, dict[str, list[float]]]
 
-    Attributes:
-        validation: Of each layer on the source language's validation data.
-        target: Of each layer, the average over the target languages' test data; all languages without targets.
-    """
 
-    validation: dict[str, list[float]]
-    target: dict[str, list[float]]
+def _layer_scores(results: Results, *, baseline: bool = False) -> Scores:
+    """`"validation"` and `"target"` scores of the lower layers or of the baseline (`"last"`), a value a seed."""
+    scores: Scores = {"validation": {}, "target": {}}
+    runs = [run for run in results.runs if run.baseline is baseline]
+    for run in sorted(runs, key=lambda run: (run.fusion_layers, results.seeds.index(run.seed))):
+        layer = "last" if baseline else str(run.fusion_layers[0])
+        if run.validation is not None:
+            scores["validation"].setdefault(layer, []).append(run.validation.scores[results.metric])
+        average = summarise(results.run_scores(run), results.source_language)
+        target = average.macro_all if average.macro_target is None else average.macro_target
+        scores["target"].setdefault(layer, []).append(target)
+    return scores
 
-    @classmethod
-    def of(cls, results: Results, *, baseline: bool = False) -> LayerScores:
-        """Reads the scores of the lower layers or of the baseline (`"last"`)."""
-        runs = [run for run in results.runs if run.baseline is baseline]
-        runs.sort(key=lambda run: (run.fusion_layers, results.seeds.index(run.seed)))
-        scores = cls({}, {})
-        for run in runs:
-            layer = "last" if baseline else str(run.fusion_layers[0])
-            if run.validation is not None:
-                scores.validation.setdefault(layer, []).append(run.validation.scores[results.metric])
-            average = summarise(results.run_scores(run), results.source_language)
-            target = average.macro_all if average.macro_target is None else average.macro_target
-            scores.target.setdefault(layer, []).append(target)
-        return scores
 
-    def means(self) -> dict[str, dict[str, float]]:
-        """Returns the means over the seeds, ready for JSON."""
-        return {
-            name: {layer: fmean(values) for layer, values in scores.items()}
-            for name, scores in (("validation", self.validation), ("target", self.target))
-        }
+def _means(scores: Scores) -> dict[str, dict[str, float]]:
+    return {name: {layer: fmean(values) for layer, values in found.items()} for name, found in scores.items()}
 
 
 def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike) -> dict[str, Any]:
@@ -114,10 +99,9 @@ def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> di
         the best (`to_oracle`), and by its own (`full_to_oracle`), each with an interval. `"cost"` has training
         seconds, `ratio` those of a one-pass seed by those of one run; None where a resumed run forgot some.
     """
-    scores, own = LayerScores.of(full), LayerScores.of(one_pass)
-    last, own_last = LayerScores.of(full, baseline=True), LayerScores.of(one_pass, baseline=True)
-    means, own_means = scores.means(), own.means()
-    last_means, own_last_means = last.means(), own_last.means()
+    scores = _layer_scores(full)
+    means, own_means = _means(scores), _means(_layer_scores(one_pass))
+    last_means, own_last_means = (_means(_layer_scores(sweep, baseline=True)) for sweep in (full, one_pass))
     chosen, selected = str(select_layer(one_pass)), str(select_layer(full))
     oracle = best_layer(means["target"])
     pairs = {
@@ -149,7 +133,7 @@ def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> di
                 for key in means
             },
         },
-        "between_seeds": {"validation": _between_seeds(scores.validation), "target": _between_seeds(scores.target)},
+        "between_seeds": {name: _between_seeds(found) for name, found in scores.items()},
         "top3": oracle in ranked_layers(own_means["validation"])[:3],
         "regret": {key: regret(full, counts, layer, reference).to_dict() for key, (layer, reference) in pairs.items()},
         "cost": _cost(full.runs, one_pass.runs),

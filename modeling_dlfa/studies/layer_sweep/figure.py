@@ -45,7 +45,7 @@ def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     _heat(right, [[entry[key] for key in averages] for entry in layers], reach, sweep["statistics"]["threshold"])
     left.set_xticks(range(len(languages)), languages)
     right.set_xticks(range(len(averages)), [AVERAGE_NAMES[key] for key in averages])
-    left.set_yticks(range(len(layers)), [_label(sweep, layer) for layer in sweep["layers"]])
+    left.set_yticks(range(len(layers)), [f"{layer_roles(sweep, layer)}  {layer}".strip() for layer in sweep["layers"]])
     left.set_ylabel("layer fused with the last")
     left.set_ylim(-0.5, len(layers) - 0.5)
     position = 0
@@ -85,7 +85,7 @@ def _heat(ax: Axes, cells: list[list[Mapping[str, float]]], reach: float, thresh
     return image
 
 
-def _label(sweep: Mapping[str, Any], layer: str) -> str:
-    names = {"selected": sweep["selected"]["layer"], "oracle": sweep["oracle"]["layer"]}
-    said = ", ".join(name for name, number in names.items() if str(number) == layer)
-    return f"{said}  {layer}" if said else layer
+def layer_roles(sweep: Mapping[str, Any], layer: str) -> str:
+    """Returns what a layer is beside its number: the embeddings, the selected one, the oracle's, or several."""
+    names = {"embeddings": 0, "selected": sweep["selected"]["layer"], "oracle": sweep["oracle"]["layer"]}
+    return ", ".join(name for name, number in names.items() if str(number) == layer)

@@ -13,7 +13,7 @@ from ...scoring.metrics import get_metric, shown_averages
 from ...statistics.comparisons import stands_out
 from ...statistics.formatting import method_note, percent, points, points_interval, seeds_note
 from ..study import Study
-from .figure import AVERAGE_NAMES, plot_sweep
+from .figure import AVERAGE_NAMES, layer_roles, plot_sweep
 
 _QUESTION = ": which layer to fuse"
 _MAX_LANGUAGES_PER_TABLE = 20
@@ -121,17 +121,7 @@ def sweep_tables(sweep: Mapping[str, Any]) -> list[Table]:
             cells: dict[str, Line] = {"validation": percent(entry["validation"]["mean"])}
             for key, value in {**entry["differences"], **{key: entry[key] for key in averages}}.items():
                 cells[key] = Phrase(points(value["mean"]), strong=stands_out(value, threshold))
-            rows.append((layer_label(sweep, layer), *(cells[key] for key in keys)))
+            roles = layer_roles(sweep, layer)
+            rows.append((f"{layer} ({roles})" if roles else layer, *(cells[key] for key in keys)))
         tables.append(Table("", ("layer", *(names.get(key, key) for key in keys)), tuple(rows)))
     return tables
-
-
-def layer_label(sweep: Mapping[str, Any], layer: str) -> str:
-    """Returns a layer's number, and whether it is the embeddings, the selected one or the oracle's."""
-    names = {
-        "embeddings": layer == "0",
-        "selected": layer == str(sweep["selected"]["layer"]),
-        "oracle": layer == str(sweep["oracle"]["layer"]),
-    }
-    said = ", ".join(name for name, holds in names.items() if holds)
-    return f"{layer} ({said})" if said else layer

@@ -40,6 +40,12 @@ QUESTIONS = {
         Scene(None, "shop_not_open", None, "sunday"), Scene(None, "shop_open", None, "sunday"), "contradiction"
     ),
 }
+# English calls the first a kind of the second (shoes are clothes), many a language does not: no row of the test, which
+# is told in all of them, turns on these.
+ENGLISH_KINDS = {
+    ("buy_shoes", "buy_clothes"), ("eat_potato", "eat_vegetables"), ("cut_grass", "tend_plants"), ("run", "sport"),
+    ("morning", "day"),
+}  # fmt: skip
 RELATION_OF_LABEL = {"entailment": "entailed", "neutral": "open", "contradiction": "exclusive"}
 # What decides, and how often we try it; the values that it may have, and the slot in which they stand.
 _TOPICS = {"subject": 9, "activity": 42, "state": 9, "place": 13, "time": 5, "thing": 6, "count": 16}
@@ -156,11 +162,13 @@ class _Drawing:
         self, hypothesis: Scene, slot: int, wanted: str, size: int
     ) -> defaultdict[frozenset[str], list[Scene]]:
         """Some premises for a label, by the words of the hypothesis that they lack."""
-        own = frozenset(words(hypothesis, self._seed))
+        own, decided = frozenset(words(hypothesis, self._seed)), hypothesis[slot]
         found: defaultdict[frozenset[str], list[Scene]] = defaultdict(list)
         for _ in range(_DRAWS):
             premise = self._premise(hypothesis, slot, wanted, size)
             if premise is None or (premise, hypothesis) in self._seen or not sensible(premise):
+                continue
+            if self._split == "test" and {(premise[slot], decided), (decided, premise[slot])} & ENGLISH_KINDS:
                 continue
             if split_of(premise, self._seed) == self._split:
                 found[own.difference(words(premise, self._seed))].append(premise)

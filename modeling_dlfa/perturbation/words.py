@@ -1,0 +1,130 @@
+"""Which words of a text are changed: a share of them, chosen by their place alone; and what became of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from ..errors import InputError
+from ..glyphs.scripts import text_script
+from .noises import NOISES, Noise
+
+_WORD = re.compile(r"\S+")
+
+
+@dataclass
+class Counts:
+    """Words of one script.
+
+    Attributes:
+        words: How many there are.
+        chosen: How many of them were to be changed.
+        changed: How many of those the noise could change.
+        undone: How many of the changed ones have the same pieces by a tokenizer as before.
+    """
+
+    words: int = 0
+    chosen: int = 0
+    changed: int = 0
+    undone: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in vars(self)))
+
+
+class Changer:
+    """Changes words of the rows of one file.
+
+    Whether a word is chosen depends on the seed, its row, its text of the row and its place there, and on nothing
+    else: the same places are chosen in every language and for every noise, and those of a smaller share are among
+    those of a larger one.
+
+    Args:
+        noise: A key of `NOISES`.
+        share: Of the words, above 0 and up to 1.
+        seed: Of the choice.
+        tokenizer: Looks whether its normalisation undoes the noise.
+
+    Attributes:
+        noise: The noise.
+        counts: What became of the words so far, by their scripts' ISO 15924 codes; `"Zyyy"`: no letters.
+
+    Raises:
+        InputError: There is no such noise, or the share is not one.
+    """
+
+    noise: Noise
+
+    def __init__(
+        self, noise: str, *, share: float = 0.1, seed: int = 0, tokenizer: PreTrainedTokenizerBase | None = None
+    ) -> None:
+        if noise not in NOISES:
+            raise InputError(f"There is no noise {noise!r}. Choose: {', '.join(NOISES)}.")
+        if not 0 < share <= 1:
+            raise InputError(f"A share of {share} of the words: give a number above 0, and up to 1 for all words.")
+        self.noise, self.share, self.seed = NOISES[noise], share, seed
+        self.counts: dict[str, Counts] = {}
+        self._script = lru_cache(maxsize=1 << 16)(text_script)
+        self._undone: Callable[[str, str], bool] = lru_cache(maxsize=1 << 16)(
+            lambda word, changed: tokenizer is not None and tokenizer.tokenize(word) == tokenizer.tokenize(changed)
+        )
+
+    def text(self, text: str, row: int, column: int) -> str:
+        """Returns a text with some words changed; words stand between white space, which is kept.
+
+        Args:
+            text: The text.
+            row: Its row, from 0.
+            column: Which of the row's texts it is, from 0.
+        """
+        place = -1
+
+        def change(found: re.Match[str]) -> str:
+            nonlocal place
+            place += 1
+            return self.word(found[0], row, place, column)
+
+        return _WORD.sub(change, text)
+
+    def word(self, word: str, row: int, place: int, column: int = 0) -> str:
+        """Returns a word, changed if it is chosen and the noise can change it.
+
+        Args:
+            word: The word.
+            row: Its row or sentence, from 0.
+            place: Its place there, from 0.
+            column: Which of the row's texts it stands in, from 0.
+        """
+        counts = self.counts.setdefault(self._script(word), Counts())
+        counts.words += 1
+        if not self._is_chosen(row, column, place):
+            return word
+        counts.chosen += 1
+        changed = self.noise.change(word)
+        if changed != word:
+            counts.changed += 1
+            counts.undone += self._undone(word, changed)
+        return changed
+
+    def _is_chosen(self, row: int, column: int, place: int) -> bool:
+        key = f"{self.seed} {row} {column} {place}".encode()
+        return int.from_bytes(blake2b(key, digest_size=8).digest(), "big") < self.share * 2**64
+
+    @property
+    def total(self) -> Counts:
+        """What became of the words of all scripts."""
+        return sum(self.counts.values(), Counts())
+
+    def ordered(self) -> list[tuple[str, Counts]]:
+        """Returns scripts with what became of their words, the most frequent first."""
+        return sorted(self.counts.items(), key=lambda item: (-item[1].words, item[0]))
+
+    def record(self) -> dict[str, Any]:
+        """Returns the counts as JSON holds them."""
+        return {**vars(self.total), "scripts": {script: vars(counts) for script, counts in self.ordered()}}
