@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoConfig, PretrainedConfig
 
 from .encoder_dlfa import UNTRUSTED_KEYS, make_backbone_config
+from .glyphs_dlfa import check_glyphs
 from .values_dlfa import CHOICES, READ_BY, check_fusion_weights, complete_labels, resolve_layers
 
 # Only their last output is normalised, not the stream between the blocks: lower layers lie on another scale.
@@ -18,12 +19,9 @@ PRE_NORM_MODEL_TYPES = ("eurobert", "modernbert", "roberta-prelayernorm", "xlm-r
 UNTRUSTED_OUTER_KEYS = tuple(key for key in UNTRUSTED_KEYS if key not in ("auto_map", "quantization_config"))
 OF_ENCODER = "{} is an option of the encoder, not of DlfaConfig: set it in backbone_config."
 SUMS_KEY = "weights_sha256"  # Of each file of weights, in config.json.
-AUTO_MAP = {
-    "AutoConfig": "configuration_dlfa.DlfaConfig",
-    "AutoModel": "modeling_dlfa.DlfaModel",
-    "AutoModelForSequenceClassification": "modeling_dlfa.DlfaForSequenceClassification",
-    "AutoModelForTokenClassification": "modeling_dlfa.DlfaForTokenClassification",
-}
+HEADS = ("ForSequenceClassification", "ForTokenClassification")
+AUTO_MAP = {"AutoConfig": "configuration_dlfa.DlfaConfig", "AutoModel": "modeling_dlfa.DlfaModel"}
+AUTO_MAP |= {f"AutoModel{head}": f"modeling_dlfa.Dlfa{head}" for head in HEADS}
 
 
 class DlfaConfig(PretrainedConfig):
@@ -36,30 +34,28 @@ class DlfaConfig(PretrainedConfig):
             transformers library with a masked-language-modelling head. Defaults to a `BertConfig`.
         fusion: What the task head reads. `"aif"`, attention-based fusion of the last layer with the lower ones;
             `"last"`, the last layer alone (the baseline); `"layer"`, one lower layer alone; `"mean"`, the mean of all;
-            `"concat"`, a linear map of their concatenation; `"scalar_mix"`, one learnt weight for every layer of the
-            encoder (Peters et al. 2018).
+            `"concat"`, a linear map of their concatenation; `"scalar_mix"`, a weight a layer (Peters et al. 2018).
         fusion_layers: The lower layer (an `int`, as in the paper) or layers, stored as a list of non-negative numbers;
-            `"layer"` reads exactly one. Defaults to two thirds of the depth (our reading: to be chosen by a sweep).
+            `"layer"` reads one, beside glyphs none is needed. Defaults to two thirds of the depth (our reading).
         gate: Form of `"aif"`, with X the last layer, Y the lower one, a the gate: `"select"`, `a*X + (1-a)*Y`;
             `"excite"`, `a*(X+Y)`. Which of the two the paper uses is our reading.
         reduction_ratio: The r of the squeeze, E to E/r (Hu et al. 2018); divides the hidden size.
-        fusion_norm: Normalisation between the two point-wise convolutions, over a token's own features:
-            `"layer_norm"`, `"rms_norm"` or `"none"`.
+        fusion_norm: Normalisation of each token between the two convolutions: `"layer_norm"`, `"rms_norm"`, `"none"`.
         fusion_activation: Non-linearity between them: `"relu"`, `"gelu"` or `"tanh"`.
-        gate_init: Gate at initialisation, in (0, 1): the share of the last layer with `"select"`, the scale of the
-            sum with `"excite"`.
-        stream_norm: `"layer_norm"` brings the lower layers to the scale of the last one by a normalisation without
-            weights; `"none"` takes them as they are. The default is the first for encoders that normalise before their
-            blocks (ModernBERT), else the second.
+        gate_init: Gate at first, in (0, 1): with `"select"` the last layer's share, with `"excite"` the sum's scale.
+        stream_norm: `"layer_norm"` scales the lower layers to the last one, without weights; `"none"` does not.
+            Defaults to the first for encoders that normalise before their blocks (ModernBERT), else to the second.
         pooling: What the sequence classifier reads: the fused first token (`"cls"`) or the mean over all (`"mean"`).
         fusion_dropout: Dropout probability between the two point-wise convolutions.
         classifier_dropout: Dropout probability before the classifier. Defaults to the backbone's own.
         add_pooling_layer: Whether `DlfaModel` has a pooler. The task classes set it.
         output_fusion_weights: Whether the models return the gate: True for its mean over features, or `"full"`.
+        glyph_size: d, the columns of the table of what each token looks like, which is one more stream; 0 for none.
+        glyph_kernel_size: Tokens that the visual stream's depth-wise convolution reads, an odd number; 1 for none.
+        glyph_table: False without a table: every call gives `visual_embeds`.
         text_columns: Names of what the task head was trained to read, in the tokenizer's order: of one text, of two
             (`["premise", "hypothesis"]`) or, for words, of the list of them; None where nobody recorded them.
-        kwargs: As for every configuration: `num_labels`, `id2label`, `problem_type`, ... Of `id2label` and `label2id`
-            one is enough.
+        kwargs: As for every configuration: `num_labels`; one of `id2label` and `label2id`; `problem_type`; ...
 
     Raises:
         ValueError: A value that does not exist, does not fit the backbone or cannot act with this fusion, or a
@@ -88,22 +84,22 @@ class DlfaConfig(PretrainedConfig):
         add_pooling_layer: bool = True,
         output_fusion_weights: bool | str = False,
         text_columns: Sequence[str] | None = None,
+        glyph_size: int = 0,
+        glyph_kernel_size: int = 1,
+        glyph_table: bool = True,
         **kwargs: Any,
     ) -> None:
         saved = kwargs.pop(_SAVED, False)
         # Before super().__init__(), which hands attn_implementation and the like on to it.
         self.backbone_config = make_backbone_config(backbone_config)
         self.fusion = fusion
-        self.fusion_layers = resolve_layers(fusion, fusion_layers, self.num_hidden_layers)
-        self.gate = gate
-        self.reduction_ratio = reduction_ratio
-        self.fusion_norm = fusion_norm
-        self.fusion_activation = fusion_activation
-        self.gate_init = gate_init
+        self.glyph_size, self.glyph_kernel_size, self.glyph_table = glyph_size, glyph_kernel_size, glyph_table
+        self.fusion_layers = resolve_layers(fusion, fusion_layers, self.num_hidden_layers, bool(glyph_size))
+        self.gate, self.gate_init, self.reduction_ratio = gate, gate_init, reduction_ratio
+        self.fusion_norm, self.fusion_activation = fusion_norm, fusion_activation
         self.stream_norm = self._default("stream_norm") if stream_norm is None else stream_norm
         self.pooling = pooling
-        self.fusion_dropout = fusion_dropout
-        self.classifier_dropout = classifier_dropout
+        self.fusion_dropout, self.classifier_dropout = fusion_dropout, classifier_dropout
         self.add_pooling_layer = add_pooling_layer
         self.output_fusion_weights = output_fusion_weights
         self.text_columns = list(text_columns) if isinstance(text_columns, tuple) else text_columns
@@ -164,7 +160,9 @@ class DlfaConfig(PretrainedConfig):
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} does not exist; choose from {', '.join(choices)}.")
-        self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, self.num_hidden_layers)
+        check_glyphs(self)
+        depth, glyphs = self.num_hidden_layers, bool(self.glyph_size)
+        self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, depth, glyphs)
         if not isinstance(self.add_pooling_layer, bool):
             raise ValueError(f"add_pooling_layer={self.add_pooling_layer!r} is not True or False.")
         check_fusion_weights(self.output_fusion_weights)
@@ -179,8 +177,7 @@ class DlfaConfig(PretrainedConfig):
             raise ValueError(f"gate_init={self.gate_init!r} is not a share; choose a number between 0 and 1.")
         for name in ("fusion_dropout", "classifier_dropout"):
             value = getattr(self, name)
-            given = value is not None or name == "fusion_dropout"
-            if given and (not _is_number(value) or not 0 <= value < 1):
+            if (value is not None or name == "fusion_dropout") and not (_is_number(value) and 0 <= value < 1):
                 raise ValueError(f"{name}={value!r} is not a dropout probability; choose a number from 0 to below 1.")
         names = self.text_columns
         if names is not None and not (isinstance(names, list) and names and all(isinstance(e, str) for e in names)):
@@ -208,10 +205,7 @@ class DlfaConfig(PretrainedConfig):
         return loaded
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the values, as for every configuration; where the encoder was loaded from is not among them.
-
-        transformers leaves that out of the outer configuration alone; it may be a path on its author's machine.
-        """
+        """Returns the values without the place that the encoder was loaded from: it may name its author's machine."""
         values = super().to_dict()
         values["backbone_config"].pop("_name_or_path", None)
         return values

@@ -17,8 +17,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cache
 # Their states are not B x T x E a layer, or they read more than token ids and a padding mask, or no mask at all.
 UNFIT_MODEL_TYPES = ("fnet", "funnel", "layoutlm", "modernvbert", "perceiver", "reformer", "tapas", "wav2vec2")
 EXAMPLES = "bert, xlm-roberta, distilbert, deberta-v2, modernbert and rembert"
-# What a stranger's nested config could use to run other code, or other kernels, than this repository's own, or to have
-# other files read.
+# With these a stranger's nested config could run other code or kernels than this repository's, or read other files.
 UNTRUSTED_KEYS = (
     *("attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
     *("experts_implementation", "_experts_implementation", "_experts_implementation_internal"),

@@ -1,7 +1,6 @@
 """Fusion of a primary stream with secondary ones. This file travels with every checkpoint.
 
-A stream is a B x T x E tensor aligned with the tokens. The primary stream is the last layer, the secondary streams are
-lower layers; nothing here depends on that.
+A stream is a B x T x E tensor aligned with the tokens: primary the last layer, secondary lower layers and glyphs.
 """
 
 from __future__ import annotations
@@ -49,11 +48,7 @@ class Fusion(nn.Module):
         self.num_secondary = num_secondary
 
     def forward(
-        self,
-        primary: Tensor,
-        secondary: Sequence[Tensor],
-        mask: Tensor | None = None,
-        positions: Tensor | None = None,
+        self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None = None, positions: Tensor | None = None
     ) -> Fused:
         """Fuses the streams at every position, or at one position of each sentence, which gives the same there.
 
@@ -206,14 +201,8 @@ class AIF(Fusion):
         return fused, gate
 
 
-FUSION_CLASSES: dict[str, type[Fusion]] = {
-    "aif": AIF,
-    "last": LastLayer,
-    "layer": LowerLayer,
-    "mean": MeanFusion,
-    "concat": ConcatFusion,
-    "scalar_mix": ScalarMix,
-}
+FUSION_CLASSES: dict[str, type[Fusion]] = {"aif": AIF, "last": LastLayer, "layer": LowerLayer, "mean": MeanFusion}
+FUSION_CLASSES |= {"concat": ConcatFusion, "scalar_mix": ScalarMix}
 
 
 def init_fusion(module: nn.Module) -> None:

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceCl
 from .configuration_dlfa import DlfaConfig
 from .encoder_dlfa import without_pooler
 from .fusion_dlfa import FUSION_CLASSES, masked_mean, take
+from .glyphs_dlfa import GlyphStream, glyph_stream
 from .pretrained_dlfa import DlfaPreTrainedModel
 from .values_dlfa import check_fusion_weights
 
@@ -32,9 +33,9 @@ class DlfaModelOutput(BaseModelOutputWithPooling):
     `attentions` are the backbone's, before the fusion.
 
     Attributes:
-        fusion_weights: The gate, 0 at padding: B x T averaged over features, or B x T x E. With several lower layers
-            and the `"select"` gate B x T x S (x E), the share of each stream, the last layer's first. None for
-            fusions without a gate.
+        fusion_weights: The gate, 0 at padding: B x T averaged over features, or B x T x E. With several secondary
+            streams and the `"select"` gate B x T x S (x E), the share of each stream: the last layer's, the lower
+            layers', the glyphs'. None for fusions without a gate.
     """
 
     fusion_weights: Tensor | None = None
@@ -52,7 +53,7 @@ class DlfaClassifierOutput(SequenceClassifierOutput):
 
 
 class DlfaModel(DlfaPreTrainedModel):
-    """An encoder whose last layer is fused with lower layers (Chen et al. 2022).
+    """An encoder whose last layer is fused with lower layers (Chen et al. 2022), and with what the tokens look like.
 
     Args:
         config: Configuration; a pooler is built if its `add_pooling_layer` says so.
@@ -63,7 +64,8 @@ class DlfaModel(DlfaPreTrainedModel):
     def __init__(self, config: DlfaConfig) -> None:
         super().__init__(config)
         self.backbone = without_pooler(AutoModel.from_config(config.backbone_config))
-        self.fusion = FUSION_CLASSES[config.fusion](config, len(config.fusion_layers))
+        self.fusion = FUSION_CLASSES[config.fusion](config, len(config.fusion_layers) + bool(config.glyph_size))
+        self.glyphs = GlyphStream(config) if config.glyph_size else None
         self.pooler = None
         if config.add_pooling_layer:  # BERT's, over what the pooling takes from the fused stream.
             dense = nn.Linear(config.hidden_size, config.hidden_size)
@@ -75,8 +77,10 @@ class DlfaModel(DlfaPreTrainedModel):
         return self.backbone.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replaces the backbone's word embeddings."""
+        """Replaces the backbone's word embeddings; new ids have no look."""
         self.backbone.set_input_embeddings(value)
+        if self.glyphs is not None:
+            self.glyphs.resize(len(value.weight))  # type: ignore[arg-type]
 
     def forward(
         self,
@@ -89,6 +93,7 @@ class DlfaModel(DlfaPreTrainedModel):
         output_fusion_weights: bool | str | None = None,
         pooled_output_only: bool = False,
         return_dict: bool | None = None,
+        visual_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> DlfaModelOutput | tuple[Tensor, ...]:
         """Encodes, fuses and pools.
@@ -103,18 +108,19 @@ class DlfaModel(DlfaPreTrainedModel):
             output_fusion_weights: True for the gate averaged over features, `"full"` for the whole.
             pooled_output_only: Compute the fused stream only where the pooler reads it; `last_hidden_state` is None.
             return_dict: Whether to return a `DlfaModelOutput` or a tuple.
+            visual_embeds: B x T x d, or B x 1 x d for all tokens alike, instead of the glyphs of `input_ids`.
             kwargs: Further arguments of the backbone (`output_attentions`, ...).
 
         Raises:
-            ValueError: A mask that is not B x T where the fusion reads whole sentences; `pooled_output_only` without
-                a pooler; an `output_fusion_weights` that does not exist.
+            ValueError: A mask that is not B x T where sentences are read whole; `pooled_output_only` without a pooler;
+                an `output_fusion_weights` that does not exist; no look of the tokens, or one that is not read.
         """
         wanted = self.config.output_fusion_weights if output_fusion_weights is None else output_fusion_weights
         check_fusion_weights(wanted)
         if pooled_output_only and self.pooler is None:
             raise ValueError("pooled_output_only needs a pooler: this model was built with add_pooling_layer=False.")
         inputs = {"input_ids": input_ids, "token_type_ids": token_type_ids, "position_ids": position_ids}
-        inputs |= {"inputs_embeds": inputs_embeds, **kwargs}
+        inputs |= {"inputs_embeds": inputs_embeds, "visual_embeds": visual_embeds, **kwargs}
         streams, outputs = self._encode(attention_mask, output_hidden_states, inputs)
         one_position = pooled_output_only and self.config.pooling == "cls"
         fused = gate = pooled = None
@@ -134,12 +140,13 @@ class DlfaModel(DlfaPreTrainedModel):
         """Runs the backbone and returns the streams, and what else the caller asked for."""
         mask = attention_mask
         if mask is not None and mask.dim() != 2:
-            if self.config.fusion == "aif" or self.config.pooling == "mean":
+            if self.config.fusion == "aif" or self.config.pooling == "mean" or self.config.glyph_size:
                 raise ValueError(f"attention_mask is {tuple(mask.shape)}; DLFA needs the B x T padding mask.")
             mask = None
         if mask is not None and inputs["inputs_embeds"] is not None:
             # Attention gives padding no weight, and 0 times NaN is NaN.
             inputs["inputs_embeds"] = inputs["inputs_embeds"].masked_fill(mask[..., None] == 0, 0.0)
+        look = glyph_stream(self.glyphs, inputs, inputs.pop("visual_embeds"), mask)
         if inputs.get("output_attentions") is None:
             inputs["output_attentions"] = self.config.output_attentions
         if not getattr(self.config.backbone_config, "type_vocab_size", 0):
@@ -155,7 +162,7 @@ class DlfaModel(DlfaPreTrainedModel):
         secondary = [states[layer] for layer in layers]
         if self.config.stream_norm == "layer_norm":
             secondary = [nn.functional.layer_norm(stream, stream.shape[-1:]) for stream in secondary]
-        secondary = [stream.to(primary.dtype) for stream in secondary]
+        secondary = [stream.to(primary.dtype) for stream in (*secondary, *look)]
         if wanted is not True:  # None for those that were not asked for, whatever the backbone kept.
             shown = {index % len(states) for index in asked if -len(states) <= index < len(states)}
             states = tuple(state if index in shown else None for index, state in enumerate(states)) if asked else None
@@ -201,6 +208,7 @@ class DlfaClassifier(DlfaPreTrainedModel):
         labels: Tensor | None = None,
         return_dict: bool | None = None,
         num_items_in_batch: Tensor | int | None = None,
+        visual_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> DlfaClassifierOutput | tuple[Tensor, ...]:
         """Classifies sequences, with the gate computed only where the pooler reads, or tokens.
@@ -216,9 +224,11 @@ class DlfaClassifier(DlfaPreTrainedModel):
                 follows from them as in every transformers model, if the config leaves it open.
             return_dict: Whether to return a `DlfaClassifierOutput` or a tuple.
             num_items_in_batch: Number of labels in all micro-batches of a step, by which `Trainer` averages the loss.
+            visual_embeds: As in `DlfaModel`.
             kwargs: Further arguments of `DlfaModel` (`output_fusion_weights`, ...) and of the backbone.
         """
         inputs = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        kwargs["visual_embeds"] = visual_embeds
         outputs = self.dlfa(*inputs, pooled_output_only=self.reads_pooler, return_dict=True, **kwargs)
         logits = self.classifier(self.dropout(outputs.pooler_output if self.reads_pooler else outputs[0]))
         output = DlfaClassifierOutput(

@@ -18,6 +18,7 @@ from transformers.utils import logging
 from .configuration_dlfa import SUMS_KEY, DlfaConfig, misspelt, plain_checkpoint_message
 from .encoder_dlfa import find_weights, load_encoder, pretrained_pooler, share_encoder, whole_weights, without_pooler
 from .fusion_dlfa import init_fusion
+from .glyphs_dlfa import check_table, init_glyphs, load_glyphs
 
 logger = logging.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         init_fusion(module)
+        init_glyphs(module)
 
     def smart_apply(self, fn: Any, *custom_code: bool) -> nn.Module:
         """Initialises every module. Of others' code v5 skips modules that hold weights through their children alone.
@@ -82,12 +84,10 @@ class DlfaPreTrainedModel(PreTrainedModel):
     ) -> DlfaPreTrainedModel:
         """Loads a DLFA checkpoint, whole; arguments as for every transformers model.
 
-        With `ignore_mismatched_sizes=True` the head may be a new one, as for another number of labels; a warning names
-        it.
+        With `ignore_mismatched_sizes=True` the head may be a new one, as for other labels; a warning names it.
 
         Raises:
-            ValueError: The checkpoint is a plain encoder's, has no safetensors, damaged ones, or not this model's
-                weights; or another format was asked for.
+            ValueError: A plain encoder's checkpoint, no safetensors, damaged ones, another model's; another format.
             OSError: A file is missing, or the Hub cannot be reached.
         """
         name = pretrained_model_name_or_path
@@ -137,8 +137,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
             self.__class__ = shown
         if is_main_process:
             _record_sums(Path(save_directory))
-        if push:
-            # Not within the call above: what it uploads has no sums yet.
+        if push:  # Not within the call above: what it uploads has no sums yet.
             self.push_to_hub(repo_id, **push_arguments)
 
     @classmethod
@@ -147,6 +146,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         backbone: str | os.PathLike | PreTrainedModel,
         *,
         config: DlfaConfig | None = None,
+        glyphs: str | os.PathLike | torch.Tensor | None = None,
         dtype: torch.dtype | str | None = None,
         attn_implementation: str | None = None,
         device_map: Any = None,
@@ -161,16 +161,17 @@ class DlfaPreTrainedModel(PreTrainedModel):
             backbone: Hub id or folder of an encoder; or a model of transformers, whose encoder (`base_model`) is taken
                 as it is: weights are shared, not copied, and training one model changes both.
             config: Configuration of the model, instead of its values among `kwargs`.
-            dtype: Of all weights, also named `torch_dtype`. float32 if None, also for half-precision checkpoints,
-                since training needs it.
+            glyphs: What each token looks like, for a visual stream: a folder that `dlfa glyphs` made of the encoder's
+                own vocabulary, or a table (V x d) of yours, a row a token id. It is saved in the checkpoint.
+            dtype: Of all weights, also named `torch_dtype`; float32 if None, which training needs.
             attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
             device_map: Where to load the model, as for `from_pretrained`; the whole of it on one device.
             kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
                 (`revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`, ...).
 
         Raises:
-            ValueError: A wrong configuration value, not a whole plain encoder in safetensors, several devices, or an
-                argument that a model object has settled already.
+            ValueError: A wrong configuration value, not a whole plain encoder in safetensors, several devices, glyphs
+                of another vocabulary, or an argument that a model object has settled already.
             TypeError: An argument that does not exist, or an object that is neither a name nor a model.
         """
         if kwargs.pop("quantization_config", None) is not None:
@@ -205,7 +206,9 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if unknown:
             meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
             raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for others.{meant}")
+        table = load_glyphs(glyphs, getattr(model, "name_or_path", backbone), hub_arguments, kwargs)
         config = DlfaConfig(backbone_config=backbone_config, **kwargs) if config is None else copy.deepcopy(config)
+        check_table(config, table)
         if model is None:
             config._attn_implementation = attn_implementation
             find_weights(str(backbone), None, hub_arguments)
@@ -215,10 +218,12 @@ class DlfaPreTrainedModel(PreTrainedModel):
             encoder, new = share_encoder(model, config.backbone_config), False
         config._attn_implementation = encoder.config._attn_implementation
         pooler = pretrained_pooler(encoder) if config.pooling == "cls" and not new else None
-        return cls._assemble(config, encoder, pooler)
+        return cls._assemble(config, encoder, pooler, table)
 
     @classmethod
-    def _assemble(cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None) -> DlfaPreTrainedModel:
+    def _assemble(
+        cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None, table: torch.Tensor | None
+    ) -> DlfaPreTrainedModel:
         with torch.device("meta"):  # No second backbone takes memory or time.
             model = cls(config)
         base: Any = model.base_model
@@ -228,10 +233,12 @@ class DlfaPreTrainedModel(PreTrainedModel):
             base.pooler.dense = pooler
         # The head comes before the fusion, so that one seed gives every fusion the same head.
         parts = {"classifier": getattr(model, "classifier", None), "pooler": base.pooler, "fusion": base.fusion}
-        new = {name: part for name, part in parts.items() if part is not None}
+        new = {name: part for name, part in {**parts, "glyphs": base.glyphs}.items() if part is not None}
         fresh = {name: part for name, part in new.items() if any(weight.is_meta for weight in part.parameters())}
         for part in fresh.values():
             part.to_empty(device=backbone.device).to(backbone.dtype).apply(model._init_weights)
+        if table is not None:
+            base.glyphs.fill(table)
         model.config.dtype = backbone.dtype
         if fresh:
             logger.warning(

@@ -20,10 +20,11 @@ READ_BY = {
     "stream_norm": ("aif", "mean", "concat", "scalar_mix", "layer"),
     **dict.fromkeys(("gate", "reduction_ratio", "fusion_norm", "fusion_activation", "gate_init"), ("aif",)),
     **dict.fromkeys(("fusion_dropout", "output_fusion_weights"), ("aif",)),
+    **dict.fromkeys(("glyph_size", "glyph_kernel_size", "glyph_table"), ("aif", "mean", "concat", "scalar_mix")),
 }
 
 
-def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int) -> list[int]:
+def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int, glyphs: bool = False) -> list[int]:
     """Returns the lower layers that a fusion reads, as non-negative numbers; by default two thirds of the depth.
 
     Raises a ValueError for what is not an integer, not below the last layer, or not as many as the fusion reads.
@@ -38,8 +39,8 @@ def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int) 
             )
         return [round(2 * depth / 3)]
     resolved = [_resolve(layer, depth) for layer in (layers if isinstance(layers, Sequence) else [layers])]
-    if not resolved:
-        raise ValueError(f"fusion_layers is empty; fusion={fusion!r} needs at least one lower layer.")
+    if not resolved and not glyphs:
+        raise ValueError(f"fusion_layers is empty; fusion={fusion!r} needs at least one lower layer, or glyphs.")
     if len(set(resolved)) < len(resolved):
         raise ValueError(f"fusion_layers={layers!r} names a layer twice.")
     if fusion == "layer" and len(resolved) > 1:

@@ -1,4 +1,4 @@
-"""Tiny encoders of the six families that DLFA is tested on, and inputs for them."""
+"""Tiny encoders of the six families that DLFA is tested on, one of them with a visual stream too, and inputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 import transformers
-from transformers import CONFIG_MAPPING, PretrainedConfig
+from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
 
@@ -59,6 +59,9 @@ _VALUES: dict[str, dict[str, Any]] = {
         "eos_token_id": 2,
     },
 }
+# With what each token looks like as a further stream, wherever the fusion takes several.
+GLYPHS = {"bert-glyphs": {"glyph_size": 6, "glyph_kernel_size": 3}}
+_VALUES |= {name: _VALUES[name.removesuffix("-glyphs")] for name in GLYPHS}
 BACKBONES = tuple(_VALUES)
 
 # transformers has eager attention alone for them, on both lines that we name.
@@ -70,24 +73,34 @@ BEFORE_V5 = RELEASE < (5, 0)
 # Before v5.1x every state is kept until the backbone returns, and ModernBERT's blocks keep their attention.
 BEFORE_V5_10 = RELEASE < (5, 10)
 # Their positions are numbered from the left: beyond padding on the left they must be given.
-ABSOLUTE_POSITIONS = ("bert", "distilbert", "rembert")
+ABSOLUTE_POSITIONS = ("bert", "bert-glyphs", "distilbert", "rembert")
 
 
 def backbone_config(name: str, **values: Any) -> PretrainedConfig:
     """Returns the configuration of a tiny encoder, `values` over its own."""
-    return CONFIG_MAPPING[name](**{**_COMMON, **_VALUES[name], **values})
+    return CONFIG_MAPPING[name.removesuffix("-glyphs")](**{**_COMMON, **_VALUES[name], **values})
 
 
 def dlfa_config(name: str, **values: Any) -> DlfaConfig:
     """Returns the configuration of a tiny DLFA model that fuses the middle layer and knows three labels."""
-    layers = {} if values.get("fusion") in ("last", "scalar_mix") else {"fusion_layers": 1}
-    return DlfaConfig(backbone_config(name), **{**layers, "num_labels": 3, **values})
+    fusion = values.get("fusion")
+    layers = {} if fusion in ("last", "scalar_mix") else {"fusion_layers": 1}
+    glyphs = {} if fusion in ("last", "layer") else GLYPHS.get(name, {})
+    return DlfaConfig(backbone_config(name), **{**layers, **glyphs, "num_labels": 3, **values})
+
+
+def fill_glyphs(model: PreTrainedModel) -> None:
+    """Gives each token of a model with a visual stream a look of its own."""
+    glyphs = model.base_model.glyphs
+    if glyphs is not None:
+        glyphs.fill(torch.randn(glyphs.table.shape, generator=torch.Generator().manual_seed(2)))
 
 
 def build(model_class: type[Model], name: str, seed: int = 0, **values: Any) -> Model:
     """Returns a tiny model in evaluation mode with weights drawn from `seed`, no bias zero and no scale one."""
     torch.manual_seed(seed)
     model = model_class(dlfa_config(name, **values)).eval()
+    fill_glyphs(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.05)

@@ -92,6 +92,23 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_glyphs(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a table of that tokenizer's vocabulary, as `dlfa glyphs` writes it, of drawn numbers: no font."""
+    import torch
+    from transformers import AutoTokenizer
+
+    from modeling_dlfa.glyphs import GlyphTable
+
+    from .tiny_checkpoints import glyph_record
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_encoder)
+    values = torch.randn(len(tokenizer), 6, generator=torch.Generator().manual_seed(4)).half()
+    folder = tmp_path_factory.mktemp("glyphs") / "table"
+    GlyphTable(values, glyph_record(tokenizer, 6)).save(folder)
+    return folder
+
+
 def write_nli(path: Path, language: str, rows: int, seed: int) -> None:
     """Writes a TSV of random sentence pairs, translations of each other for the same seed.
 

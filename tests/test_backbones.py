@@ -40,10 +40,14 @@ AUTO_CLASSES = {
     DlfaForSequenceClassification: AutoModelForSequenceClassification,
     DlfaForTokenClassification: AutoModelForTokenClassification,
 }
-OTHER_FUSIONS = ("last", "mean", "concat", "scalar_mix", "layer")
-# How the fusions must start, with a gate of 0.7 at first.
+OTHER_FUSIONS = (
+    *(("bert", fusion) for fusion in ("last", "mean", "concat", "scalar_mix", "layer")),
+    *(("bert-glyphs", fusion) for fusion in ("mean", "concat", "scalar_mix")),
+)
+# How the fusions must start, with a gate of 0.7 at first; the secondary streams share the rest.
 FUSION_STARTS = {
     "aif": {"fusion.local_branch.expand.bias": math.log(0.7 / 0.3), "fusion.global_branch.expand.bias": 0.0},
+    "aif+glyphs": {"fusion.local_branch.expand.bias": math.log(0.7 / 0.15), "fusion.global_branch.expand.bias": 0.0},
     "concat": {"fusion.primary.bias": 0.0, "fusion.secondary.0.weight": 0.0},
     "scalar_mix": {"fusion.weights": 0.0, "fusion.scale": 1.0},
 }
@@ -172,14 +176,13 @@ def test_initialisation_follows_the_seed_alone(name: str, model_class: type) -> 
 
 
 @each_class
-@pytest.mark.parametrize(
-    ("name", "fusion"), [*((name, "aif") for name in BACKBONES), *(("bert", fusion) for fusion in OTHER_FUSIONS)]
-)
+@pytest.mark.parametrize(("name", "fusion"), [*((name, "aif") for name in BACKBONES), *OTHER_FUSIONS])
 def test_missing_weights_are_initialised_as_at_construction(name: str, fusion: str, model_class: type) -> None:
     config = dlfa_config(name, fusion=fusion, **({"gate_init": 0.7} if fusion == "aif" else {}))
     built = tensors(model_class(config))
     filled = tensors(model_class.from_pretrained(None, config=config, state_dict={}))
-    for key, value in FUSION_STARTS.get(fusion, {}).items():
+    kind = "aif+glyphs" if (name, fusion) == ("bert-glyphs", "aif") else fusion
+    for key, value in FUSION_STARTS.get(kind, {}).items():
         (found,) = (tensor for name, tensor in filled.items() if name.endswith(key))
         torch.testing.assert_close(found, torch.full_like(found, value))
     for key, expected in built.items():
@@ -337,9 +340,7 @@ def test_reentrant_checkpointing_is_refused(name: str, model_class: type) -> Non
 
 
 @each_class
-@pytest.mark.parametrize(
-    ("name", "fusion"), [*((name, "aif") for name in BACKBONES), *(("bert", fusion) for fusion in OTHER_FUSIONS)]
-)
+@pytest.mark.parametrize(("name", "fusion"), [*((name, "aif") for name in BACKBONES), *OTHER_FUSIONS])
 def test_every_parameter_gets_a_gradient(name: str, fusion: str, model_class: type) -> None:
     _, found = gradients(build(model_class, name, fusion=fusion), **batch(name))
     if fusion == "layer":  # The first block is read, of three.
@@ -394,8 +395,14 @@ def test_the_problem_type_follows_from_the_labels(name: str, problem_type: str) 
 @each_backbone
 def test_inputs_embeds_stand_for_input_ids(name: str, model_class: type) -> None:
     model, inputs = build(model_class, name), batch(name, (7, 7))  # XLM-RoBERTa sees padding in ids alone.
-    embeds = model.get_input_embeddings()(inputs.pop("input_ids")).detach()
+    ids = inputs.pop("input_ids")
+    embeds = model.get_input_embeddings()(ids).detach()
     expected = result(model, **batch(name, (7, 7)))
+    glyphs = model.base_model.glyphs
+    if glyphs is not None:
+        with pytest.raises(ValueError, match="Give visual_embeds"):
+            model(inputs_embeds=embeds, **inputs)
+        inputs["visual_embeds"] = glyphs.table[ids]
     torch.testing.assert_close(result(model, inputs_embeds=embeds, **inputs), expected, **CLOSE)
 
 
@@ -412,7 +419,11 @@ def test_resized_embeddings_work_and_survive_saving(name: str, model_class: type
     loaded = model_class.from_pretrained(tmp_path)
     assert loaded.config.backbone_config.vocab_size == VOCAB_SIZE + 8
     assert torch.equal(result(loaded, **inputs), result(model, **inputs))
+    glyphs = loaded.base_model.glyphs
+    if glyphs is not None:
+        assert len(glyphs.table) == VOCAB_SIZE + 8 and not glyphs.table[VOCAB_SIZE:].any()
     model.resize_token_embeddings(90)
+    assert glyphs is None or torch.equal(model.base_model.glyphs.table, glyphs.table[:90])
     assert model.get_input_embeddings().num_embeddings == 90 == model.config.backbone_config.vocab_size
 
 

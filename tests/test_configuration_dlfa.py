@@ -29,6 +29,14 @@ def test_the_baseline_reads_no_lower_layer_and_the_scalar_mix_all() -> None:
     assert DlfaConfig(BERT, fusion="scalar_mix").fusion_layers == list(range(12))
 
 
+def test_beside_glyphs_there_may_be_no_layer() -> None:
+    for fusion in ("aif", "mean", "concat"):
+        assert DlfaConfig(BERT, fusion=fusion, fusion_layers=[], glyph_size=6).fusion_layers == []
+        assert DlfaConfig(BERT, fusion=fusion, glyph_size=6).fusion_layers == [8]
+    again = DlfaConfig.from_dict(DlfaConfig(BERT, fusion_layers=[], glyph_size=6).to_dict())
+    assert (again.fusion_layers, again.glyph_size, again.glyph_kernel_size) == ([], 6, 1)
+
+
 def test_one_lower_layer_alone_is_one() -> None:
     assert DlfaConfig(BERT, fusion="layer").fusion_layers == DlfaConfig(BERT).fusion_layers == [8]
     assert DlfaConfig(BERT, fusion="layer", fusion_layers=-13).fusion_layers == [0]
@@ -47,7 +55,15 @@ def test_one_lower_layer_alone_is_one() -> None:
         ({"fusion_layers": -14}, "outside this 12-layer backbone"),
         ({"fusion_layers": 12}, "last layer"),
         ({"fusion_layers": -1}, "last layer"),
-        ({"fusion_layers": []}, "empty"),
+        ({"fusion_layers": []}, "empty; fusion='aif' needs at least one lower layer, or glyphs"),
+        ({"glyph_size": -1}, "glyph_size=-1"),
+        ({"glyph_size": 6.0}, "glyph_size=6.0"),
+        ({"glyph_size": 6, "glyph_kernel_size": 2}, "glyph_kernel_size=2 is not an odd number"),
+        ({"glyph_size": 6, "glyph_table": "no"}, "glyph_table='no' is not True or False"),
+        ({"glyph_kernel_size": 3}, "glyph_kernel_size has no effect without a visual stream"),
+        ({"glyph_table": False}, "glyph_table has no effect without a visual stream"),
+        ({"fusion": "last", "glyph_size": 6}, "glyph_size has no effect with fusion='last'"),
+        ({"fusion": "layer", "glyph_size": 6}, "glyph_size has no effect with fusion='layer'"),
         ({"fusion_layers": [4, -9]}, "twice"),
         ({"fusion_layers": [4.0]}, "integers"),
         ({"fusion_layers": True}, "integers"),

@@ -30,8 +30,8 @@ SNIPPET = re.compile(r"^```(\w+)(?: ([\w-]+))?\n(.*?)^```$", re.DOTALL | re.MULT
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
 SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIPPET.findall(text)]
 # What no test here runs: the installation, without which no test runs, and the benchmark, which takes minutes (in
-# miniature it is run by test_bench.py).
-NOT_RUN = ["README", "benchmarks"]
+# miniature it is run by test_bench.py), and drawing a vocabulary with more glyphs than the tests' (test_table.py).
+NOT_RUN = ["README", "benchmarks", "glyphs"]
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
 examples = [{"input_ids": [2, 7, 3], "attention_mask": [1, 1, 1], "labels": row % 3} for row in range(8)]
@@ -268,6 +268,19 @@ def test_which_layer(hub: HubServer, tiny_encoder: Path, package_environment: En
     assert "Sweep: runs/sweep/layer_sweep.md" in printed
     sweep = json.loads((tmp_path / "runs/sweep/layer_sweep.json").read_text(encoding="utf-8"))
     assert list(sweep["layers"]) == ["0", "1", "2"]
+
+
+def test_what_text_looks_like(
+    hub: HubServer, tiny_encoder: Path, tiny_glyphs: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    shutil.copytree(tiny_glyphs, tmp_path / "glyphs")
+    for name, language in {"en-train": "en", "en-dev": "en", "en-test": "en", "de-test": "de"}.items():
+        write_conllu(tmp_path / f"{name}.conllu", language, 24)
+    assert "aif-layer4+glyphs" in shell(package_environment, marked("glyphs", "train"), tmp_path, hub)
+    code = marked("glyphs", "weights") + marked("glyphs", "features")
+    seen = "\nprint([list(looks.shape), list(logits.shape)])"
+    assert package_environment.run(code + seen, home=tmp_path).value == [[1, 5], [1, 3]]
 
 
 def test_train_a_part(

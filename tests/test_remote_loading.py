@@ -62,12 +62,16 @@ class Published:
 
 
 @pytest.fixture(scope="module")
-def published(hub_server: HubServer, tiny_encoder: Path) -> Published:
-    """Pushes a model of each class by `push_to_hub` alone; the classifier's repository gets its tokenizer too."""
+def published(hub_server: HubServer, tiny_encoder: Path, tiny_glyphs: Path) -> Published:
+    """Pushes a model of each class by `push_to_hub` alone; the classifier's repository gets its tokenizer too.
+
+    Those with a head have a visual stream.
+    """
     models, results = {}, {}
     with online():
         for seed, model_class in enumerate(MODEL_CLASSES):
-            model = lively(model_class.from_backbone(tiny_encoder, fusion_layers=1, num_labels=3), seed)
+            looks = {} if model_class is DlfaModel else {"glyphs": tiny_glyphs, "glyph_kernel_size": 3}
+            model = lively(model_class.from_backbone(tiny_encoder, fusion_layers=1, num_labels=3, **looks), seed)
             model.push_to_hub(REPOS[model_class], commit_message="First weights")
             models[model_class], results[REPOS[model_class]] = model, outputs(model)
         AutoTokenizer.from_pretrained(tiny_encoder).push_to_hub(SEQUENCE)
@@ -141,8 +145,13 @@ print(json.dumps({
     "attention": [m.dlfa.backbone.config._attn_implementation for m in (classifier, eager)],
     "dtypes": [str(classifier.dtype), str(half.dtype), str(half.dlfa.fusion.local_branch.expand.weight.dtype)],
     "package": "modeling_dlfa" in sys.modules,
+    "glyphs": [list(tagger.dlfa.glyphs.table.shape), str(half.dlfa.glyphs.table.dtype)],
 }))
 """
+
+
+# As where neither images nor fonts can be read.
+WITHOUT_IMAGES = "import sys; sys.modules |= dict.fromkeys(('PIL', 'fontTools', 'torchvision'))\n"
 
 
 def load(environment: Environment, home: Path, hub: HubServer | None, before: str = "") -> Any:
@@ -159,7 +168,7 @@ def stranger(
 ) -> tuple[Path, Any]:
     """A stranger's home after they loaded everything, and what they saw."""
     home = tmp_path_factory.mktemp("stranger")
-    return home, load(bare_environment, home, hub_server)
+    return home, load(bare_environment, home, hub_server, before=WITHOUT_IMAGES)
 
 
 def test_a_stranger_gets_the_same_logits_bit_for_bit(published: Published, stranger: tuple[Path, Any]) -> None:
@@ -167,6 +176,10 @@ def test_a_stranger_gets_the_same_logits_bit_for_bit(published: Published, stran
     assert seen["results"] == published.results
     assert not seen["package"] and seen["module"].startswith("transformers_modules.")
     assert seen["kept"] and seen["config"] == ["DlfaConfig", [1]]
+    assert seen["glyphs"] == [
+        list(published.models[DlfaForTokenClassification].dlfa.glyphs.table.shape),
+        "torch.float16",
+    ]
 
 
 def test_attention_and_dtype_reach_the_backbone_of_a_stranger(stranger: tuple[Path, Any]) -> None:

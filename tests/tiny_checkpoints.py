@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
+from modeling_dlfa.glyphs_dlfa import FORMAT, vocabulary_hash
 from modeling_dlfa.tasks import XNLI
 
-from .backbones import dlfa_config
+from .backbones import dlfa_config, fill_glyphs
 from .online import ROOT
 
 SPECIAL = {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "unk": "[UNK]", "mask": "[MASK]"}
@@ -54,6 +55,17 @@ def letter_tokenizer(max_length: int | None = 160) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named, **limit)
 
 
+def glyph_record(tokenizer: PreTrainedTokenizerBase, columns: int) -> dict[str, Any]:
+    """Returns what lies beside a table of glyphs, as far as reading it needs it."""
+    made_of = {"name": tokenizer.name_or_path, "tokens": len(tokenizer), "sha256": vocabulary_hash(tokenizer)}
+    return {
+        "format": FORMAT,
+        "tokenizer": made_of,
+        "columns": {"features": columns, "bits": []},
+        "method": {"encoder": "drawn"},
+    }
+
+
 def save_checkpoint(
     folder: Path, kind: str, labels: Sequence[str], backbone: str = "bert", max_length: int = 160, **values: Any
 ) -> Path:
@@ -70,6 +82,7 @@ def save_checkpoint(
         config.backbone_config.max_position_embeddings = max_length + 1 + config.backbone_config.pad_token_id
     torch.manual_seed(0)
     model = model_class(config)
+    fill_glyphs(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.3)

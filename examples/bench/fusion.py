@@ -10,6 +10,7 @@ from statistics import median
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
+from transformers import PreTrainedModel
 
 from .machine import has_fast_bf16
 from .report import Row, bytes_row, time_row
@@ -17,6 +18,8 @@ from .timing import compare
 from .workload import Workload
 
 INFERENCE_GOAL, TRAINING_GOAL, MEMORY_GOAL = 1.01, 1.02, 1.02
+GLYPH_GOALS = (1.02, 1.03)  # Of inference, and of a training step.
+GLYPH_SIZE = 69  # Columns of `dlfa glyphs`, bits included.
 KINDS = {"sequence": "sequence classification", "token": "token classification"}
 
 
@@ -78,22 +81,41 @@ def peak_bytes(
 
 
 def measure(workload: Workload) -> Iterator[Row]:
-    """Compares both heads; on a GPU under bf16 autocast, as one runs it there."""
+    """Compares both heads, and ours with and without glyphs; on a GPU under bf16 autocast, as one runs it there."""
+    for kind, head in KINDS.items():
+        plain: dict[str, PreTrainedModel] = {"ours": workload.dlfa(kind), "Bert": workload.plain(kind)}
+        yield from _compare(workload, kind, head, plain, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
+        glyphs: dict[str, PreTrainedModel] = {
+            "ours": workload.dlfa(kind, glyph_size=GLYPH_SIZE),
+            "without": workload.dlfa(kind),
+        }
+        yield from _compare(workload, kind, f"{head} with glyphs", glyphs, GLYPH_GOALS)
+
+
+def _compare(
+    workload: Workload,
+    kind: str,
+    title: str,
+    models: dict[str, PreTrainedModel],
+    goals: tuple[float, float],
+    memory_goal: float | None = None,
+) -> Iterator[Row]:
+    """Compares ours with another model, whose name is its label, and frees both; memory where it has a goal."""
     device, rounds = workload.settings.torch_device, workload.settings.amount("rounds")
     bf16 = device.type == "cuda" and has_fast_bf16(device)
-    for kind, head in KINDS.items():
-        batch = workload.batch(workload.settings.device_batch, kind)
-        models = {"dlfa": workload.dlfa(kind), "plain": workload.plain(kind)}
-        adam = {name: adamw(model) for name, model in models.items()}
-        steps = {name: training_step(model, batch, adam[name], bf16) for name, model in models.items()}
-        shape = "×".join(map(str, batch["input_ids"].shape)) + (" tokens, bf16" if bf16 else " tokens")
-        forward = {name: inference(model, batch, bf16) for name, model in models.items()}
-        for what, runs, goal in (("inference", forward, INFERENCE_GOAL), ("training step", steps, TRAINING_GOAL)):
-            seconds, title = compare(runs, rounds), f"{head}, {what}"
-            note = f"{batch['attention_mask'].sum() / median(seconds['dlfa']):,.0f} tokens/s, padding not counted."
-            yield time_row("fusion", f"{title}, {shape}", seconds["dlfa"], seconds["plain"], "Bert", goal, "low", note)
+    batch = workload.batch(workload.settings.device_batch, kind)
+    adam = {name: adamw(model) for name, model in models.items()}
+    steps = {name: training_step(model, batch, adam[name], bf16) for name, model in models.items()}
+    shape = "×".join(map(str, batch["input_ids"].shape)) + (" tokens, bf16" if bf16 else " tokens")
+    forward = {name: inference(model, batch, bf16) for name, model in models.items()}
+    for what, runs, goal in zip(("inference", "training step"), (forward, steps), goals, strict=True):
+        (_, ours), (label, theirs) = compare(runs, rounds).items()
+        note = f"{batch['attention_mask'].sum() / median(ours):,.0f} tokens/s, padding not counted."
+        yield time_row("fusion", f"{title}, {what}, {shape}", ours, theirs, label, goal, "low", note)
+        if memory_goal is not None:
             held = adam if runs is steps else {}
-            peaks = {name: peak_bytes(run, models[name], held.get(name), device) for name, run in runs.items()}
-            yield bytes_row("fusion", f"{title}, peak memory", peaks["dlfa"], peaks["plain"], "Bert", MEMORY_GOAL)
-        del models, adam, steps, forward, runs, held
-        gc.collect()
+            own, other = (peak_bytes(run, models[name], held.get(name), device) for name, run in runs.items())
+            yield bytes_row("fusion", f"{title}, {what}, peak memory", own, other, label, memory_goal)
+    models.clear()
+    del adam, steps, forward, runs
+    gc.collect()

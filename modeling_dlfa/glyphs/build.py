@@ -13,10 +13,11 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import InputError
+from ..glyphs_dlfa import FORMAT, vocabulary_hash
 from ..version import __version__
 from .features import ENCODERS, standardise
-from .pieces import BYTE, SPECIAL, TEXT, Piece, read_pieces, vocabulary_hash
-from .table import BITS, FORMAT, GlyphTable
+from .pieces import BYTE, SPECIAL, TEXT, Piece, read_pieces
+from .table import BITS, GlyphTable
 
 if TYPE_CHECKING:
     from .fonts import FontSet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -67,12 +66,6 @@ def read_pieces(tokenizer: PreTrainedTokenizerBase) -> list[Piece]:
         else:
             pieces.append(read(vocabulary[index]))
     return pieces
-
-
-def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Returns the SHA-256 of every id with its token; nothing else of a tokenizer goes into it."""
-    entries = json.dumps(sorted(_vocabulary(tokenizer).items()), ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(entries.encode()).hexdigest()
 
 
 def _vocabulary(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:

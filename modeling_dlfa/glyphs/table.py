@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from transformers import PreTrainedTokenizerBase
 
 from ..errors import InputError
 from ..files.folders import new_folder
 from ..files.writing import write_json
-from .pieces import vocabulary_hash
+from ..glyphs_dlfa import KEY, RECORD_FILE, TABLE_FILE, check_vocabulary, read_glyphs
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TABLE_FILE, RECORD_FILE, SHEET_FILE = "glyphs.safetensors", "glyphs.json", "contact_sheet.png"
-KEY = "glyphs"
-FORMAT = 1
+SHEET_FILE = "contact_sheet.png"
 # Extra columns, 0 or 1, behind the features.
 BITS = ("special", "byte", "no_glyph", "starts_word", "continues_word")
 
@@ -56,11 +52,10 @@ class GlyphTable:
         Raises:
             InputError: The table was made of another vocabulary.
         """
-        if vocabulary_hash(tokenizer) != self.record["tokenizer"]["sha256"]:
-            raise InputError(
-                f"The glyphs were made of another vocabulary ({self.record['tokenizer']['name']}, "
-                f"{len(self.values):,} tokens). Make them of the model's own tokenizer."
-            )
+        try:
+            check_vocabulary(self.record, tokenizer)
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def save(self, folder: str | os.PathLike) -> None:
         """Writes the table, its record and, where there is one, the contact sheet; all or nothing.
@@ -86,21 +81,7 @@ class GlyphTable:
         Raises:
             InputError: The folder holds none, or one that is not whole.
         """
-        path = Path(folder)
         try:
-            record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
-            values = load_file(path / TABLE_FILE)[KEY]
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise InputError(
-                f"{path} does not hold a table of glyphs ({error}). Make one with dlfa glyphs."
-            ) from error
-        if record.get("format") != FORMAT:
-            raise InputError(f"{path} holds glyphs of format {record.get('format')}, not {FORMAT}. Make them anew.")
-        columns = record["columns"]
-        shape = (record["tokenizer"]["tokens"], columns["features"] + len(columns["bits"]))
-        if tuple(values.shape) != shape or not values.isfinite().all():
-            raise InputError(
-                f"{path}: the table of {tuple(values.shape)} is not the one of {shape} finite numbers that "
-                f"{RECORD_FILE} describes. Make it anew."
-            )
-        return cls(values, record)
+            return cls(*read_glyphs(folder))
+        except ValueError as error:
+            raise InputError(str(error)) from error

@@ -36,12 +36,14 @@ class FusionView:
 
     Attributes:
         tokens: The T tokens: the part of the text that each covers, or a special token's name.
-        shares: T x S, averaged over features. Of the `"select"` gate the share of each lower layer, the rest being the
-            last layer's; of the `"excite"` gate, S = 1, by how much the sum of all is scaled.
+        shares: T x S, averaged over features. Of the `"select"` gate the share of each lower layer and, with `glyphs`,
+            of the token's look, the rest being the last layer's; of the `"excite"` gate, S = 1, by how much the sum
+            of all is scaled.
         layers: The lower layers' numbers, as in `hidden_states`.
         is_share: Whether it is the `"select"` gate.
         reads_first: Whether the head reads the first token alone.
         cut: Whether the input was longer than the model reads.
+        glyphs: Whether what the tokens look like is fused, too.
     """
 
     tokens: list[str]
@@ -50,13 +52,15 @@ class FusionView:
     is_share: bool
     reads_first: bool
     cut: bool
+    glyphs: bool = False
 
     @property
     def names(self) -> list[str]:
         """What each column of `shares` is."""
         if not self.is_share:
             return ["scale of the sum"]
-        return [f"layer {layer}" if layer else "embeddings" for layer in self.layers]
+        layers = [f"layer {layer}" if layer else "embeddings" for layer in self.layers]
+        return [*layers, "glyphs"] if self.glyphs else layers
 
 
 def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedTokenizerBase]:
@@ -128,6 +132,7 @@ def view_fusion(
         is_share=is_share,
         reads_first=model.pooler is not None and model.config.pooling == "cls",
         cut=bool(encoding.overflowing),
+        glyphs=model.config.glyph_size > 0,
     )
 
 
@@ -137,7 +142,8 @@ def fusion_text(view: FusionView) -> str:
     The token comes last, and one of a right-to-left script in marks that keep it apart, so that numbers and bars stay
     in their columns; a mark that has lost its letter stands on a dotted circle.
     """
-    what = "share of the lower layers" if view.is_share else "scale of the sum of the layers"
+    beside = (["lower layers"] if view.layers else []) + (["glyphs"] if view.glyphs else [])
+    what = f"share of the {' and the '.join(beside)}" if view.is_share else "scale of the sum of the streams"
     lines = [f"{what}, mean over features" + ("; the classifier reads token 0 alone" if view.reads_first else "")]
     lines[0] += "; the input is longer than the model reads, and is cut" if view.cut else ""
     width = max(len(name) for name in view.names)
@@ -212,7 +218,7 @@ def _bars(view: FusionView, can: Sequence[bool]) -> Figure:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, 1)
     note = "" if all(can) else "\nnumbers without a token: scripts that this font cannot write, see the text"
-    axes.set_xlabel(("share of each layer" if view.is_share else "scale of the sum of the layers") + note)
+    axes.set_xlabel(("share of each stream" if view.is_share else "scale of the sum of the streams") + note)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure

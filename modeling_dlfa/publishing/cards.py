@@ -34,7 +34,7 @@ FUSIONS = {
     "aif": "whose last layer is fused with {layers} by DLFA's attention-based fusion",
     "mean": "whose last layer is averaged with {layers}",
     "concat": "whose last layer is concatenated with {layers} and mapped back",
-    "scalar_mix": "all of whose layers are mixed, with one learnt weight each",
+    "scalar_mix": "all of whose layers{glyphs} are mixed, with one learnt weight each",
     "last": "read at its last layer alone",
     "layer": "read at {layers} alone",
 }
@@ -171,7 +171,10 @@ def _origin(source: SourceInfo) -> str:
 
 def _description(results: Results, record: RunRecord, task: Task, config: DlfaConfig) -> str:
     numbers = ["the embeddings" if layer == 0 else f"layer {layer}" for layer in config.fusion_layers]
-    fusion = FUSIONS[config.fusion].format(layers=" and ".join(numbers))
+    glyphs = ["what each token looks like"] if config.glyph_size else []
+    fusion = FUSIONS[config.fusion].format(
+        layers=" and ".join(numbers + glyphs), glyphs="".join(f" and {look}" for look in glyphs)
+    )
     commit = f" at commit `{results.model_commit}`" if results.model_commit else ""
     source, count = get_language(results.source_language).name, len(results.languages)
     return (

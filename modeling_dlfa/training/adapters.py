@@ -92,8 +92,11 @@ def lora_config(
 
 def new_modules(model: DlfaPreTrainedModel) -> list[str]:
     """Returns the names of what is trained whole: the fusion and the head, as far as they have weights."""
+    glyphs: Any = model.base_model.glyphs
     parts: dict[str, Any] = {
         "fusion": model.base_model.fusion,
+        # Not the table, which is as large as the vocabulary and never changes.
+        **{f"glyphs.{name}": part for name, part in (glyphs.named_children() if glyphs is not None else ())},
         "pooler": model.base_model.pooler,
         "classifier": getattr(model, "classifier", None),
     }

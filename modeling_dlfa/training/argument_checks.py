@@ -57,6 +57,8 @@ def check_options(task: Task, options: Options | Arguments) -> None:
     _check_run(options.run, options.model, options.given)
     if options.model.fusion is not None:
         check_effect(options.model.fusion_options(), options.model.fusion)
+    if options.model.glyphs is not None:
+        _check_glyphs(task, options.model)
     if task.kind == "token" and options.model.pooling is not None:
         raise InputError("--pooling has no effect: the task labels words, and nothing is pooled. Remove it.")
     _check_peft(options.model)
@@ -141,6 +143,22 @@ def _check_run(run: RunArguments, model: ModelArguments, given: Collection[str])
         )
     if run.baseline and model.fusion == "last":
         raise InputError("--fusion last is the baseline itself. Remove --baseline, or choose another fusion.")
+
+
+def _check_glyphs(task: Task, model: ModelArguments) -> None:
+    """Checks that what tokens look like reaches the head."""
+    fusion, readers = model.fusion or "aif", READ_BY["glyph_size"]
+    if fusion not in readers:
+        raise InputError(
+            f"--glyphs has no effect with --fusion {fusion}, which reads one layer alone. Remove it, or choose from "
+            f"{', '.join(readers)}."
+        )
+    first_alone = task.kind == "sequence" and model.pooling in (None, "cls") and model.glyph_kernel_size in (None, 1)
+    if first_alone and fusion != "aif":  # AIF reads the whole sentence for the gate.
+        raise InputError(
+            f"--glyphs has no effect with --fusion {fusion} and --pooling cls: the classifier reads the first token "
+            "alone, a special one that has no look. Give --pooling mean."
+        )
 
 
 def _check_peft(model: ModelArguments) -> None:

@@ -50,6 +50,7 @@ class CrossLingualTrainingArguments(TrainingArguments):
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
     dataloader_num_workers: int = field(default_factory=default_workers)
     ddp_find_unused_parameters: bool | None = False
+    ddp_broadcast_buffers: bool | None = False  # None of ours changes.
     logging_steps: float = 50
     report_to: None | str | list[str] = "none"
     hub_strategy: str = "end"
@@ -133,6 +134,7 @@ class Arguments:
         named = {
             "--model_name_or_path": self.model.model_name_or_path,
             "--tokenizer_name": self.model.tokenizer_name,
+            "--glyphs": self.model.glyphs,
             "--dataset_name": self.data.dataset_name,
         }
         return {option: name for option, name in named.items() if name} | self.data.files()

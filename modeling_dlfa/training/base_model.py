@@ -18,6 +18,7 @@ from ..encoder_dlfa import find_weights
 from ..errors import InputError
 from ..files.places import check_place, check_safetensors, weight_files
 from ..modeling_dlfa import DlfaPreTrainedModel
+from .glyphs import load_table
 from .options import ModelArguments
 from .systems import Run
 
@@ -115,7 +116,9 @@ def load_model(kind: str, model: ModelArguments, run: Run) -> DlfaPreTrainedMode
     set_seed(run.seed)
     try:
         if not run.from_checkpoint:
-            return model_class.from_backbone(name, **options)
+            table = load_table(model) if run.config.glyph_size else None
+            rows = None if table is None else table.values  # Compared with the tokenizer already.
+            return model_class.from_backbone(name, glyphs=rows, **options)
         loaded = model_class.from_pretrained(name, ignore_mismatched_sizes=run.new_head, **options)
     except (OSError, ValueError) as error:
         raise loading.cannot_load(name, error) from error

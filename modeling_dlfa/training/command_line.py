@@ -51,6 +51,8 @@ class DataclassParser(CommandParser, HfArgumentParser):
             # transformers gives the flag that turns an option off the help of the option.
             if action.const is False and action.option_strings[0].startswith("--no_"):
                 action.help = f"The same as --{action.dest} False."
+            if action.dest == "fusion_layers":
+                action.nargs = "*"  # None at all, with --glyphs.
 
     def parse(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
         """Returns the dataclasses; what is left over is an error."""

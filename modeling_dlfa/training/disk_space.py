@@ -35,10 +35,12 @@ def check_disk(plan: Plan) -> str:
         with torch.device("meta"):
             model: Any = MODEL_CLASSES[plan.task.kind](run.config)
             whole = FLOAT * sum(parameter.numel() for parameter in model.parameters())
+            buffers = sum(buffer.nbytes for buffer in model.buffers())
             trained = FLOAT * parameter_counts(adapt(model, plan.model))[0]
-        models += whole // (1 if saving.save_dtype == "float32" else 2) if saving.save_models else 0
+        shrink = 1 if saving.save_dtype == "float32" else 2
+        models += whole // shrink + buffers if saving.save_models else 0
         # Of LoRA a checkpoint has the adapter alone.
-        saved = trained if plan.model.peft == "lora" else whole
+        saved = trained if plan.model.peft == "lora" else whole + buffers
         optimiser = 2 * trained if training.optim in _ADAMW and not training.save_only_model else 0
         checkpoint = max(checkpoint, saved + optimiser)
     jobs = len({run.seed for run in open_runs}) if plan.one_pass else len(open_runs)

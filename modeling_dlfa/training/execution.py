@@ -131,7 +131,7 @@ def start_run_record(run: Run, model: Any) -> dict[str, Any]:
         "fusion": run.config.fusion,
         "fusion_layers": run.config.fusion_layers,
         "gate": run.config.gate if run.config.fusion == "aif" else None,
-        "config": {name: getattr(run.config, name) for name in FUSION_OPTIONS},
+        "config": {name: getattr(run.config, name) for name in (*FUSION_OPTIONS, "glyph_size")},
         "seed": run.seed,
         "parameters": parameters,
         "trainable_parameters": trained,

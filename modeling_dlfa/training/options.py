@@ -22,6 +22,8 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "fusion_norm": ("aif",),
     "fusion_dropout": ("aif",),
     "stream_norm": ("aif", "mean", "concat", "scalar_mix", "layer"),
+    "glyph_size": ("aif", "mean", "concat", "scalar_mix"),
+    "glyph_kernel_size": ("aif", "mean", "concat", "scalar_mix"),
 }
 SAVE_DTYPES = ("float32", "float16", "bfloat16")
 PEFT_METHODS = ("lora", "frozen")
@@ -37,6 +39,7 @@ FUSION_OPTIONS = (
     "fusion_dropout",
     "pooling",
     "classifier_dropout",
+    "glyph_kernel_size",
 )
 
 
@@ -60,7 +63,8 @@ class ModelArguments:
     fusion_layers: list[int] | None = field(
         default=None,
         metadata={
-            "help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one."
+            "help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one; with "
+            "--glyphs there may be none."
         },
     )
     gate: str | None = field(
@@ -79,6 +83,12 @@ class ModelArguments:
         default=None, metadata={"choices": CHOICES["pooling"], "help": "What the sequence classifier reads."}
     )
     classifier_dropout: float | None = field(default=None, metadata={"help": "Dropout before the classifier."})
+    glyphs: str | None = field(
+        default=None, metadata={"help": "Folder of dlfa glyphs: fuse what each token looks like, too."}
+    )
+    glyph_kernel_size: int | None = field(
+        default=None, metadata={"help": "Neighbouring tokens whose looks are read together, an odd number; 1 alone."}
+    )
     attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
     peft: str | None = field(
         default=None,

@@ -24,6 +24,7 @@ from .argument_checks import check_options
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
 from .checks import check_arguments, try_trainer
+from .glyphs import check_glyphs
 from .options import ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
@@ -122,6 +123,7 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
     if is_main:
         _warn_of_slow_bf16(training)
     tokenizer = load_tokenizer(model, runs[0].config)
+    check_glyphs(model, tokenizer)
     if not is_main:
         import datasets
 

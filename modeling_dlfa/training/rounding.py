@@ -24,13 +24,14 @@ def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: torch.dtype) -> None:
-    """Saves a model in a precision, with its tokenizer.
+    """Saves a model in a precision, what is in half precision as it is, with its tokenizer.
 
     The configuration that is saved beside it names the model's own dtype, in which transformers then loads it: a CPU
     computes slowly in half precision.
     """
     state = {
-        name: value.to(dtype) if value.is_floating_point() else value for name, value in model.state_dict().items()
+        name: value.to(dtype) if value.is_floating_point() and value.element_size() > 2 else value
+        for name, value in model.state_dict().items()
     }
     model.save_pretrained(str(folder), state_dict=state)
     save_tokenizer(tokenizer, folder)

@@ -17,6 +17,7 @@ from ..files.places import check_place
 from ..tasks import Task
 from ..values_dlfa import resolve_layers
 from .argument_checks import check_effect
+from .glyphs import load_table
 from .options import FUSION_OPTIONS, READ_BY, ModelArguments
 
 logger = logging.get_logger(__name__)
@@ -49,7 +50,7 @@ class Run:
 
 
 def system_name(config: DlfaConfig) -> str:
-    """Returns the short name of a fusion, such as `aif-layer8`, `aif-excite-layers4+8`, `layer-8` or `last`."""
+    """Returns the short name of a fusion: `aif-layer8+glyphs`, `aif-excite-layers4+8`, `layer-8`, `last`, ..."""
     parts = [config.fusion]
     if config.fusion == "aif" and config.gate != "select":
         parts.append(config.gate)
@@ -57,8 +58,9 @@ def system_name(config: DlfaConfig) -> str:
         parts.append(str(config.fusion_layers[0]))
     elif config.fusion in ("aif", "mean", "concat"):
         layers = config.fusion_layers
-        parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
-    return "-".join(parts)
+        if layers:
+            parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
+    return "-".join(parts) + ("+glyphs" if config.glyph_size else "")
 
 
 def plan_runs(
@@ -153,6 +155,8 @@ def _encoder_configs(
 ) -> list[DlfaConfig]:
     """Returns the configurations that wrap a plain encoder: the fused ones and, if wished, their baseline."""
     options = model.fusion_options()
+    if table := load_table(model):
+        options["glyph_size"] = table.size
     chosen: list[dict[str, Any]] = [options]
     if layers_apart:
         lower = DlfaConfig(backbone, fusion="scalar_mix").fusion_layers
@@ -170,9 +174,14 @@ def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, d
     A head of another kind or for other labels is of another task.
     """
     path, options = model.model_name_or_path, model.fusion_options()
+    if model.glyphs is not None:
+        raise InputError(
+            f"--glyphs is for a plain encoder; the checkpoint {path} keeps what it was trained with. Remove it, or "
+            "start from a plain encoder."
+        )
     check_effect(options, saved.fusion)
     same = options.get("fusion", saved.fusion) == saved.fusion
-    own = {name: getattr(saved, name) for name in FUSION_OPTIONS} if same else {}
+    own = {name: getattr(saved, name) for name in (*FUSION_OPTIONS, "glyph_size", "glyph_table")} if same else {}
     wished = DlfaConfig(saved.backbone_config, **{**own, **options})
     for name in options:
         if getattr(wished, name) != getattr(saved, name):

@@ -9,8 +9,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from transformers import PreTrainedTokenizerFast
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.glyphs.pieces import BYTE, SPECIAL, TEXT, Piece, read_pieces, vocabulary_hash
+from modeling_dlfa.glyphs.pieces import BYTE, SPECIAL, TEXT, Piece, read_pieces
 from modeling_dlfa.glyphs.vocabulary import load_tokenizer
+from modeling_dlfa.glyphs_dlfa import vocabulary_hash
 
 from .words import SPECIALS, word_pieces
 

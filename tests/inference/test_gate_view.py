@@ -32,12 +32,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         name: save_checkpoint(folder / name, "sequence", XNLI.labels, fusion_layers=layers)
         for name, layers in SIZES.items()
     }
+    looks = {"glyph_size": 6, "pooling": "mean"}
+    made["glyphs"] = save_checkpoint(folder / "glyphs", "sequence", XNLI.labels, fusion_layers=[], **looks)
+    made["both"] = save_checkpoint(folder / "both", "sequence", XNLI.labels, fusion_layers=[1], glyph_size=6)
     made["excite"] = save_checkpoint(folder / "excite", "token", ENTITIES, gate="excite")
     made["last"] = save_checkpoint(folder / "last", "token", ENTITIES, fusion="last")
     return made
 
 
-@pytest.mark.parametrize("name", ["one", "several", "excite"])
+@pytest.mark.parametrize("name", ["one", "several", "glyphs", "both", "excite"])
 def test_the_numbers_are_the_gate(name: str, folders: dict[str, Path]) -> None:
     model, tokenizer = load_fusion(str(folders[name]))
     pair = corpus_pairs("en")[0]
@@ -45,11 +48,15 @@ def test_the_numbers_are_the_gate(name: str, folders: dict[str, Path]) -> None:
     gate = (
         model(**tokenizer(*pair, return_tensors="pt"), output_fusion_weights=True).fusion_weights[0].detach().numpy()
     )
-    assert view.layers == {"one": [1], "several": [0, 2], "excite": [1]}[name]
-    assert view.is_share == (name != "excite") and view.reads_first == (name != "excite") and not view.cut
+    assert view.layers == {"one": [1], "several": [0, 2], "glyphs": [], "both": [1], "excite": [1]}[name]
+    assert view.names[-1] == {"several": "layer 2", "glyphs": "glyphs", "both": "glyphs"}.get(name, view.names[0])
+    assert view.is_share == (name != "excite") and not view.cut
+    assert view.reads_first == (name not in ("excite", "glyphs"))
     expected = {
         "one": 1 - gate[..., None],
         "several": gate[:, 1:] if gate.ndim == 2 else None,
+        "glyphs": 1 - gate[..., None],
+        "both": gate[:, 1:] if gate.ndim == 2 else None,
         "excite": gate[..., None],
     }
     np.testing.assert_allclose(view.shares, expected[name], atol=1e-6)

@@ -80,6 +80,8 @@ def distance(model: Any, graph: OnnxGraph, inputs: dict[str, torch.Tensor]) -> f
         (DlfaForTokenClassification, "bert", {"fusion_layers": [0, 1], "gate": "select"}),
         (DlfaForSequenceClassification, "xlm-roberta", {"gate": "excite", "pooling": "mean"}),
         (DlfaForSequenceClassification, "bert", {"fusion": "layer"}),
+        (DlfaForTokenClassification, "bert-glyphs", {}),
+        (DlfaForSequenceClassification, "bert-glyphs", {"fusion_layers": [], "pooling": "mean"}),
     ],
 )
 def test_outputs_are_pytorchs_for_any_batch(
@@ -120,6 +122,7 @@ def test_folder_and_record(sequence: tuple[Path, Path]) -> None:
             "config.json",
             "configuration_dlfa.py",
             "encoder_dlfa.py",
+            "glyphs_dlfa.py",
             "values_dlfa.py",
             "onnx_export.json",
         ),

@@ -92,7 +92,7 @@ def test_code_and_weights_are_listed_by_their_checksums(results: dict[str, Any],
     listed = dict(re.findall(r"\| `([^`]+)` \| [\d,]+ \| `([0-9a-f]{64})` \|", card_of(results, finished).text))
     folder = finished / "models" / RUN
     files = [*folder.glob("*.py"), *folder.glob("*.safetensors")]
-    assert listed == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} and len(listed) == 7
+    assert listed == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files} and len(listed) == 8
 
 
 def test_what_speaks_against_the_model_is_said(results: dict[str, Any], finished: Path) -> None:

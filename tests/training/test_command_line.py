@@ -85,6 +85,7 @@ def test_choices_and_effects_are_those_of_the_configuration() -> None:
     assert set(values_dlfa.READ_BY) - set(READ_BY) == {
         "fusion_activation",
         "output_fusion_weights",
+        "glyph_table",
     }  # Not options of the runner.
     assert QUANTIZATIONS == ("int8",), "dlfa export names them without importing torch"
 

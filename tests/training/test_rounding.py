@@ -14,21 +14,24 @@ from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.loading import load_file as load_rows
 from modeling_dlfa.errors import InputError
+from modeling_dlfa.glyphs import GlyphTable
 from modeling_dlfa.results.predictions import read_predictions
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.training.arguments import parse_arguments
 from modeling_dlfa.training.checks import check_arguments
 
-RUN = "aif-layer1-seed42"
+RUN, WITH_GLYPHS = "aif-layer1-seed42", "aif-layer1+glyphs-seed42"
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_what_is_tested_is_what_is_saved(
-    xnli_arguments: list[str], tiny_data: Path, tmp_path: Path, dtype: str
+    xnli_arguments: list[str], tiny_data: Path, tiny_glyphs: Path, tmp_path: Path, dtype: str
 ) -> None:
-    main("xnli", [*xnli_arguments, "--save_dtype", dtype, "--keep_checkpoints", "True"])
-    folder = tmp_path / "out" / "models" / RUN
+    options = ["--save_dtype", dtype, "--keep_checkpoints", "True", "--glyphs", str(tiny_glyphs)]
+    main("xnli", [*xnli_arguments, *options])
+    folder = tmp_path / "out" / "models" / WITH_GLYPHS
     saved = load_file(str(folder / "model.safetensors"))
+    assert torch.equal(saved.pop("dlfa.glyphs.table"), GlyphTable.load(tiny_glyphs).values)
     assert {value.dtype for value in saved.values()} == {getattr(torch, dtype)}
     # Computed with in float32 unless one asks otherwise, on both lines of transformers.
     model = DlfaForSequenceClassification.from_pretrained(folder)
@@ -38,13 +41,14 @@ def test_what_is_tested_is_what_is_saved(
     inputs = tokenizer(*texts, padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():
         labels = model(**inputs).logits.argmax(-1).tolist()
-    predicted = read_predictions(tmp_path / "out" / "predictions" / RUN / "de.tsv", XNLI).predictions
+    predicted = read_predictions(tmp_path / "out" / "predictions" / WITH_GLYPHS / "de.tsv", XNLI).predictions
     assert labels == list(predicted)
     results = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
     assert results["recipe"]["save_dtype"] == dtype
     # A checkpoint on the way is what training goes on from.
-    [checkpoint, *_] = (tmp_path / "out" / "checkpoints" / RUN).glob("checkpoint-*")
+    [checkpoint, *_] = (tmp_path / "out" / "checkpoints" / WITH_GLYPHS).glob("checkpoint-*")
     before = load_file(str(checkpoint / "model.safetensors"))
+    assert before.pop("dlfa.glyphs.table").dtype == torch.float16
     assert {value.dtype for value in before.values()} == {torch.float32}
     name = "dlfa.backbone.encoder.layer.0.output.dense.weight"
     assert not torch.equal(before[name], saved[name].float())

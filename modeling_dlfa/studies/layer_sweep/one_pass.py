@@ -133,6 +133,7 @@ class OnePassModel(nn.Module):
         )
         answers = [
             model(
+                input_ids=input_ids,  # For what the tokens look like.
                 attention_mask=attention_mask,
                 labels=labels,
                 num_items_in_batch=num_items_in_batch,
@@ -170,6 +171,7 @@ def _encoder_of(model: DlfaPreTrainedModel) -> DlfaModel:
     """Returns a model's backbone as a DLFA model that fuses nothing: its last layer as it is, and all lower ones."""
     config: Any = copy.deepcopy(model.config)
     config.fusion, config.fusion_layers, config.add_pooling_layer = "last", [], False
+    config.glyph_size, config.glyph_kernel_size, config.glyph_table = 0, 1, True
     with torch.device("meta"):
         encoder = DlfaModel(config)
     encoder.backbone = model.base_model.backbone

@@ -1,0 +1,200 @@
+"""The visual stream: what each token looks like. This file travels with every checkpoint.
+
+A look is a row of numbers, made once of the rendered token (`dlfa glyphs`) and saved: nothing here needs a font.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers.modeling_utils import load_state_dict
+
+TABLE_FILE, RECORD_FILE, KEY = "glyphs.safetensors", "glyphs.json", "glyphs"
+FORMAT = 1
+
+
+class GlyphStream(nn.Module):
+    """A secondary stream of looks: `LayerNorm(Linear(row))`, rows from the table or given.
+
+    With a kernel of several tokens a depth-wise convolution over neighbours comes before the linear map (together a
+    depth-wise separable one); it starts as the identity.
+
+    Args:
+        config: Its `glyph_size` (d), `glyph_kernel_size`, `glyph_table`, `hidden_size` (E) and `vocab_size` (V) count.
+    """
+
+    table: Tensor | None  # V x d in half precision, whatever the model's type; None without `glyph_table`.
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.size, kernel = config.glyph_size, config.glyph_kernel_size
+        rows = torch.zeros(config.vocab_size, self.size, dtype=torch.float16) if config.glyph_table else None
+        self.register_buffer("table", rows)
+        options: dict[str, Any] = {"padding": kernel // 2, "groups": self.size, "bias": False}
+        self.neighbours = nn.Conv1d(self.size, self.size, kernel, **options) if kernel > 1 else None
+        self.projection = nn.Linear(self.size, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=1e-5)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GlyphStream:
+        """Keeps the table in half precision, where what is applied changes types (`float`, `to(torch.bfloat16)`)."""
+        table = self.table
+        super()._apply(fn, recurse)
+        if table is not None and self.table is not None and self.table.dtype != table.dtype:
+            self.table = table.to(self.table.device)
+        return self
+
+    def fill(self, rows: Tensor) -> None:
+        """Takes rows for the first ids; further ids have no look, all zeros."""
+        assert self.table is not None
+        self.table.zero_()[: len(rows)] = rows.to(self.table)
+
+    def resize(self, rows: int) -> None:
+        """Follows a change of the vocabulary: new ids have no look."""
+        if self.table is not None:
+            kept = self.table[:rows]
+            self.table = torch.cat((kept, kept.new_zeros(rows - len(kept), self.size)))
+
+    def forward(self, ids: Tensor | None, visual_embeds: Tensor | None, mask: Tensor | None, length: int) -> Tensor:
+        """Returns the stream, B x T x E; arguments as in `glyph_stream`, with T the length."""
+        rows = visual_embeds
+        if rows is None:
+            if self.table is None or ids is None:
+                reason = "the model has no table of glyphs" if self.table is None else "there are no input_ids"
+                raise ValueError(f"What the tokens look like cannot be looked up: {reason}. Give visual_embeds.")
+            rows = nn.functional.embedding(ids, self.table)
+        elif rows.dim() != 3 or rows.size(1) not in (1, length) or rows.size(2) != self.size:
+            shapes = f"B x {length} x {self.size}, or B x 1 x {self.size} for all tokens alike"
+            raise ValueError(f"visual_embeds is {tuple(rows.shape)}; give {shapes}.")
+        else:
+            rows = rows.expand(-1, length, -1)
+        rows = rows.to(self.projection.weight.dtype)
+        if mask is not None and (visual_embeds is not None or self.neighbours is not None):
+            # Neighbours read it; and in training what is not finite would be multiplied by 0.
+            rows = rows.masked_fill((mask == 0).unsqueeze(-1), 0.0)
+        if self.neighbours is not None:
+            rows = self.neighbours(rows.transpose(1, 2)).transpose(1, 2)
+        return self.norm(self.projection(rows))
+
+
+def glyph_stream(
+    module: GlyphStream | None, inputs: Mapping[str, Any], visual_embeds: Tensor | None, mask: Tensor | None
+) -> list[Tensor]:
+    """Returns the visual stream (B x T x E), if a model has one.
+
+    Args:
+        module: The model's.
+        inputs: `input_ids` (B x T), to look up where `visual_embeds` is None, or `inputs_embeds` (B x T x E).
+        visual_embeds: B x T x d, or B x 1 x d, the same for all tokens.
+        mask: B x T, 1 for a real token; None where all are real.
+
+    Raises:
+        ValueError: Nothing to look up, or `visual_embeds` that are of another shape or that the model does not read.
+    """
+    if module is None:
+        if visual_embeds is not None:
+            raise ValueError("visual_embeds is for models with a visual stream; this one has glyph_size=0.")
+        return []
+    ids, embeds = inputs["input_ids"], inputs["inputs_embeds"]
+    if ids is None and embeds is None:
+        return []  # The backbone says so.
+    return [module(ids, visual_embeds, mask, (embeds if ids is None else ids).size(1))]
+
+
+def init_glyphs(module: nn.Module) -> None:
+    """Initialises what the general rule does not, after it and children first."""
+    if isinstance(module, GlyphStream) and module.table is not None:
+        nn.init.zeros_(module.table)
+    if isinstance(module, GlyphStream) and module.neighbours is not None:
+        nn.init.dirac_(module.neighbours.weight, module.size)
+
+
+def check_glyphs(config: Any) -> None:
+    """Raises a ValueError if a configuration's values for the visual stream do not exist or cannot act."""
+    size, kernel = config.glyph_size, config.glyph_kernel_size
+    if type(size) is not int or size < 0:
+        raise ValueError(f"glyph_size={size!r}: give the number of columns of the table of glyphs, or 0 for none.")
+    if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
+        raise ValueError(f"glyph_kernel_size={kernel!r} is not an odd number of tokens; 1 reads each token alone.")
+    if not isinstance(config.glyph_table, bool):
+        raise ValueError(f"glyph_table={config.glyph_table!r} is not True or False.")
+    if not size and (kernel > 1 or not config.glyph_table):
+        name = "glyph_kernel_size" if kernel > 1 else "glyph_table"
+        raise ValueError(f"{name} has no effect without a visual stream (glyph_size=0). Leave it out.")
+
+
+def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Returns the SHA-256 of every id with its token; nothing else of a tokenizer goes into it."""
+    tokens = {index: token for token, index in tokenizer.get_vocab().items()}
+    entries = json.dumps(sorted(tokens.items()), ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(entries.encode()).hexdigest()
+
+
+def check_vocabulary(record: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raises a ValueError if the table that `record` describes was made of another vocabulary than a tokenizer's."""
+    made_of = record["tokenizer"]
+    if vocabulary_hash(tokenizer) != made_of["sha256"]:
+        raise ValueError(
+            f"The glyphs were made of another vocabulary ({made_of['name']}, {made_of['tokens']:,} tokens) than that "
+            f"of {tokenizer.name_or_path} ({len(tokenizer.get_vocab()):,} tokens). Make them of the model's own "
+            "tokenizer, by dlfa glyphs."
+        )
+
+
+def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
+    """Returns the table (V x d) that `dlfa glyphs` wrote into a folder, and its record; a ValueError without one."""
+    path = Path(folder)
+    try:
+        record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
+        values = load_state_dict(str(path / TABLE_FILE))[KEY]
+        columns, tokens = record["columns"], record["tokenizer"]["tokens"]
+        shape = (tokens, columns["features"] + len(columns["bits"]))
+        if record["format"] != FORMAT or tuple(values.shape) != shape or not values.isfinite().all():
+            raise ValueError(f"format {record['format']}, {tuple(values.shape)} for {shape} finite numbers")
+    except Exception as error:  # safetensors has an error of its own.
+        message = f"{path} does not hold a table of glyphs, whole and of format {FORMAT}: {error!r}."
+        raise ValueError(f"{message} Make one with dlfa glyphs.") from error
+    return values, record
+
+
+def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], options: dict[str, Any]) -> Tensor | None:
+    """Returns a table (V x d) as it is, or a folder's, or None for None; its width is the default of `glyph_size`.
+
+    Raises a ValueError unless the folder's is whole and made of the vocabulary of the tokenizer that `encoder` names.
+    """
+    if glyphs is None:
+        return None
+    values, record = (glyphs, None) if isinstance(glyphs, Tensor) else read_glyphs(glyphs)
+    if values.dim() != 2 or not values.half().isfinite().all():
+        raise ValueError(f"glyphs is {tuple(values.shape)}; give V x d numbers that are finite in half precision.")
+    options.setdefault("glyph_size", values.size(1))
+    if record is None:
+        return values
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(encoder, **hub_arguments)
+    except Exception as error:  # Without files each line of transformers raises what happens to fail first.
+        raise ValueError(
+            f"{encoder or 'The model'} has no tokenizer that loads, with which the glyphs could be compared. Save it "
+            "there, or give the table itself (GlyphTable.load(folder).values), which is then taken as it is."
+        ) from error
+    check_vocabulary(record, tokenizer)
+    return values
+
+
+def check_table(config: Any, table: Tensor | None) -> None:
+    """Raises a ValueError if a table (V x d) and a configuration do not fit, or one is there without the other."""
+    expected = config.glyph_size if config.glyph_table else 0
+    if table is None and expected:
+        raise ValueError(f"glyph_size={expected} needs glyphs=..., or glyph_table=False to take visual_embeds alone.")
+    if table is not None and (table.size(1) != expected or len(table) > config.vocab_size):
+        raise ValueError(
+            f"The glyphs are {len(table):,} rows of {table.size(1)}; the configuration has room for "
+            f"{config.vocab_size if expected else 0:,} of {expected}."
+        )
