@@ -322,7 +322,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "0"], "Give --size 1 or more"),
+        (["--size", "0"], "--size 0 leaves no numbers in a row. Give 1 or more"),
         (["--size", "1000"], "Lower --size to"),
         (["--font_dir", "nowhere"], "There is no folder nowhere"),
     ],
