@@ -46,7 +46,7 @@ def test_a_word_that_becomes_nothing_is_the_unknown_token() -> None:
     (pieces,) = split_words([["a", "\u200b", ""]], tokenizer)
     assert pieces[1] == pieces[2] == [tokenizer.unk_token_id]
     tokenizer.unk_token = None
-    with pytest.raises(InputError, match="nothing of the word '' and has no unknown token"):
+    with pytest.raises(InputError, match="The word '' tokenises to nothing, and the tokenizer has no unknown token"):
         split_words([[""]], tokenizer)
 
 

@@ -287,7 +287,7 @@ def test_graphs_that_do_not_fit(
         OnnxLogits(graph, ["input_ids"], 3, "x")
     (tmp_path / "in.txt").write_text("a text\n", encoding="utf-8")
     for arguments, expected in (
-        (["--onnx_file", "model.onnx"], "read by --backend onnx alone"),
+        (["--onnx_file", "model.onnx"], "has an effect only with --backend onnx"),
         (["--backend", "onnx", "--device", "cuda"], "computes on the CPU"),
         (["--backend", "onnx", "--dtype", "bfloat16"], "computes on the CPU"),
         (["--backend", "onnx", "--onnx_file", "other.onnx"], "There is no other.onnx in"),

@@ -19,7 +19,7 @@ def test_what_is_no_id_is_refused(repo_id: str) -> None:
 def test_a_dry_run_needs_the_namespace() -> None:
     check_repo_id("name")
     check_repo_id("org/name", namespace=True)
-    with pytest.raises(InputError, match="no namespace"):
+    with pytest.raises(InputError, match="lacks the namespace"):
         check_repo_id("name", namespace=True)
 
 
