@@ -178,5 +178,5 @@ def whole_weights(name_or_path: str | os.PathLike) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ != "SafetensorError":
             raise
-        remedy = "Copy them again, from the Hub by force_download=True."
+        remedy = "Copy them again, from the Hub with force_download=True."
         raise ValueError(f"The weights of {name_or_path} are damaged ({error}). {remedy}") from error

@@ -45,15 +45,20 @@ WORDS = {
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Takes back what a test leaves to its process: Accelerate's variables (`fsdp=`) and levels of logging."""
-    logger = logging.getLogger("modeling_dlfa")
-    level, handlers, before = logger.level, logger.handlers[:], set(os.environ)
+    """Takes back what a test leaves to its process: Accelerate's variables (`fsdp=`), log levels, silent bars."""
+    loggers = [logging.getLogger(name) for name in ("modeling_dlfa", "transformers")]
+    kept, before = [(logger.level, logger.handlers[:]) for logger in loggers], set(os.environ)
     yield
-    logger.setLevel(level)
-    logger.handlers[:] = handlers
+    for logger, (level, handlers) in zip(loggers, kept, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
     for name in set(os.environ) - before:
         if name.startswith(("ACCELERATE_", "FSDP_")):
             del os.environ[name]
+    if "datasets" in sys.modules:
+        sys.modules["datasets"].enable_progress_bars()
+    if "transformers" in sys.modules:
+        sys.modules["transformers"].utils.logging.enable_progress_bar()
 
 
 @pytest.fixture(scope="session")
