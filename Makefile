@@ -1,5 +1,5 @@
-# make demo, make encoder, make test, make test-versions, make bench, make quality: each sets up what it needs. `make -B demo`
-# and `make -B test` run again although nothing changed.
+# make demo, make encoder, make test, make test-all, make test-versions, make bench, make quality: each sets up what it
+# needs. `make -B demo` and `make -B test` run again although nothing changed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,7 +12,7 @@ ENVIRONMENT := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 VERSIONS := 4.57.6 5.5.4
 OLDER := $(VERSIONS:%=.work/versions/%/bin/python)
 
-.PHONY: demo encoder test test-versions bench quality format clean
+.PHONY: demo encoder test test-all test-versions bench quality format clean
 
 # Trains where something changed, otherwise shows the last run.
 demo: .work/installed
@@ -23,8 +23,12 @@ demo: .work/installed
 encoder: .work/installed
 	@$(ENVIRONMENT) $(BIN)/python examples/demo/encoder.py
 
+# Without the tests marked slow: long trainings, several processes, every snippet of README and docs.
 test: .work/tests-passed
-	@echo "The tests pass; make -B test runs them again."
+	@echo "The fast tests pass (make -B test runs them again); make test-all runs every test."
+
+test-all: .work/all-tests-passed
+	@echo "All tests pass; make -B test-all runs them again."
 
 # What another line of transformers may be asked: to load, tune and save what this one published, and to pass the
 # tests of loading and of security itself.
@@ -76,5 +80,9 @@ runs/demo/results.json: .work/installed $(DEMO_SOURCES)
 	@$(ENVIRONMENT) $(BIN)/python examples/demo/demo.py
 
 .work/tests-passed: .work/installed $(SOURCES)
-	$(ENVIRONMENT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(ENVIRONMENT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 	@touch $@
+
+.work/all-tests-passed: .work/installed $(SOURCES)
+	$(ENVIRONMENT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	@touch $@ .work/tests-passed

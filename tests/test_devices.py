@@ -23,6 +23,7 @@ from .commands import read
 from .launching import launch, start
 
 # As a module: a script would have its own folder, which holds tests of `statistics`, before the standard library.
+pytestmark = pytest.mark.slow
 FSDP = {"script": "tests.fsdp_on_cpu", "launcher": ("--module",), "config": "fsdp.yaml"}
 RUN = "aif-layer1-seed42"
 # Beginning of the files' names, and as many examples as fill whole batches: half a batch Accelerate would fill up.

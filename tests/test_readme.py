@@ -28,6 +28,7 @@ from .tiny_checkpoints import ENTITIES, save_checkpoint
 # A snippet has a language and, where it is run here, a mark behind it, by which it is found whatever it says.
 SNIPPET = re.compile(r"^```(\w+)(?: ([\w-]+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))}
+pytestmark = pytest.mark.slow
 SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIPPET.findall(text)]
 # What no test here runs: the installation, without which no test runs, and the benchmark, which takes minutes (in
 # miniature it is run by test_bench.py), and drawing a vocabulary with more glyphs than the tests' (test_table.py).

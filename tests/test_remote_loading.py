@@ -303,6 +303,7 @@ def test_saving_with_push_to_hub_pushes_what_is_saved(published: Published, hub:
 # A stranger's own work
 
 
+@pytest.mark.slow
 def test_a_stranger_tunes_saves_and_pushes_again(
     published: Published, hub: HubServer, bare_environment: Environment, tmp_path: Path
 ) -> None:

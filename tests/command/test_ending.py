@@ -99,6 +99,7 @@ def run(arguments: list[str]) -> subprocess.Popen[str]:
         signal.signal(signal.SIGINT, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finished", [False, True], ids=["before a checkpoint", "after one"])
 def test_ctrl_c_says_how_to_go_on(finished: bool, xnli_arguments: list[str], tmp_path: Path) -> None:
     every = "5" if finished else "100000"

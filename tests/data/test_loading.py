@@ -148,7 +148,7 @@ class TestExpandFiles:
         [
             ("none-{language}.tsv", ["en", "ar"], "no file for 'en', 'ar' .*No file matches the name"),
             ("dev-{lang}.tsv", ["en"], "Write {language}"),
-            ("dev-en.tsv", ["en", "ar"], "one file is given for 2 languages. Put {language}"),
+            ("dev-en.tsv", ["en", "ar"], "one file is given for 2 languages. Write {language}"),
             ("nothing.tsv", ["en"], "there is no such file"),
         ],
     )
@@ -497,6 +497,7 @@ class TestEncode:
         with pytest.raises(InputError, match="129 tokens is more than the 128"):
             encode([split_of(ROWS)], tokenizer, TASK, max_length=129)
 
+    @pytest.mark.slow
     def test_nothing_is_written_and_processes_agree(self, tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
         tokenizer.save_pretrained(tmp_path / "tokenizer")
         write(tmp_path / "a.tsv", tsv(ROWS * 30))
@@ -746,6 +747,7 @@ class TestRealData:
         moved = replace(splits[0], labels=splits[0].labels[1:] + splits[0].labels[:1])
         assert not rows_are_aligned([moved, *splits[1:]], task)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("name", "test", "count"), [("panx", "dev", 29), ("udpos", "test", 25)])
     def test_tagged_words(self, name: str, test: str, count: int) -> None:
         task, pattern = get_task(name), str(SHARED / name / f"{test}-{{language}}.tsv")

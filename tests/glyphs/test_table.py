@@ -244,6 +244,7 @@ def test_a_damaged_table_is_not_loaded(table: GlyphTable, tmp_path: Path, damage
         GlyphTable.load(folder)
 
 
+@pytest.mark.slow
 @needs_fonts
 def test_reading_needs_no_font_and_no_image_library(table: GlyphTable, tmp_path: Path) -> None:
     table.save(tmp_path / "glyphs")

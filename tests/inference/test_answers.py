@@ -102,6 +102,7 @@ def test_what_logits_mean() -> None:
         head(3, MULTI_LABEL, True)
 
 
+@pytest.mark.slow
 def test_graphs_of_several_labels_and_of_numbers(topics: Path, texts: Path, tmp_path: Path) -> None:
     for module in ("onnx", "onnxruntime", "onnxscript"):
         pytest.importorskip(module)

@@ -64,6 +64,7 @@ def test_scores_and_differences_are_those_of_the_backends(xnli: Path) -> None:
     assert found["same_labels"]["onnx"] == 1.0 and found["differences"]["onnx"]["macro_all"]["high"] == 0.0
 
 
+@pytest.mark.slow
 def test_words(tmp_path: Path) -> None:
     task = get_task("panx")
     checkpoint = save_checkpoint(tmp_path / "model", "token", task.labels, "xlm-roberta", max_length=32)

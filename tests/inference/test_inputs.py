@@ -203,6 +203,7 @@ def test_read_ahead_waits_for_one_and_gives_what_is_there() -> None:
     assert list(ReadAhead(iter("ab"), limit=1)) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_a_live_pipe_is_answered_while_it_is_open(tmp_path: Path) -> None:
     """Each answer must come before the next line is written: the writer waits for it."""
     model = save_checkpoint(tmp_path / "model", "sequence", ("yes", "no"))
@@ -233,6 +234,7 @@ def test_a_live_pipe_is_answered_while_it_is_open(tmp_path: Path) -> None:
     assert process.returncode == 0 and b"standard input, line 2: a text is blank" in errors
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_command(tmp_path: Path) -> None:
     """As `head` does; the thread that reads the pipe does not keep the command, nor break its end."""
     model = save_checkpoint(tmp_path / "model", "sequence", ("yes", "no"))

@@ -72,6 +72,7 @@ def distance(model: Any, graph: OnnxGraph, inputs: dict[str, torch.Tensor]) -> f
     return float(worst)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model_class", "backbone", "values"),
     [
@@ -215,6 +216,7 @@ def check_rows(found: dict[str, list[list[str]]], shares: int, file: str) -> Non
         assert same >= 0.85 * len(expected) and worst <= 0.2
 
 
+@pytest.mark.slow
 def test_by_hub_id(
     sequence: tuple[Path, Path], hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,6 +235,7 @@ def test_nothing_is_half_written(sequence: Path, tmp_path: Path, capfd: pytest.C
     assert output.read_text(encoding="utf-8") == before and len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_standard_input_and_output(sequence: Path) -> None:
     def ask(content: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "modeling_dlfa", "predict", str(sequence), "-", "--device", "cpu", *arguments]

@@ -142,6 +142,7 @@ def encoder(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_hub_that_does_not_give_the_weights_ends_the_command_before_it_starts(
     status: int,
@@ -179,6 +180,7 @@ main("xnli", sys.argv[2:])
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_model_in_a_strangers_cache(
     hub: HubServer, bare_environment: Environment, tmp_path: Path
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_full_disk_leaves_no_half_model_in_a_strangers_cache(
     assert bare_environment.run(FULL + LOAD, "-1", "org/full-disk", home=tmp_path, hub=hub).value == 3
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_a_command_before_it_starts(
     hub: HubServer,
     api: HfApi,

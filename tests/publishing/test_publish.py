@@ -91,7 +91,10 @@ def test_a_dry_run_holds_exactly_the_publication(finished: Path, tmp_path: Path)
     folder = tmp_path / "new" / "dry"
     dry_run(finished, "org/name", folder, license="apache-2.0", run="aif-layer1-seed2")
     model = finished / "models" / "aif-layer1-seed2"
-    code = [f"{name}_dlfa.py" for name in ("configuration", "encoder", "fusion", "modeling", "pretrained", "values")]
+    code = [
+        f"{name}_dlfa.py"
+        for name in ("configuration", "encoder", "fusion", "glyphs", "modeling", "pretrained", "values")
+    ]
     tokenizer = ["tokenizer.json", "tokenizer_config.json"]
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == sorted(
         ["README.md", "config.json", "figures/accuracy_by_language.png", "model.safetensors", "results.json"]
@@ -225,6 +228,7 @@ def test_a_broken_run_is_named_before_the_hub_is_asked(finished: Path, tmp_path:
         publish(run, HubRepository("org/name", "hf_x"), run="aif-layer1-seed1")
 
 
+@pytest.mark.slow
 def test_the_command_line(finished: Path, tmp_path: Path) -> None:
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -127,6 +127,7 @@ def test_a_card_that_could_not_be_pinned_is_said(hub: HubServer, api: HfApi, fin
     assert re.search(r'revision="[0-9a-f]{40}"', ModelCard.load("org/unpinned").text)
 
 
+@pytest.mark.slow
 def test_the_runner_publishes_and_a_stranger_follows_the_card(
     hub: HubServer, api: HfApi, xnli_arguments: list[str], tmp_path: Path, bare_environment: Environment
 ) -> None:

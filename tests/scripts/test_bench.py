@@ -237,6 +237,7 @@ def test_batches_are_those_of_the_runner():
     assert all(lengths[batch].max() - lengths[batch].min() == 3 for batch in batches)
 
 
+@pytest.mark.slow
 def test_a_miniature_run_of_everything(
     tiny: Settings, in_this_process: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +268,7 @@ def test_a_miniature_run_of_everything(
     assert set(results["machine"]) >= set(describe(tiny)) >= {"processor", "threads", "versions", "date", "command"}
 
 
+@pytest.mark.slow
 def test_an_earlier_benchmark_is_not_replaced_unless_asked_for(tiny: Settings) -> None:
     output = Path(tiny.output_dir)
     output.mkdir()

@@ -46,6 +46,7 @@ def split(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.mark.slow
 def test_every_language_tells_the_same_facts_row_by_row(split: str) -> None:
     pairs = drawn(split, SEED)
     assert len(pairs) == ROWS[split]

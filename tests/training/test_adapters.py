@@ -254,6 +254,7 @@ def test_the_runner_leaves_the_embeddings_as_they_are(
     assert {key for key in shared if key.startswith("embeddings.")} <= same < shared.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lora", "frozen"])
 def test_the_runner_resumes(
     method: str, xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

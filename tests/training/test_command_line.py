@@ -119,6 +119,7 @@ ABBREVIATED = {
     "publish": (["a", "b"], "--token"),
     "report": (["a", "b", "--output_dir", "c"], "--title"),
     "glyphs": (["a", "--output_dir", "b"], "--font_dir"),
+    "perturb": (["a.tsv", "--noise", "leetspeak", "--output_file", "b.tsv"], "--report_file"),
     "gate": (["a", "b"], "--revision"),
     "export": (["a", "b"], "--token"),
     "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),

@@ -252,6 +252,7 @@ def test_another_shard_does_not_go_on_in_its_place(
     assert_refused([*resumed, "--shard_index", "1"], "shard.shard_index: 0 before, 1 now", capsys)
 
 
+@pytest.mark.slow
 def test_the_command(shards: list[Path], tmp_path: Path, run_python: Python) -> None:
     merged = str(tmp_path / "merged")
     printed = run_python("-m", "modeling_dlfa", "merge", *map(str, shards), "--output_dir", merged).stdout

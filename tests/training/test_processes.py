@@ -58,6 +58,7 @@ def test_lora_under_zero_2_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> No
     check_launch("lora")
 
 
+@pytest.mark.slow
 def test_fsdp_on_the_cpu_is_no_silent_ddp(xnli_arguments: list[str], tmp_path: Path) -> None:
     process = start(xnli_arguments, config="fsdp.yaml")
     printed = process.communicate(timeout=300)[0]

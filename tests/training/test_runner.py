@@ -152,6 +152,7 @@ def test_training_goes_on_from_a_dlfa_checkpoint(finished: Path, xnli_arguments:
     assert all(torch.allclose(before[key], after[key], atol=1e-6) for key in before)
 
 
+@pytest.mark.slow
 def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[str], tmp_path: Path) -> None:
     arguments = [*xnli_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--per_device_eval_batch_size", "4"]
@@ -166,6 +167,7 @@ def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[st
     assert two["hardware"]["processes"] == 2
 
 
+@pytest.mark.slow
 def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
     launch([*xnli_arguments, "--baseline", "--per_device_train_batch_size", "4"], tmp_path / "two")
     results = read(tmp_path / "two" / "results.json")
@@ -173,6 +175,7 @@ def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
     assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_training_ends_in_the_same_weights(xnli_arguments: list[str], tmp_path: Path) -> None:
     # Checkpoints fall into the middle of the epochs of 12 steps.
     arguments = [*xnli_arguments, "--save_strategy", "steps", "--save_steps", "5", "--eval_strategy", "steps"]
@@ -211,6 +214,7 @@ def test_mixed_precision_accumulation_and_logging(xnli_arguments: list[str], tmp
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_the_precision_that_the_launcher_sets_is_recorded(xnli_arguments: list[str], tmp_path: Path) -> None:
     few = [*xnli_arguments, "--max_steps", "3", "--eval_strategy", "no", "--load_best_model_at_end", "False"]
     launch(few, tmp_path / "launched", launcher=("--num_processes", "1", "--mixed_precision", "bf16"))
@@ -407,6 +411,7 @@ def test_the_corrected_command_runs_where_nothing_was_finished(
     assert [path.name for path in (tmp_path / "out" / "models").iterdir()] == [run["name"]]
 
 
+@pytest.mark.slow
 def test_two_commands_do_not_resume_into_one_directory(
     xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

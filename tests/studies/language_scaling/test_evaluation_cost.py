@@ -46,6 +46,7 @@ def test_numbers_of_languages() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_run_is_timed_with_its_own_model_and_files(finished: Path) -> None:
     results = load_results(finished)
     two = replace(results, languages=results.languages[:2])

@@ -250,6 +250,7 @@ def test_a_language_without_a_family_and_too_few_tagged_sentences(
         run_layer_analysis(arguments(tmp_path / "out", pos_test_file=str(tmp_path / "few-{language}.tsv")))
 
 
+@pytest.mark.slow
 def test_the_command(aligned: Path, tiny_encoder: Path, tmp_path: Path, run_python: Callable[..., Any]) -> None:
     command = ["-m", "modeling_dlfa", "layers", "--model_name_or_path", str(tiny_encoder)]
     command += ["--aligned_file", str(aligned), "--output_dir", str(tmp_path / "out"), "--device", "cpu"]

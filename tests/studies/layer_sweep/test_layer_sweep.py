@@ -93,6 +93,7 @@ def test_what_is_written(swept: Path) -> None:
     assert f"{mean:+.1f}".replace("-", "\N{MINUS SIGN}") in drawn.replace("-", "\N{MINUS SIGN}")
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on(
     swept: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_file_that_no_sweep_wrote_stays(
     assert (output / name).read_text(encoding="utf-8") == "# Mine"
 
 
+@pytest.mark.slow
 def test_shards_merge_into_the_same_sweep(
     swept: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
