@@ -65,7 +65,7 @@ class LayerStates:
             raise InputError(f"The batch size is {self.batch_size}. Give 1 or more.")
 
     def sentences(self, texts: Sequence[str], seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Reads sentences; special tokens are no part of them.
+        """Reads sentences; special tokens are not part of them.
 
         Args:
             texts: N sentences.

@@ -55,7 +55,7 @@ def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
         tuple(rows),
     )
     notes = [
-        f"{MARK} and bold: p <= {THRESHOLD} after Holm's correction for all lines. A line without the mark is no "
+        f"{MARK} and bold: p <= {THRESHOLD} after Holm's correction for all lines. A line without the mark is not "
         "evidence of a difference, nor of equality: look at how far its interval reaches.",
         *seeds_note(min(len(compared.seeds) for *_, compared in lines)),
     ]
