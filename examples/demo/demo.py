@@ -32,6 +32,8 @@ from modeling_dlfa.results.directory import OutputDirectory
 from modeling_dlfa.results.own_files import own_files, read_record
 from modeling_dlfa.results.results import Results, load_results
 from modeling_dlfa.results.tables import text_table
+from modeling_dlfa.tasks import XNLI
+from modeling_dlfa.training.command_line import parse_options
 
 if TYPE_CHECKING:
     from modeling_dlfa.training.planning import Plan
@@ -61,7 +63,6 @@ def train(extra: Sequence[str] = ()) -> None:
     from transformers.utils import logging
 
     from modeling_dlfa.publishing.publish import write_cards
-    from modeling_dlfa.tasks import XNLI
     from modeling_dlfa.training.arguments import parse_arguments
     from modeling_dlfa.training.planning import planned
     from modeling_dlfa.training.runner import execute
@@ -156,15 +157,20 @@ def ask(checkpoint: Path) -> list[str]:
     return [json.loads(line)["label"] for line in asked.stdout.splitlines()]
 
 
+def _finished() -> OutputDirectory:
+    output = OutputDirectory(OUTPUT)
+    if not output.results.is_file():
+        raise InputError(f"{OUTPUT} holds no finished run. Train one: python examples/demo/demo.py.")
+    return output
+
+
 def show() -> None:
     """Prints the last run: table, difference, three answers, and where to go next.
 
     Raises:
         InputError: There is none.
     """
-    output = OutputDirectory(OUTPUT)
-    if not output.results.is_file():
-        raise InputError(f"{OUTPUT} holds no finished run. Train one: python examples/demo/demo.py.")
+    output = _finished()
     results = load_results(OUTPUT)
     checkpoint = output.model(next(run.name for run in results.runs if not run.baseline))
     chance = 100 / len(results.described_task.labels)
@@ -218,8 +224,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         lambda: f"The last run is still in {OUTPUT}." if OUTPUT.exists() else "Nothing is left of this run."
     ):
         if given.show:
+            _finished()
             print(f"Nothing is trained: this is the last run, in {OUTPUT}. `make -B demo` trains again.\n")
         else:
+            parse_options(XNLI, [str(RECIPE), *extra])  # A mistyped option ends here, before torch is imported.
             train(extra)
             print(f"\nDone in {_minutes((time.monotonic() - started) / 60)}.")
         show()

@@ -63,12 +63,19 @@ def free_file(name: str, option: str, *, overwrite: bool, inputs: Iterable[str |
             passed over.
 
     Raises:
-        InputError: See `named_file`; or it exists and is not to be replaced, or is one of the inputs or lies in one.
+        InputError: See `named_file`; or it exists and is not to be replaced, or is one of the inputs or lies in one,
+            or its folder cannot be written.
     """
     path = named_file(name, option)
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
         raise InputError(f"{option} {path}: {above} is a file. Name another file.")
+    try:
+        tempfile.TemporaryFile(dir=above).close()  # Rights alone do not tell: a file system may be read-only.
+    except OSError as error:
+        raise InputError(
+            f"{option} {path}: {above} cannot be written: {error.strerror or error}. Name a file in another folder."
+        ) from error
     if not path.exists():
         return path
     for given in (Path(entry).expanduser() for entry in inputs):

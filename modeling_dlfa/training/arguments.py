@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..tasks import Task, get_task
 from .checks import check_arguments
 from .command_line import DataclassParser, Options, parse_options, recipe_of
@@ -74,7 +74,10 @@ class CrossLingualTrainingArguments(TrainingArguments):
                 f"{type(self).__name__} lacks {', '.join(missing)}, which the recipe of a task gives. Use "
                 f"{type(self).__name__}.for_task(task, ...)."
             )
-        super().__post_init__()
+        try:
+            super().__post_init__()
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(f"The Trainer refuses its options: {first_line(error)}. Correct or remove it.") from error
 
     @classmethod
     def for_task(cls, task: Task | str, **kwargs: Any) -> CrossLingualTrainingArguments:

@@ -10,14 +10,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import Trainer
+from transformers import PretrainedConfig, PreTrainedModel, Trainer
 from transformers.debug_utils import DebugOption
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
 from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import is_liger_kernel_available
 
-from ..checkpoints.loading import first_line
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 from .argument_checks import check_numbers, check_seeds
@@ -80,6 +79,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     if training.push_to_hub:
         _check_publishing(arguments.run, training)
     _check_effect(training, arguments.given)
+    _check_output(arguments.run, arguments.given)
     _check_sources(arguments.data, training)
 
 
@@ -158,6 +158,8 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
             raise InputError(f"--report_to {name}: {name} is not installed. Install it, or remove the option.")
     if training.use_liger_kernel and training.do_train and not is_liger_kernel_available():
         raise InputError("--use_liger_kernel needs liger-kernel, which is not installed. Install it, or remove it.")
+    if any("=" not in part for part in (training.optim_args or "=").split(",")):
+        raise InputError(f"--optim_args {training.optim_args} is not of the form name=value,name=value. Correct it.")
     if training.do_train:
         try:
             Trainer.get_optimizer_cls_and_kwargs(training)
@@ -186,10 +188,24 @@ def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str
     for name in ("hub_model_id", "hub_private_repo", "hub_revision"):
         if name in given and not training.push_to_hub:
             raise InputError(f"--{name} has no effect without --push_to_hub True. Add that, or remove it.")
+    if training.dataloader_persistent_workers and not training.dataloader_num_workers:
+        raise InputError(
+            "--dataloader_persistent_workers has no effect without --dataloader_num_workers 1 or more. Add that, or "
+            "remove it."
+        )
     if "run_name" in given:
         raise InputError("--run_name has no effect: each run is named after its system and seed. Remove it.")
     if "keep_checkpoints" in given and str(getattr(training.save_strategy, "value", training.save_strategy)) == "no":
         raise InputError("--keep_checkpoints has no effect with --save_strategy no. Remove one of the two.")
+
+
+def _check_output(run: RunArguments, given: Collection[str]) -> None:
+    if "shard_index" in given and "num_shards" not in given:
+        raise InputError("--shard_index has no effect without --num_shards. Add that, or remove it.")
+    if "license" in given and not run.save_models:
+        raise InputError(
+            "--license has no effect with --save_models False, which writes no card. Remove one of the two."
+        )
 
 
 def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
@@ -219,6 +235,16 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
         raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")
 
 
+class _Trial(PreTrainedModel):
+    """The least that a Trainer takes for a model of transformers: some options read its configuration."""
+
+    config_class = PretrainedConfig
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config)
+        self.layer = torch.nn.Linear(1, 1)
+
+
 def try_trainer(training: CrossLingualTrainingArguments) -> None:
     """Builds the Trainer and, if it is to train, its schedule, and throws both away.
 
@@ -232,7 +258,7 @@ def try_trainer(training: CrossLingualTrainingArguments) -> None:
         return  # Its engine is made of the whole model alone.
     trial = copy.copy(training)
     trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO
-    model = torch.nn.Linear(1, 1)
+    model = _Trial(PretrainedConfig())
     try:
         with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer makes the folder.
             trainer = Trainer(model=model, args=trial)

@@ -92,6 +92,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_a_file_system_that_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for one: to mount it takes rights that tests have not."""
+    (tmp_path / "old.tsv").write_text("old")
     system = os.open
 
     def read_only(path: str, flags: int, *mode: int, **options: int) -> int:
@@ -112,6 +113,9 @@ def test_a_file_system_that_is_read_only(tmp_path: Path, monkeypatch: pytest.Mon
             pytest.fail("it was written")
     with pytest.raises(InputError, match="Read-only"), new_folder(tmp_path / "out", "--output_dir"):
         pytest.fail("it was made")
+    for name in ("labels.tsv", "old.tsv"):
+        with pytest.raises(InputError, match=f"^--output_file .*{name}: .* cannot be written: Read-only"):
+            free_file(str(tmp_path / name), "--output_file", overwrite=True)
 
 
 def test_a_new_folder_takes_an_empty_ones_place_as_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,24 @@ def test_its_precision_is_that_of_the_processor(
         demo.train(small)
 
 
+def test_a_mistyped_option_ends_before_torch_is_imported() -> None:
+    code = (
+        "import sys; sys.path[:0] = ['examples/demo']; import demo\n"
+        "try: demo.main(['--max_train_sample', '9'])\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = python("-c", code)
+    assert done.stdout.split() == ["2", "False"]
+    assert done.stderr.startswith("error: there is no option --max_train_sample. Did you mean --max_train_samples?")
+
+
+def test_to_show_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(demo, "OUTPUT", tmp_path / "demo")
+    with pytest.raises(SystemExit):
+        demo.main(["--show"])
+    assert capsys.readouterr().out == ""
+
+
 def test_a_second_call_says_that_nothing_is_trained(finished_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(finished_demo)
     demo.main(["--show"])

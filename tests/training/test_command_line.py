@@ -180,6 +180,11 @@ WITHOUT_EFFECT = {
     "revision of files": (["--test_file", "x.tsv", "--dataset_revision", "v1"], "--dataset_revision has no effect"),
     "repository": (["--hub_model_id", "org/x"], "--hub_model_id has no effect without --push_to_hub"),
     "name of a run": (["--run_name", "mine"], "--run_name has no effect"),
+    "workers that stay": (["--dataloader_persistent_workers", "True"], "without --dataloader_num_workers 1 or more"),
+    "a shard of one": (["--shard_index", "0"], "--shard_index has no effect without --num_shards"),
+    "licence of no card": (["--license", "mit", "--no_save_models"], "--license has no effect with --save_models"),
+    "accelerator": (["--accelerator_config", '{"bogus": 1}'], "The Trainer refuses its options"),
+    "the optimiser's options": (["--optim_args", "foo"], "--optim_args foo is not of the form name=value"),
     "no checkpoints": (
         ["--keep_checkpoints", "--save_strategy", "no", "--load_best_model_at_end", "False"],
         "--keep_checkpoints has no effect",

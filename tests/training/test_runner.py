@@ -375,6 +375,11 @@ def test_nothing_is_deleted_before_the_trainer_takes_its_options(
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
 
+def test_an_option_that_reads_the_models_configuration_is_taken(xnli_arguments: list[str], tmp_path: Path) -> None:
+    main("xnli", [*xnli_arguments, "--label_smoothing_factor", "0.1", "--max_steps", "2"])
+    assert read(tmp_path / "out" / "results.json")["recipe"]["label_smoothing_factor"] == 0.1
+
+
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
 def test_a_project_folder_keeps_its_files(
     overwrite: list[str], xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
