@@ -61,6 +61,7 @@ def test_the_console_script_is_this_command() -> None:
         (["train", "xnil"], "There is no task 'xnil'. Choose one of: xnli, pawsx, ner, pos."),
         (["sweep"], "name a task (xnli, pawsx, ner, pos), or a finished sweep by --results_dir"),
         (["sweep", "pos", "--results_dir", "x"], "a task is trained, --results_dir is analysed"),
+        (["report", "a", "./a/", "--output_dir", "b"], "a is given twice"),
     ],
 )
 def test_a_wrong_call_is_answered_in_one_line(

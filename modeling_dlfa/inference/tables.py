@@ -107,7 +107,10 @@ def _record_texts(record: Mapping[str, Any], names: Sequence[str], layout: Layou
     is_token = layout.kind == "token"
     texts = record[names[0]] if is_token else [record[name] for name in names]
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"{where}: {' and '.join(map(repr, names))} must be text, of a token task a list of words.")
+        raise InputError(
+            f"{where}: {' and '.join(map(repr, names))} must be text, of a token task a list "
+            "of words, at least one. Correct that, or leave it out."
+        )
     check_count(texts, layout.own, layout.kind, where)
     check_texts(texts, where, blank=is_token)
     return texts

@@ -40,6 +40,8 @@ def main(argv: Sequence[str]) -> None:
     if len({place.resolve() for place in places}) < len(places):
         raise InputError(f"--png and --text_file are both {given.png}. Name two files.")
     if given.png is not None:
+        if Path(given.png).suffix not in (".png", ".svg", ".pdf"):
+            raise InputError(f"--png {given.png}: the ending names the form. Use .png, .svg or .pdf.")
         check_installed(["matplotlib"], "studies", "--png")
     view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
     if given.text_file:

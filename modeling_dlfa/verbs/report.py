@@ -7,8 +7,10 @@ studies, or single files, in any number.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..command.parser import CommandParser
+from ..errors import InputError
 from ..training.argument_checks import STUDY_PACKAGES, check_installed
 
 
@@ -28,6 +30,9 @@ def main(argv: Sequence[str]) -> None:
     from ..studies.layer_sweep.sections import SWEEP
     from ..studies.report.report import build_report, check_free, write_report
 
+    places = [Path(source).resolve() for source in given.sources]
+    if twice := [source for source, place in zip(given.sources, places, strict=True) if places.count(place) > 1]:
+        raise InputError(f"{twice[0]} is given twice, and would be compared with itself. Give every source once.")
     check_free(given.output_dir, overwrite=given.overwrite)
     sections = build_report(given.sources, [SWEEP, AGREEMENT, ANALYSIS, SCALING])
     page = write_report(given.title, sections, given.output_dir, overwrite=given.overwrite)

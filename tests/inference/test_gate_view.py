@@ -123,6 +123,7 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
         ([folders["one"], "a", "--png", ""], "--png '' is not the name of a file"),
         ([folders["one"], "a", "--text_file", tmp_path, "--overwrite"], "is not the name of a file"),
         ([folders["one"], "a", "--png", tmp_path / "x", "--text_file", tmp_path / "x"], "Name two files"),
+        ([folders["one"], "a", "--png", tmp_path / "x.xyz"], "the ending names the form. Use .png, .svg or .pdf"),
         ([folders["last"], "a"], "which has no gate"),
         ([folders["one"], " "], "blank text"),
         ([tmp_path, "a"], "this folder holds no config.json"),
