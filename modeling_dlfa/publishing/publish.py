@@ -62,8 +62,12 @@ class Publication:
                 f"{output.path} was trained by --one_pass: the backbone is that of all candidates. Train the selected "
                 "layer alone, and publish that."
             )
+        if results.shard is not None:
+            results.shard.refuse(output.path)
         results.require_summary()  # A card needs it.
         trained = {record.name: record for record in results.runs if record.model}
+        if not trained:
+            raise InputError(f"{output.path} holds no model: the command kept none (--save_models False). Train one.")
         if run is not None:
             if run not in trained:
                 raise InputError(f"{output.path} has no trained run {run!r}. Choose one of: {', '.join(trained)}.")

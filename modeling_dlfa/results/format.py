@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..data.splits import SourceInfo
+from ..errors import InputError
 from ..scoring.metrics import AVERAGES
 from ..statistics.comparisons import stands_out
 from ..statistics.intervals import Interval
@@ -257,6 +259,19 @@ class ShardPlan(Record):
     shard_index: int
     num_shards: int
     planned_runs: list[str]
+
+    def refuse(self, name: str | os.PathLike) -> NoReturn:
+        """Refuses what holds for a whole command alone.
+
+        Args:
+            name: What holds the shard.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(
+            f"{name} is a shard, {self.shard_index} of {self.num_shards}. Merge all of them with `dlfa merge` first."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,10 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no trained run 'x'. Choose one of: a-seed1"):
         selected(tmp_path, [record("a-seed1", 0.5)], "x")
     with pytest.raises(InputError, match="no trained model with a validation score"):
-        selected(tmp_path, [{**record("a-seed1", 0.5), "model": None}])
+        selected(tmp_path, [record("a-seed1", None)])
+    for run in (None, "a-seed1"):
+        with pytest.raises(InputError, match="holds no model: the command kept none"):
+            selected(tmp_path, [{**record("a-seed1", 0.5), "model": None}], run)
     (tmp_path / "results.json").write_text(json.dumps({**EMPTY, "recipe": {"one_pass": True}}))
     with pytest.raises(InputError, match="trained by --one_pass"):
         Publication.of(tmp_path)

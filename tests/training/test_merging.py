@@ -13,6 +13,7 @@ import pytest
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.cli import main
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.merging import merge_runs
@@ -131,6 +132,19 @@ def test_a_disk_without_room_for_the_copies(
     with pytest.raises(InputError, match="has 0.0 MB left, and the shards' models and predictions take"):
         merge_runs(shards, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+def test_a_shard_is_not_taken_for_the_command(
+    shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in (
+        ["publish", str(shards[1]), "org/name", "--license", "mit", "--dry_run"],
+        ["report", str(shards[1]), "--output_dir"],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            dlfa([*verb, str(tmp_path / "new")])
+        assert stop.value.code == 2 and "is a shard, 1 of 2. Merge all of them" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_differs_between_machines_is_noted(shards: list[Path], tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def read_sweep(output: OutputDirectory) -> Results:
     """
     results = load_results(output.path)
     if results.shard is not None:
-        raise InputError(f"{output.path} is a shard. Merge all of them with `dlfa merge` first.")
+        results.shard.refuse(output.path)
     systems = results.systems
     fused = [run for run in results.runs if not run.baseline]
     if len({run.system for run in results.runs if run.baseline}) != 1 or not fused:

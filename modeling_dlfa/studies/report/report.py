@@ -70,6 +70,8 @@ def _renamed(section: Section, part: str) -> Section:
 
 def _read_run(file: Path) -> Results:
     results = load_results(file)
+    if results.shard is not None:
+        results.shard.refuse(file.parent)
     results.require_summary()
     complete = results.targets and (file.parent / "predictions").is_dir()
     return results.with_counts()[0] if complete else results

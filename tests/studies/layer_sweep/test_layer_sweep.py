@@ -144,7 +144,7 @@ def test_shards_merge_into_the_same_sweep(
     assert not (tmp_path / "0" / "layer_sweep.json").exists()
     with pytest.raises(SystemExit):
         dlfa(["sweep", "--results_dir", str(tmp_path / "0")])
-    assert "is a shard. Merge all of them" in capsys.readouterr().err
+    assert "of 3. Merge all of them" in capsys.readouterr().err
     merge_runs([tmp_path / str(index) for index in (2, 0, 1)], tmp_path / "merged")
     dlfa(["sweep", "--results_dir", str(tmp_path / "merged")])
     one, other = read(swept / "layer_sweep.json"), read(tmp_path / "merged" / "layer_sweep.json")
