@@ -198,7 +198,7 @@ def _training(results: Results, record: RunRecord) -> list[str]:
             f"Checkpoint: {results.selection}; this model has {100 * validation.scores[metric]:.1f} there, at step "
             f"{validation.best_step or (record.train.steps if record.train else None)}."
         )
-    facts.append(f"Finished: {results.created}, after {results.seconds:,.0f} seconds for all runs.")
+    facts.append(f"Finished: {results.created}; the last call of the command took {results.seconds:,.0f} s.")
     facts.append(f"Recipe: {_listed(results.recipe)}.")
     facts.append(f"Fusion: {_listed(record.config)}.")
     facts.append(f"Versions: {_listed(results.versions)}.")

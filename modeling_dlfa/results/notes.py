@@ -78,7 +78,7 @@ def _interval_notes(summary: RunsSummary, metric: Metric, marked: str) -> list[s
     notes.append(method_note(bootstrap.n_resamples, several, aligned=bootstrap.aligned, seeds=trained))
     notes.append(
         f"{marked}: p <= {summary.intervals.threshold} after Holm's correction for all "
-        f"{summary.intervals.comparisons} differences in languages, in an average for its {len(differences)}."
+        f"{summary.intervals.comparisons} differences in languages, and for {len(differences)} in each average."
     )
     return notes
 
