@@ -177,7 +177,9 @@ def test_notes_say_how_the_numbers_came_about() -> None:
         assert "3 seeds are few" in text
         assert "Student's t over the seeds plus the bootstrap error of the examples" in text
         assert "100 resamples of the examples, the same in every language" in text
-        assert "p <= 0.05 after Holm's correction for all 2 differences in languages, and for 1 in each average." in text
+        assert (
+            "p <= 0.05 after Holm's correction for all 2 differences in languages, and for 1 in each average." in text
+        )
         assert "best checkpoint by English validation accuracy" in text
         assert re.search("Collapsed runs.*: aif-seed3", text)
         assert "Test examples: 60 in each language" in text

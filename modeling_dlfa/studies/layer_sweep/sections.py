@@ -91,7 +91,7 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Means over {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, paired with the baseline "
         f"by seed and {unit[:-1]}. Bold: p <= {statistics['threshold']} after Holm's correction, in the map for all "
-        f"{statistics['comparisons']} of its cells, and for {len(sweep['layers'])} layers in each average.",
+        f"{statistics['comparisons']} of its cells, and for {len(sweep['layers'])} in each average.",
         method_note(statistics["n_resamples"], unit, aligned=statistics["aligned"], seeds=len(seeds) > 1),
     ]
     if (sweep["recipe"] or {}).get("one_pass"):
