@@ -87,7 +87,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         With `ignore_mismatched_sizes=True` the head may be new, as for other labels; a warning names it.
 
         Raises:
-            ValueError: A plain encoder's checkpoint, no safetensors, damaged ones, another model's; another format.
+            ValueError: A plain encoder's or another model's checkpoint; no safetensors, or damaged; another format.
             OSError: A file is missing, or the Hub cannot be reached.
         """
         name = pretrained_model_name_or_path
