@@ -96,8 +96,8 @@ def perturb_file(
     and appears whole or not at all.
 
     Args:
-        path: TSV or CSV with a header, JSON lines, a word and its tag a line (CoNLL), or CoNLL-U, as training reads
-            them. In CoNLL-U the forms of running text are changed, comments are not.
+        path: TSV or CSV with a header, JSON lines, one word and its tag per line (CoNLL), or CoNLL-U, as training
+            reads them. In CoNLL-U the forms of running text are changed, comments are not.
         output_file: A file of the same format.
         noise: `"homoglyphs"`: letters of Latin, Cyrillic and Greek become those of another of these scripts that look
             the same; `"diacritics"`: the marks of these scripts, and of Arabic and Hebrew vowels, are dropped;

@@ -160,7 +160,7 @@ class Correction(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunsSummary(Record):
-    """All systems over their seeds, the baseline first; before version 2 `intervals` is None, for percentiles."""
+    """All systems over their seeds, the baseline first; before version 2 `intervals` is None (percentiles)."""
 
     systems: dict[str, SystemScores] = part(each(SystemScores.from_dict))
     differences: dict[str, SystemDifferences] = part(each(SystemDifferences.from_dict))

@@ -42,8 +42,8 @@ def write_predictions(path: Path, task: Task, split: Split, answer: Any) -> None
     r"""Writes one language's predictions, tab-separated, without quoting.
 
     A sequence task has one row per example: row (from 0), label, prediction and a probability for each label. A token
-    task has one row per word: sentence (from 0), word, label, prediction; tab, line feed, carriage return or backslash
-    in a word is written as `\t`, `\n`, `\r` or `\\`. The file appears whole or not at all.
+    task has one row per word: sentence (from 0), word, label, prediction; tab, line feed, carriage return and
+    backslash in a word are written as `\t`, `\n`, `\r` and `\\`. The file appears whole or not at all.
 
     Args:
         path: The file; its folder is created.
