@@ -107,7 +107,7 @@ def permuted_sums(first: NDArray[Any], second: NDArray[Any], permutations: NDArr
 
 
 def permutation_p(observed: float, permuted: NDArray[np.floating]) -> float:
-    """Returns the one-sided p-value, the observed value counted among the permuted ones (Phipson and Smyth 2010)."""
+    """Returns the one-sided p-value; the observed value counts among the permuted ones (Phipson and Smyth 2010)."""
     return float((1 + (permuted >= observed - 1e-9 * max(1.0, abs(observed))).sum()) / (1 + len(permuted)))
 
 

@@ -79,7 +79,7 @@ class Genealogy:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether some languages are related and others are not; without both, nothing can agree with the tree."""
+        """Whether some languages are related more closely than others; if not, nothing can agree with the tree."""
         distances = self.distances()[np.triu_indices(len(self.languages), 1)]
         return len(self.languages) >= 4 and len(np.unique(distances)) > 1
 

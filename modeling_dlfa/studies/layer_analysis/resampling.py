@@ -18,7 +18,7 @@ MIN_EXAMPLES = 20
 def half_samples(n_examples: int, n_resamples: int, seed: int | np.random.SeedSequence = 0) -> NDArray[np.bool_]:
     """Draw halves of the examples without replacement, as the bootstrap draws all of them with replacement.
 
-    A statistic of half of the examples varies around that of all of them as that varies around the truth: the variance
+    A statistic of half of the examples varies around that of all as that varies around the truth: the variance
     of a mean of n/2 out of n is (1 - 1/2) s²/(n/2) = s²/n (the delete-half jackknife, Shao and Wu 1989). Unlike a
     bootstrap sample a half holds no example twice, which matters for measures of pairs of examples: a duplicate would
     count as a perfectly similar pair.

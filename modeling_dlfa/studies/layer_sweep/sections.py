@@ -49,7 +49,7 @@ SWEEP = Study("layer_sweep", "dlfa sweep", _QUESTION, sweep_sections, forms=("pn
 
 
 def findings(sweep: Mapping[str, Any]) -> list[Line]:
-    """Returns what the sweep says, a sentence or two each: selection, oracle, regret, and how many cells count."""
+    """Returns the findings, a sentence or two each: selection, oracle, regret, and how many cells are significant."""
     source, target = sweep["source_language"], sweep["target_average"]
     metric, threshold = get_metric(sweep["metric"]).title, sweep["statistics"]["threshold"]
     selected, oracle = sweep["selected"]["layer"], sweep["oracle"]["layer"]
