@@ -15,10 +15,10 @@ from .values_dlfa import CHOICES, READ_BY, check_fusion_weights, complete_labels
 
 # Only their last output is normalised, not the stream between the blocks: lower layers lie on another scale.
 PRE_NORM_MODEL_TYPES = ("eurobert", "modernbert", "roberta-prelayernorm", "xlm-roberta-xl")
-# The outer config may say how its own weights are quantised; its auto_map is always this repository's.
+# The outer config may say how its own weights are quantised; its auto_map always names this repository's files.
 UNTRUSTED_OUTER_KEYS = tuple(key for key in UNTRUSTED_KEYS if key not in ("auto_map", "quantization_config"))
 OF_ENCODER = "{} is an option of the encoder, not of DlfaConfig: set it in backbone_config."
-SUMS_KEY = "weights_sha256"  # Of each file of weights, in config.json.
+SUMS_KEY = "weights_sha256"  # One for each file of weights, in config.json.
 HEADS = ("ForSequenceClassification", "ForTokenClassification")
 AUTO_MAP = {"AutoConfig": "configuration_dlfa.DlfaConfig", "AutoModel": "modeling_dlfa.DlfaModel"}
 AUTO_MAP |= {f"AutoModel{head}": f"modeling_dlfa.Dlfa{head}" for head in HEADS}
@@ -34,15 +34,15 @@ class DlfaConfig(PretrainedConfig):
             transformers library with a masked-language-modelling head. Defaults to a `BertConfig`.
         fusion: What the task head reads. `"aif"`, attention-based fusion of the last layer with the lower ones;
             `"last"`, the last layer alone (the baseline); `"layer"`, one lower layer alone; `"mean"`, the mean of all;
-            `"concat"`, a linear map of their concatenation; `"scalar_mix"`, a weight a layer (Peters et al. 2018).
+            `"concat"`, a linear map of their concatenation; `"scalar_mix"`, one weight per layer (Peters et al. 2018).
         fusion_layers: The lower layer (an `int`, as in the paper) or layers, stored as a list of non-negative numbers;
-            `"layer"` reads one, beside glyphs none is needed. Defaults to two thirds of the depth (our reading).
+            `"layer"` reads one; with glyphs none is needed. Defaults to two thirds of the depth (our reading).
         gate: Form of `"aif"`, with X the last layer, Y the lower one, a the gate: `"select"`, `a*X + (1-a)*Y`;
             `"excite"`, `a*(X+Y)`. Which of the two the paper uses is our reading.
         reduction_ratio: The r of the squeeze, E to E/r (Hu et al. 2018); divides the hidden size.
         fusion_norm: Normalisation of each token between the two convolutions: `"layer_norm"`, `"rms_norm"`, `"none"`.
         fusion_activation: Non-linearity between them: `"relu"`, `"gelu"` or `"tanh"`.
-        gate_init: Gate at first, in (0, 1): with `"select"` the last layer's share, with `"excite"` the sum's scale.
+        gate_init: Initial gate, in (0, 1): with `"select"` the last layer's share, with `"excite"` the sum's scale.
         stream_norm: `"layer_norm"` scales the lower layers to the last one, without weights; `"none"` does not.
             Defaults to the first for encoders that normalise before their blocks (ModernBERT), else to the second.
         pooling: What the sequence classifier reads: the fused first token (`"cls"`) or the mean over all (`"mean"`).
@@ -50,16 +50,16 @@ class DlfaConfig(PretrainedConfig):
         classifier_dropout: Dropout probability before the classifier. Defaults to the backbone's own.
         add_pooling_layer: Whether `DlfaModel` has a pooler. The task classes set it.
         output_fusion_weights: Whether the models return the gate: True for its mean over features, or `"full"`.
-        glyph_size: d, the columns of the table of what each token looks like, which is one more stream; 0 for none.
+        glyph_size: d, the columns of the table of what each token looks like, read as one more stream; 0 for none.
         glyph_kernel_size: Tokens that the visual stream's depth-wise convolution reads, an odd number; 1 for none.
-        glyph_table: False without a table: every call gives `visual_embeds`.
-        text_columns: Names of what the task head was trained to read, in the tokenizer's order: of one text, of two
-            (`["premise", "hypothesis"]`) or, for words, of the list of them; None where nobody recorded them.
+        glyph_table: False without a table: every call must then pass `visual_embeds`.
+        text_columns: Names of the columns that the task head was trained to read, in the tokenizer's order: one, two
+            (`["premise", "hypothesis"]`) or, for words, their list; None if not recorded.
         kwargs: As for every configuration: `num_labels`; one of `id2label` and `label2id`; `problem_type`; ...
 
     Raises:
-        ValueError: A value that does not exist, does not fit the backbone or cannot act with this fusion, or a
-            mistyped option. `from_pretrained` and `from_dict` give options that were saved and cannot act their
+        ValueError: A value does not exist, does not fit the backbone or has no effect with this fusion, or an option
+            is mistyped. `from_pretrained` and `from_dict` reset saved options that have no effect to their
             defaults.
     """
 
@@ -90,7 +90,7 @@ class DlfaConfig(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         saved = kwargs.pop(_SAVED, False)
-        # Before super().__init__(), which hands attn_implementation and the like on to it.
+        # Before super().__init__(), which passes attn_implementation and the like on to it.
         self.backbone_config = make_backbone_config(backbone_config)
         self.fusion = fusion
         self.glyph_size, self.glyph_kernel_size, self.glyph_table = glyph_size, glyph_kernel_size, glyph_table
@@ -126,7 +126,7 @@ class DlfaConfig(PretrainedConfig):
         return OPTIONS[name].default
 
     def _idle(self, given: Mapping[str, Any]) -> list[str]:
-        """Returns the options that were given another value than their default, and that this fusion does not read."""
+        """Returns the options that this fusion does not read but whose values differ from their defaults."""
         return [
             name
             for name, fusions in READ_BY.items()
@@ -142,7 +142,7 @@ class DlfaConfig(PretrainedConfig):
             )
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
-        """Checks that what every configuration would take as a note of one's own is not meant as an option."""
+        """Checks that a name which every configuration would keep as an extra attribute is not a mistyped option."""
         _check_spelling(given)
         common = PretrainedConfig()
         for key, value in given.items():
@@ -185,15 +185,15 @@ class DlfaConfig(PretrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> DlfaConfig:
-        """Builds the configuration from the content of a `config.json`; `kwargs` override what was saved.
+        """Builds the configuration from the content of a `config.json`; `kwargs` override saved values.
 
         Raises:
-            ValueError: The dictionary is another model's, as of a plain encoder checkpoint, or an override is wrong.
+            ValueError: The dictionary belongs to another model, such as a plain encoder, or an override is wrong.
         """
         model_type = config_dict.get("model_type", cls.model_type)
         if model_type != cls.model_type:
             raise ValueError(plain_checkpoint_message(model_type))
-        dropped = (*UNTRUSTED_OUTER_KEYS, SUMS_KEY)  # Other weights will have other sums.
+        dropped = (*UNTRUSTED_OUTER_KEYS, SUMS_KEY)  # Other weights have other sums.
         values = {key: value for key, value in config_dict.items() if key not in dropped}
         _check_spelling(kwargs)
         complete_labels(kwargs)
@@ -205,7 +205,7 @@ class DlfaConfig(PretrainedConfig):
         return loaded
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the values without the place that the encoder was loaded from: it may name its author's machine."""
+        """Returns the values without the encoder's path, which may reveal something about its author's machine."""
         values = super().to_dict()
         values["backbone_config"].pop("_name_or_path", None)
         return values
@@ -243,11 +243,11 @@ class DlfaConfig(PretrainedConfig):
 
 
 OPTIONS = dict(list(inspect.signature(DlfaConfig.__init__).parameters.items())[1:-1])
-_SAVED = "_saved"  # Marks what `from_dict` was given: a file's values, which nobody may have meant.
+_SAVED = "_saved"  # Marks values that `from_dict` read from a file, which nobody may have chosen.
 
 
 def misspelt(name: str) -> str | None:
-    """Returns the option that a name which is almost one means; else None."""
+    """Returns the option that a nearly matching name means; else None."""
     known = [*OPTIONS, "num_labels", "id2label", "label2id", "problem_type"]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     return close[0] if close and name not in known else None
@@ -266,7 +266,7 @@ def _is_number(value: Any) -> bool:
 
 
 def plain_checkpoint_message(model_type: str) -> str:
-    """Returns what to tell whoever loads a plain `model_type` checkpoint as a DLFA checkpoint."""
+    """Returns the message for whoever loads a plain `model_type` checkpoint as a DLFA checkpoint."""
     return (
         f"This is a plain {model_type!r} checkpoint, not a DLFA checkpoint: it has no fusion weights. Wrap it with "
         "`Dlfa….from_backbone(name_or_path, fusion_layers=…)`, for example "

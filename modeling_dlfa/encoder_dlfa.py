@@ -14,10 +14,10 @@ from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoModel, PretrainedCon
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
-# Their states are not B x T x E a layer, or they read more than token ids and a padding mask, or no mask at all.
+# Their states are not B x T x E per layer, or they read more than token ids and a padding mask, or no mask at all.
 UNFIT_MODEL_TYPES = ("fnet", "funnel", "layoutlm", "modernvbert", "perceiver", "reformer", "tapas", "wav2vec2")
 EXAMPLES = "bert, xlm-roberta, distilbert, deberta-v2, modernbert and rembert"
-# With these a stranger's nested config could run other code or kernels than this repository's, or read other files.
+# With these a foreign nested config could run code or kernels from outside this repository, or read other files.
 UNTRUSTED_KEYS = (
     *("attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
     *("experts_implementation", "_experts_implementation", "_experts_implementation_internal"),
@@ -27,7 +27,7 @@ UNTRUSTED_KEYS = (
 
 
 def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] | None) -> PretrainedConfig:
-    """Returns an own, checked copy of an encoder's configuration without anything that could run foreign code.
+    """Returns a checked copy of an encoder's configuration without anything that could run foreign code.
 
     Args:
         backbone_config: A configuration, or a dictionary with a `model_type`; None for a `BertConfig`.
@@ -51,7 +51,7 @@ def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] |
     else:
         raise TypeError(f"backbone_config is {type(backbone_config).__name__}; give a configuration or a dictionary.")
     _check_fit(config)
-    config.dtype = None  # The whole model has one dtype, kept in the outer configuration.
+    config.dtype = None  # The whole model has one dtype, stored in the outer configuration.
     return config
 
 
@@ -94,7 +94,7 @@ def _check_fit(config: PretrainedConfig) -> None:
 
 
 def load_encoder(name_or_path: str, config: PretrainedConfig, options: dict[str, Any]) -> tuple[PreTrainedModel, bool]:
-    """Loads an encoder, whole and on one device, else raises a ValueError; tells also whether its pooler is new."""
+    """Loads a whole encoder on one device, else raises a ValueError; also tells whether its pooler is new."""
     with whole_weights(name_or_path):
         encoder, info = AutoModel.from_pretrained(
             name_or_path, config=config, output_loading_info=True, use_safetensors=True, **options
@@ -111,9 +111,9 @@ def load_encoder(name_or_path: str, config: PretrainedConfig, options: dict[str,
 
 
 def share_encoder(encoder: PreTrainedModel, config: PretrainedConfig) -> PreTrainedModel:
-    """Returns a copy of an encoder's modules and configuration that has the encoder's own parameters and buffers.
+    """Copies an encoder's modules and configuration; the copy shares the encoder's parameters and buffers.
 
-    Raises a ValueError if it is not a plain one, or not the one that `config` describes.
+    Raises a ValueError if it is not a plain encoder, or not the one that `config` describes.
     """
     tensors = [*encoder.parameters(), *encoder.buffers()]
     described = ("model_type", "hidden_size", "num_hidden_layers")
@@ -131,12 +131,12 @@ def share_encoder(encoder: PreTrainedModel, config: PretrainedConfig) -> PreTrai
             raise ValueError(f"{type(encoder).__name__} cannot be wrapped: it {problem}.")
     own = make_backbone_config(encoder.config)
     own._attn_implementation = encoder.config._attn_implementation
-    # What deepcopy finds in its memo it does not copy.
+    # deepcopy does not copy what its memo already holds.
     return copy.deepcopy(encoder, {id(encoder.config): own, **{id(tensor): tensor for tensor in tensors}})
 
 
 def without_pooler(encoder: Any) -> Any:
-    """Takes an encoder's pooler away: ours reads the fused stream, and that one would be computed in vain."""
+    """Removes an encoder's pooler: ours reads the fused stream, and the encoder's would be computed in vain."""
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None
     return encoder
@@ -162,7 +162,7 @@ def find_weights(name_or_path: str | os.PathLike, variant: str | None, hub_argum
             cached_file(name_or_path, name, **options)
             return
         except OSError as error:
-            if error.__cause__ or error.errno:  # No answer from the Hub, or no room: the file may be there.
+            if error.__cause__ or error.errno:  # The Hub did not answer, or the disk is full: the file may exist.
                 raise
     raise ValueError(
         f"{name_or_path} has no {names[0]}. DLFA reads no other weights, since loading a pickle can run code. "
@@ -172,7 +172,7 @@ def find_weights(name_or_path: str | os.PathLike, variant: str | None, hub_argum
 
 @contextlib.contextmanager
 def whole_weights(name_or_path: str | os.PathLike) -> Iterator[None]:
-    """Turns what safetensors says of a file that is cut short, or not one of its own, into a ValueError that helps."""
+    """Turns safetensors' errors about a truncated or foreign file into a ValueError that helps."""
     try:
         yield
     except Exception as error:

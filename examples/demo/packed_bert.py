@@ -19,9 +19,9 @@ from modeling_dlfa.errors import InputError
 MAGIC, VERSION = b"E5S1", 1
 BLOCK = 32
 BLOCK_BYTES = 2 + BLOCK // 2
-ROWS_AT_ONCE = 8192  # A vocabulary of 250,000 in float32 would take a gigabyte on the way.
+ROWS_AT_ONCE = 8192  # A vocabulary of 250,000 in float32 would temporarily take a gigabyte.
 
-# Names in the file and in transformers' BertModel, and which of the sizes `d` and `inner` their rows and columns are.
+# Names in the file and in transformers' BertModel, and which of the sizes `d` and `inner` their rows and columns have.
 MATRICES = (
     ("q", "attention.self.query", "d", "d"),
     ("k", "attention.self.key", "d", "d"),
@@ -35,12 +35,12 @@ NORMS = (("aln", "attention.output.LayerNorm"), ("oln", "output.LayerNorm"))
 
 @dataclass(frozen=True)
 class PackedBert:
-    """What the file holds.
+    """The contents of the file.
 
     Attributes:
         config: Arguments of `transformers.BertConfig`.
         pieces: The vocabulary, in the order of the token ids.
-        state: Parameters of `transformers.BertModel` without a pooler, by name, in the wished precision.
+        state: Parameters of `transformers.BertModel` without a pooler, by name, in the requested precision.
     """
 
     config: dict[str, Any]
@@ -75,10 +75,10 @@ def read_packed_bert(content: bytes, dtype: torch.dtype) -> PackedBert:
 
     Args:
         content: Its bytes.
-        dtype: Of the parameters.
+        dtype: Type of the parameters.
 
     Raises:
-        InputError: It is not such a file, or is damaged.
+        InputError: It is not such a file, or it is damaged.
     """
     if content[:4] != MAGIC or content[4:8] != struct.pack("<I", VERSION):
         raise InputError(f"The packed weights do not begin with {MAGIC.decode()} version {VERSION}: another format.")
@@ -98,7 +98,7 @@ def _read(content: bytes, dtype: torch.dtype) -> PackedBert:
     count, bos, eos, pad, _unknown = reader.numbers("5i")
     pieces = _pieces(reader, count)
     reader.number("i")
-    reader.take(reader.number("I"))  # The normalisation table, which tokenizer.json has as well.
+    reader.take(reader.number("I"))  # The normalisation table, which tokenizer.json also has.
     offsets = _directory(reader)
     sizes = {"d": d, "inner": inner}
 
@@ -143,7 +143,7 @@ def _read(content: bytes, dtype: torch.dtype) -> PackedBert:
 def _pieces(reader: _Reader, count: int) -> list[str]:
     length = reader.number("Q")
     starts = np.frombuffer(reader.take(4 * (count + 1)), "<u4")
-    reader.take(4 * count)  # Scores, which tokenizer.json has as well.
+    reader.take(4 * count)  # Scores, which tokenizer.json also has.
     text = reader.take(length)
     return [text[start:end].decode() for start, end in zip(starts[:-1], starts[1:], strict=True)]
 

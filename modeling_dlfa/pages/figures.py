@@ -1,4 +1,4 @@
-"""Figures in one look, for light and for dark pages; matplotlib's global state is left alone."""
+"""Figures in one style, for light and dark pages; matplotlib's global state is left alone."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _COLOURS = {
     "light": ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
     "dark": ("#4da8e0", "#f0803c", "#2fc498", "#df9cc0", "#f0b740", "#8fd0f5"),
 }
-PALETTE = tuple(f"C{index}" for index in range(6))  # Those of the theme in which a figure is drawn.
-NEUTRAL = "#808080"  # What is not a system's, such as grids and the baseline, in both.
-# With what keeps a figure's bytes the same.
+PALETTE = tuple(f"C{index}" for index in range(6))  # The colours of the theme in which a figure is drawn.
+NEUTRAL = "#808080"  # For parts that belong to no system, such as grids and the baseline, in both themes.
+# Includes the settings that keep a figure's bytes the same.
 _FORMS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None, "Format": None, "Type": None}},
     "png": {"dpi": 200},
     "pdf": {"metadata": {"CreationDate": None}},
 }
-# Text stays text, every character of it is itself (`$` begins no formula), and ids are not drawn by chance.
+# Text stays text, every character is literal (`$` begins no formula), and ids are not random.
 _STYLE = {"svg.fonttype": "none", "svg.hashsalt": "dlfa", "pdf.fonttype": 42, "text.parse_math": False}
 
 
@@ -42,11 +42,11 @@ def save_figure(
     """Draws a figure into a file.
 
     Args:
-        draw: Returns the figure; what has no colour of its own (text, axes, what is hollow) takes the theme's.
+        draw: Returns the figure; parts without a fixed colour (text, axes, hollow marks) take the theme's.
         target: The file.
         form: `"svg"`, `"png"` or `"pdf"`.
         style: Further settings of matplotlib.
-        dark: Whether for a dark page.
+        dark: Whether it is for a dark page.
     """
     from cycler import cycler  # of matplotlib
     from matplotlib import style as styles
@@ -59,7 +59,7 @@ def save_figure(
 
 
 def write_figure(draw: Callable[[], Figure], path: Path, style: Mapping[str, Any] | None = None) -> None:
-    """Writes a figure for light pages, whole or not at all, in the form that the file's ending names."""
+    """Writes a figure for light pages, whole or not at all, in the format of the file's ending."""
     with draft_file(path) as draft:
         save_figure(draw, draft, path.suffix[1:], style)
 
@@ -72,21 +72,21 @@ def svg(draw: Callable[[], Figure], style: Mapping[str, Any] | None = None, *, d
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Returns an empty figure of so many inches that no window and no global state knows of."""
+    """Returns an empty figure, sized in inches, that no window and no global state knows of."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def hollow() -> str:
-    """Returns the colour inside a mark that is not filled."""
+    """Returns the colour inside a hollow mark."""
     import matplotlib as mpl
 
     return str(mpl.rcParams["axes.facecolor"])
 
 
 def open_axes(ax: Axes, *, grid: str = "both") -> None:
-    """Leaves a panel its left and lower line alone, and gives it a grid that is seen on light and dark."""
+    """Keeps only a panel's left and lower lines, and adds a grid that is visible on light and dark pages."""
     ax.grid(axis=grid, color=NEUTRAL, alpha=0.35, linewidth=0.6)  # type: ignore[arg-type]
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

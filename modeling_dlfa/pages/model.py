@@ -1,4 +1,4 @@
-"""What a page consists of, whatever it is written as: sections of texts, tables and pictures."""
+"""What a page consists of, in any format: sections of texts, tables and pictures."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Phrase:
     """A part of a line.
 
     Attributes:
-        text: What it says; no character of it is markup.
+        text: What it says; no character is treated as markup.
         strong: Whether it stands out.
-        code: Whether it is a name or a path, of which every character counts.
+        code: Whether it is a name or a path, in which every character counts.
     """
 
     text: str
@@ -82,12 +82,12 @@ class Table:
     """A table whose first column names its rows.
 
     Attributes:
-        caption: What it shows, a sentence; empty where the text before it says so.
+        caption: What it shows, in a sentence; empty if the text before it says so.
         header: Names of the columns.
-        rows: As many cells each.
+        rows: Rows with as many cells as the header.
 
     Raises:
-        ValueError: A row has more or fewer.
+        ValueError: A row has more or fewer cells.
     """
 
     caption: str
@@ -102,7 +102,7 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """For each column whether all of its cells are numbers or empty."""
+        """For each column whether all its cells are numbers or empty."""
         return [all(text[:1] in "+-0123456789" for text in column) for column in self._columns()]
 
     @property
@@ -119,12 +119,12 @@ class Table:
 class Picture:
     """A figure.
 
-    Attributes:
+    name: File name without the ending.
         name: Of its file, without ending.
-        alt: What one who cannot see it should know.
-        caption: What it shows and how to read it; empty where the text says so.
-        draw: Returns the figure; called once for each form and theme, in matplotlib's style for it.
-        style: Settings of matplotlib beside those of `figures`.
+        alt: A description for readers who cannot see it.
+        caption: What it shows and how to read it; empty if the text says so.
+        draw: Returns the figure; called once per format and theme, with matplotlib's style set for it.
+        style: Matplotlib settings in addition to those of `figures`.
     """
 
     name: str
@@ -136,7 +136,7 @@ class Picture:
     _drawn: dict[bool, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def svg(self, *, dark: bool = False) -> bytes:
-        """Returns the figure as SVG, for a light page or a dark one; drawn once."""
+        """Returns the figure as SVG, for a light or a dark page; drawn once."""
         if dark not in self._drawn:
             self._drawn[dark] = svg(self.draw, self.style, dark=dark)
         return self._drawn[dark]
@@ -147,7 +147,7 @@ Block = Heading | Text | Notes | Code | Table | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with a title of its own."""
+    """A part of a page with its own title."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -168,7 +168,7 @@ def difference(value: Mapping[str, float], *, strong: bool = False, digits: int 
 
     Args:
         value: `mean`, `low` and `high`, fractions.
-        strong: Whether it is marked, as what stands after correction for all that the table compares.
-        digits: Behind the point.
+        strong: Whether it is marked as significant after correction for all that the table compares.
+        digits: Digits after the decimal point.
     """
     return Phrase(points_interval(value, digits) + (f" {MARK}" if strong else ""), strong)

@@ -1,4 +1,4 @@
-"""Sections as Markdown, and as one HTML page that needs nothing else: no network, no script, no file beside it."""
+"""Writes sections as Markdown, or as one self-contained HTML page: no network, no scripts, no other files."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .model import Block, Line, Section, phrases, plain
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# What Markdown would read as markup: characters that mark, `_` but inside a word, `]` where a link's address would
-# follow, `<` and `&` where a tag or a character's name would.
+# What Markdown would read as markup: marking characters, `_` except inside a word, `]` where a link's address would
+# follow, `<` and `&` where they would begin a tag or a character reference.
 _MARKUP = re.compile(r"[\\`*|~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
-# What would be a heading, a quotation, a list or a rule where it stands first.
+# What would be a heading, a quotation, a list or a rule at the start of a line.
 _BEGINNING = re.compile(r"^(\d*)(?=[.)](?:\s|$)|#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=]+$)")
 
 
 def to_html(title: str, sections: Iterable[Section]) -> str:
     """Writes sections as a page that follows the reader's light or dark setting and fits a phone.
 
-    All texts are escaped. Wide tables and pictures scroll in a box of their own. A policy in the page forbids it to
+    All texts are escaped. Wide tables and pictures scroll in their own boxes. A policy in the page forbids it to
     load anything.
 
     Args:
-        title: Of the page.
+        title: Title of the page.
         sections: The sections.
     """
     environment = _environment(autoescape=True)
@@ -43,8 +43,8 @@ def to_markdown(sections: Iterable[Section], title: str | None = None, form: str
 
     Args:
         sections: The sections.
-        title: Of the whole; without it the sections' titles are of the highest level.
-        form: The pictures' ending.
+        title: Title of the whole page; without it the sections' titles are of the highest level.
+        form: File ending of the pictures.
     """
     environment = _environment(autoescape=False)
     environment.filters |= {"line": _line, "cell": _cell, "paragraph": _paragraph, "alt": _alt}
@@ -54,7 +54,7 @@ def to_markdown(sections: Iterable[Section], title: str | None = None, form: str
 
 
 def blocks_to_markdown(blocks: Sequence[Block]) -> str:
-    """Writes blocks that stand inside a page of others, as `to_markdown` does."""
+    """Writes blocks for use inside another page, as `to_markdown` does."""
     return to_markdown([Section("", tuple(blocks))])
 
 
@@ -74,7 +74,7 @@ def _environment(*, autoescape: bool) -> Environment:
 
 
 def _line(line: Line) -> str:
-    """A line in which nothing but its own phrases is markup."""
+    """A line in which only its own phrases are markup."""
     return "".join(_phrase(phrase.text, phrase.strong, phrase.code) for phrase in phrases(line)).strip()
 
 

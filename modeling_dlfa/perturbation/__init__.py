@@ -1,4 +1,4 @@
-"""Visual noise for test sets: words that a reader still reads, spelt with other characters."""
+"""Visual noise for test sets: words that people can still read, spelt with other characters."""
 
 from .noises import NOISES, Noise
 from .perturb import Outcome, check_noisy_file, perturb_file

@@ -1,4 +1,4 @@
-"""Files of texts or of tagged words, written anew a row at a time with some words changed and all else kept."""
+"""Rewrites files of texts or of tagged words row by row, with some words changed and all else kept."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .words import Changer
 
 
 def rewrite(source: InputSource, name: str | None, columns: tuple[str, ...], changer: Changer, file: TextIO) -> int:
-    """Writes a file anew.
+    """Writes a file anew with some words changed.
 
     Args:
         source: The file.
-        name: A key of `FORMATS`; told by the extension, and of `.tsv` by the first line, if None.
-        columns: Those of texts; known names are found if there are none.
-        changer: Changes words.
-        file: Where to.
+        name: A key of `FORMATS`; if None, told by the extension and, for `.tsv`, by the first line.
+        columns: Columns with texts; if empty, known names are looked for.
+        changer: Changes the words.
+        file: The file to write to.
 
     Returns:
-        How many rows or sentences there were.
+        The number of rows or sentences.
 
     Raises:
-        InputError: A line is malformed, there is none, or the format is not one of these.
+        InputError: A line is malformed, the file has no lines, or the format is unknown.
     """
     lines = without_mark(source.lines())
     if name is None:
@@ -129,7 +129,7 @@ def _json_lines(lines: Iterator[Line], layout: Layout, changer: Changer, file: T
 
 
 def _text_columns(record: Mapping[str, Any]) -> Sequence[str]:
-    """Returns the names of texts, or that of a list of words; none if there are both or neither."""
+    """Returns the names of texts, or that of a list of words; empty if there are both or neither."""
     found = [
         known_columns([name for name, value in record.items() if isinstance(value, kind)], task, ())
         for task, kind in (("sequence", str), ("token", list))
@@ -196,7 +196,7 @@ def _conllu(lines: Iterator[Line], layout: Layout, changer: Changer, file: TextI
                 continue
             first, _, last = identifier.partition("-")
             if not last and int(first) <= covered:
-                continue  # A part of a form that runs in the text as one word, which is changed instead.
+                continue  # Part of a form that the text writes as one word; that word is changed instead.
             covered = int(last or covered)
             form, _, others = rest.partition("\t")
             block[index] = (number, f"{identifier}\t{changer.word(form, written, place)}\t{others}")
@@ -207,7 +207,7 @@ def _conllu(lines: Iterator[Line], layout: Layout, changer: Changer, file: TextI
 
 
 def _blocks(lines: Iterator[Line], layout: Layout) -> Iterator[tuple[bool, list[tuple[int, str]]]]:
-    """Gives the numbered lines of a sentence, with their ends, and of what is blank between two."""
+    """Yields a sentence's numbered lines, with their ends, and the blank lines between two sentences."""
     decoded = ((line[0], decode(line, layout.source)) for line in lines)
     for is_blank, block in groupby(decoded, lambda line: not line[1].strip(" \t\r\n")):
         yield is_blank, list(block)

@@ -1,4 +1,4 @@
-"""What visual noise makes of a word, and in which scripts."""
+"""What each kind of visual noise does to a word, and in which scripts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Noise:
     """A kind of noise.
 
     Attributes:
-        name: How it is asked for.
-        scripts: ISO 15924 codes of the scripts that it changes letters of; all other letters stay as they are.
-        replace: Makes another letter of a letter and its marks, which are decomposed (NFD).
+        name: The name by which it is requested.
+        scripts: ISO 15924 codes of the scripts whose letters it changes; all other letters stay as they are.
+        replace: Turns a letter and its marks, decomposed (NFD), into another letter.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Noise:
     replace: Callable[[str], str]
 
     def change(self, word: str) -> str:
-        """Returns a word with every letter changed that can be; what stays is not normalised either."""
+        """Returns a word with every letter changed that can be; the rest is not normalised either."""
         return "".join(map(self._change_letter, _letters(word)))
 
     def _change_letter(self, letter: str) -> str:
@@ -38,7 +38,7 @@ class Noise:
 
 
 def _letters(word: str) -> Iterator[str]:
-    """Gives characters, each with the marks that follow it."""
+    """Yields characters, each with the marks that follow it."""
     start = 0
     for end in range(1, len(word) + 1):
         if end == len(word) or not is_mark(word[end]):
@@ -46,16 +46,16 @@ def _letters(word: str) -> Iterator[str]:
             start = end
 
 
-_script = lru_cache(maxsize=None)(text_script)  # Of single characters, of which there are few.
+_script = lru_cache(maxsize=None)(text_script)  # Called with single characters, of which there are few.
 
-# Letters that Unicode's confusables.txt (UTS #39) has for one another and that the Noto fonts draw alike: no more than
-# a quarter of the ink differs. All are of alphabets in use, so that vocabularies of many languages have them: an
-# obsolete letter would make an unknown token of the word, which looks like nothing. Compatibility forms (fullwidth,
-# mathematical) are not among them: tokenizers such as XLM-R's undo those by NFKC, which changes none of these.
+# Letters that Unicode's confusables.txt (UTS #39) treats as alike and that the Noto fonts draw alike: no more than
+# a quarter of the ink differs. All belong to alphabets in use, so that multilingual vocabularies have them: an
+# obsolete letter would turn the word into an unknown token, which looks like nothing. Compatibility forms (fullwidth,
+# mathematical) are left out: tokenizers such as XLM-R's undo them by NFKC, which changes none of these letters.
 _MORE_LATIN = dict(zip("һгρυ", "hrpu", strict=True))
 _OTHERS = dict(zip("ГПФкɛ", "ΓΠΦκε", strict=True))
 _TO_LATIN = {**LOOK_ALIKES, **_MORE_LATIN}
-# Of several the first: Cyrillic before Greek.
+# Where several fit, the first one: Cyrillic before Greek.
 _FROM_LATIN = {latin: letter for letter, latin in reversed(_TO_LATIN.items())}
 HOMOGLYPHS: dict[str, str] = {
     **_TO_LATIN,
@@ -66,16 +66,16 @@ HOMOGLYPHS: dict[str, str] = {
 
 LEETSPEAK: dict[str, str] = dict(zip("abegiostz", "483910572", strict=True))
 
-# Marks of short vowels and of pronunciation, which Arabic is mostly written without; not those of hamza and madda,
-# which tell letters apart.
+# Marks of short vowels and of pronunciation, which Arabic mostly omits; not those of hamza and madda,
+# which distinguish letters.
 _TASHKIL = frozenset(map(chr, (*range(0x610, 0x61B), *range(0x64B, 0x653), *range(0x656, 0x660), 0x670)))
-# Strokes, which NFD does not part from their letters, and which are left out where the other marks are.
+# Strokes, which NFD does not separate from their letters, and which are dropped where the other marks are.
 _STROKES = dict(zip("đĐøØłŁħĦŧŦ", "dDoOlLhHtT", strict=True))
 
 
 def _to_homoglyph(letter: str) -> str:
     changed = HOMOGLYPHS.get(letter[0], letter[0]) + letter[1:]
-    # Letters and marks that no alphabet has together are unknown tokens as well.
+    # Letters with marks that no alphabet combines are unknown tokens as well.
     apart = len(unicodedata.normalize("NFC", changed)) > len(unicodedata.normalize("NFC", letter))
     return letter if apart else changed
 
@@ -90,8 +90,8 @@ def _without_diacritics(letter: str) -> str:
     return _STROKES.get(letter[0], letter[0]) + "".join(kept)
 
 
-# Vowel signs and tone marks of Brahmic scripts and of Thai are letters of theirs, and the voicing marks of kana tell
-# letters apart: dropping them would leave other words.
+# Vowel signs and tone marks of Brahmic scripts and of Thai are letters, and the voicing marks of kana distinguish
+# letters: dropping them would leave other words.
 NOISES: dict[str, Noise] = {
     noise.name: noise
     for noise in (

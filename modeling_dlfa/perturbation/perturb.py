@@ -1,4 +1,4 @@
-"""A file with visual noise, made of a file without."""
+"""Makes a file with visual noise from a file without."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .words import Changer
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file.
+    """The outcome for one file.
 
     Attributes:
         rows: Rows or sentences.
-        changer: Counts its words.
-        sums: SHA-256 of the file, `input`, and of what it became, `output`.
+        changer: Counts the words.
+        sums: SHA-256 of the source file, `input`, and of the written one, `output`.
     """
 
     rows: int
@@ -36,11 +36,11 @@ class Outcome:
     sums: dict[str, str]
 
     def record(self) -> dict[str, Any]:
-        """Returns it as JSON holds it."""
+        """Returns the outcome as JSON holds it."""
         return {**self.sums, "rows": self.rows, **self.changer.record()}
 
     def summary(self) -> str:
-        """Says in a few lines how many words were changed, in which scripts, and what has no such noise."""
+        """Says in a few lines how many words were changed, in which scripts, and which scripts have no such noise."""
         total = self.changer.total
         lines = [
             f"{counted(self.rows, 'row')}, {counted(total.words, 'word')}: {total.chosen:,} chosen, {total.changed:,} "
@@ -59,13 +59,13 @@ class Outcome:
 
 
 def check_noisy_file(path: str, output_file: str, overwrite: bool = False, inputs: Sequence[str] = ()) -> None:
-    """Refuses a name that would replace something, or that belies the format.
+    """Refuses an output name that would replace something or that contradicts the format.
 
     Args:
-        path: The file that is read.
+        path: The file to read.
         output_file: The file to write.
         overwrite: Whether it may be replaced.
-        inputs: Others that are read.
+        inputs: Other files that are read.
 
     Raises:
         InputError: It may not be written.
@@ -90,28 +90,28 @@ def perturb_file(
     tokenizer: PreTrainedTokenizerBase | None = None,
     overwrite: bool = False,
 ) -> Outcome:
-    """Writes a file of texts or of tagged words anew, with visual noise in a share of its words.
+    """Rewrites a file of texts or of tagged words, with visual noise in a share of its words.
 
-    Labels, tags, other columns and the order of rows stay as they are. The file is read and written a row at a time,
+    Labels, tags, other columns and the order of rows stay as they are. The file is read and written row by row,
     and appears whole or not at all.
 
     Args:
-        path: TSV or CSV with a header, JSON lines, a word and its tag a line (CoNLL), or CoNLL-U, as training reads
-            them. In CoNLL-U the forms of running text are changed, comments are not.
+        path: TSV or CSV with a header, JSON lines, one word and its tag per line (CoNLL), or CoNLL-U, as training
+            reads them. In CoNLL-U the forms of running text are changed, comments are not.
         output_file: A file of the same format.
         noise: `"homoglyphs"`: letters of Latin, Cyrillic and Greek become those of another of these scripts that look
-            the same; `"diacritics"`: the marks of these scripts, and of Arabic and Hebrew vowels, are left out;
-            `"leetspeak"`: Latin letters become digits. In a word that is chosen, every letter is changed that can be.
-        share: Of the words, above 0 and up to 1. Which words are chosen depends on the seed and on their places alone.
-        seed: Of the choice.
-        columns: Of the texts; known names (`premise`, `hypothesis`, ...) are found if there are none.
-        input_format: `"tsv"`, `"csv"`, `"jsonl"`, `"conll"` or `"conllu"`; told by the extension, and of `.tsv` by
-            whether its first line names columns, if None.
-        tokenizer: Counts how many changed words its normalisation makes the same again.
+            the same; `"diacritics"`: the marks of these scripts, and of Arabic and Hebrew vowels, are dropped;
+            `"leetspeak"`: Latin letters become digits. In a chosen word, every letter is changed that can be.
+        share: Share of the words, above 0 and up to 1. The choice depends only on the seed and on the words' places.
+        seed: Seed of the choice.
+        columns: Columns with texts; if empty, known names (`premise`, `hypothesis`, ...) are looked for.
+        input_format: `"tsv"`, `"csv"`, `"jsonl"`, `"conll"` or `"conllu"`; if None, told by the extension and, for
+            `.tsv`, by whether its first line names columns.
+        tokenizer: Used to count how many changed words its normalisation turns back.
         overwrite: Whether the output file may be replaced.
 
     Raises:
-        InputError: A file is missing or malformed, or exists and is not to be replaced, or an argument is wrong.
+        InputError: A file is missing or malformed, or exists and may not be replaced, or an argument is wrong.
     """
     path, output_file = os.fspath(path), os.fspath(output_file)
     changer = Changer(noise, share=share, seed=seed, tokenizer=tokenizer)

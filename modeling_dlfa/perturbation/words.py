@@ -1,4 +1,4 @@
-"""Which words of a text are changed: a share of them, chosen by their place alone; and what became of them."""
+"""Chooses which share of a text's words to change, by place alone, and counts what became of them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Counts:
     """Words of one script.
 
     Attributes:
-        words: How many there are.
+        words: Number of words.
         chosen: How many of them were to be changed.
         changed: How many of those the noise could change.
-        undone: How many of the changed ones have the same pieces by a tokenizer as before.
+        undone: How many of the changed ones a tokenizer splits into the same pieces as before.
     """
 
     words: int = 0
@@ -41,22 +41,22 @@ class Counts:
 class Changer:
     """Changes words of the rows of one file.
 
-    Whether a word is chosen depends on the seed, its row, its text of the row and its place there, and on nothing
-    else: the same places are chosen in every language and for every noise, and those of a smaller share are among
+    Whether a word is chosen depends only on the seed, its row, which of the row's texts it is in, and its place there:
+    the same places are chosen in every language and for every noise, and those of a smaller share are among
     those of a larger one.
 
     Args:
         noise: A key of `NOISES`.
-        share: Of the words, above 0 and up to 1.
-        seed: Of the choice.
-        tokenizer: Looks whether its normalisation undoes the noise.
+        share: Share of the words, above 0 and up to 1.
+        seed: Seed of the choice.
+        tokenizer: Used to see whether its normalisation undoes the noise.
 
     Attributes:
         noise: The noise.
         counts: What became of the words so far, by their scripts' ISO 15924 codes; `"Zyyy"`: no letters.
 
     Raises:
-        InputError: There is no such noise, or the share is not one.
+        InputError: The noise does not exist, or the share is not a valid one.
     """
 
     noise: Noise
@@ -76,7 +76,7 @@ class Changer:
         )
 
     def text(self, text: str, row: int, column: int) -> str:
-        """Returns a text with some words changed; words stand between white space, which is kept.
+        """Returns a text with some words changed; words are separated by white space, which is kept.
 
         Args:
             text: The text.
@@ -118,7 +118,7 @@ class Changer:
 
     @property
     def total(self) -> Counts:
-        """What became of the words of all scripts."""
+        """What became of the words of all scripts together."""
         return sum(self.counts.values(), Counts())
 
     def ordered(self) -> list[tuple[str, Counts]]:

@@ -1,4 +1,4 @@
-"""From the predictions on disk to the counts of every run, and what must hold of them."""
+"""From the predictions on disk to the counts of every run, with checks of both."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ RunCounts = Mapping[str, Mapping[str, "NDArray[np.int64]"]]
 
 
 def read_counts(results: Results) -> RunCounts:
-    """RunCounts the predictions of all runs.
+    """Counts the predictions of all runs.
 
     Args:
-        results: Their folder is that of the predictions; with a summary or not.
+        results: The results, whose folder holds the predictions; with or without a summary.
 
     Raises:
-        InputError: They lie in no folder, or predictions are missing or not of this task.
+        InputError: The results have no folder, or predictions are missing or do not belong to this task.
     """
     if results.folder is None:
         raise InputError("These results lie in no folder. Read them with load_results, for their predictions.")
@@ -51,10 +51,10 @@ def read_counts(results: Results) -> RunCounts:
 
 
 def check_counts(results: Results, counts: RunCounts) -> None:
-    """Checks that every run has counts for every language, that they give its scores, and that no seed is there twice.
+    """Checks that every run has counts for every language, that they give its scores, and that no seed occurs twice.
 
     Raises:
-        InputError: One of it is not so, or runs were tested on different data; the message names the run.
+        InputError: One of these does not hold, or runs were tested on different data; the message names the run.
     """
     metric, seen = get_metric(results.metric), set()
     for run in results.runs:

@@ -1,4 +1,4 @@
-"""Writing whole or not at all; the output directory of the runner: what lies where, and who may write into it."""
+"""Writes files whole or not at all; the runner's output directory: what lies where, and who may write into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .own_files import FILES, FOLDERS, RECORD, kept_files, names_one, own_files,
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested mappings as one, with keys such as `recipe.learning_rate`."""
+    """Flattens nested mappings into one, with keys such as `recipe.learning_rate`."""
     flat: dict[str, Any] = {}
     for key, value in content.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
@@ -29,7 +29,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], names: tuple[
     Args:
         before: One mapping.
         now: The other.
-        names: What follows the values of the one and of the other.
+        names: What follows the values of `before` and of `now`.
     """
     one, two = _flat(before), _flat(json.loads(json.dumps(dict(now))))
     changed = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
@@ -38,15 +38,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], names: tuple[
 
 
 class OutputDirectory:
-    """Paths of a command's results, and the protection of an earlier command's.
+    """Paths of a command's results, and the protection of an earlier command's results.
 
-    A finished run leaves `runs/{run}.json`, written last; that file is what makes it finished.
+    A finished run leaves `runs/{run}.json`, written last: this file marks the run as finished.
 
     Args:
-        path: The directory; made when the first file is written.
+        path: The directory; it is created with the first file.
 
     Raises:
-        InputError: Its name is empty, or that of a file.
+        InputError: Its name is empty or names a file.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -57,7 +57,7 @@ class OutputDirectory:
         return self.path / "models" / run
 
     def adapter(self, run: str) -> Path:
-        """Folder of a run's LoRA adapter alone; its model has the adapter merged in."""
+        """Folder of a run's LoRA adapter; the run's model has the adapter merged in."""
         return self.path / "adapters" / run
 
     def checkpoints(self, run: str) -> Path:
@@ -74,11 +74,11 @@ class OutputDirectory:
 
     @property
     def results(self) -> Path:
-        """The file with everything."""
+        """The file with all results."""
         return self.path / "results.json"
 
     def finished(self, run: str) -> dict[str, Any] | None:
-        """Returns the record of a run that is finished, else None.
+        """Returns the record of a finished run, else None.
 
         Raises:
             InputError: It cannot be read.
@@ -87,15 +87,15 @@ class OutputDirectory:
         return read_json(path, "Remove it to train that run again.") if path.is_file() else None
 
     def check_free(self, *, resume: bool, overwrite: bool, inputs: Mapping[str, str] | None = None) -> bool:
-        """Refuses to mix results, to touch what is not ours, and to delete what the command reads.
+        """Refuses to mix results, to touch foreign files, and to delete what the command reads.
 
         Args:
             resume: Whether to go on with an earlier command.
             overwrite: Whether to delete what it left.
-            inputs: Files and folders that are read, by the option that named each; `{language}` stands for any code.
+            inputs: Files and folders to read, by the option that named each; `{language}` stands for any code.
 
         Returns:
-            Whether to start anew, else to go on: also with `resume` there is nothing to go on from where no run was
+            Whether to start anew rather than go on. With `resume` too there is nothing to go on from if no run was
             finished and no checkpoint written.
 
         Raises:
@@ -137,12 +137,12 @@ class OutputDirectory:
         return anew
 
     def has_results(self) -> bool:
-        """Returns whether a command of ours left something here that `--resume_from_checkpoint last` goes on from."""
+        """Returns whether a command of ours left something here that `--resume_from_checkpoint last` can continue."""
         record = read_record(self.path)
         return record is not None and bool(kept_files(self.path, record))
 
     def replaced(self, runs: Sequence[str] | None) -> int:
-        """Returns how many bytes of earlier files a command replaces: those of these runs, all if None."""
+        """Returns how many bytes of earlier files a command replaces: those of these runs, or of all if None."""
         record = read_record(self.path)
         files = [] if record is None else own_files(self.path, record)
         if runs is not None:
@@ -150,10 +150,10 @@ class OutputDirectory:
         return sum(path.stat().st_size for path in files if path.is_file())
 
     def check_same(self, arguments: Mapping[str, Any]) -> None:
-        """Refuses to resume with other arguments than those that the directory was started with.
+        """Refuses to resume with arguments other than those that the directory was started with.
 
         Raises:
-            InputError: They differ; the message names where.
+            InputError: They differ; the message names the places.
         """
         before = read_json(self.arguments, "Start anew with --overwrite, or in another directory.")
         if details := differences(before, arguments, (" before", " now")):
@@ -161,11 +161,11 @@ class OutputDirectory:
 
     @property
     def arguments(self) -> Path:
-        """File that says what the directory was started with."""
+        """File that records what the directory was started with."""
         return self.path / RECORD
 
     def start(self, arguments: Mapping[str, Any]) -> list[str]:
-        """Deletes what an earlier command left, which `check_free` allowed, and notes the arguments of this one.
+        """Deletes what an earlier command left, as `check_free` allowed, and notes the arguments of this one.
 
         Returns:
             Files among the deleted ones that stay, since no command of ours wrote them.
@@ -176,9 +176,9 @@ class OutputDirectory:
         return sorted(str(path.relative_to(self.path)) for path in others)
 
     def clear(self) -> None:
-        """Deletes what `arguments.json` says that commands of ours wrote, and nothing else that lies there."""
+        """Deletes what our commands wrote according to `arguments.json`, and nothing else."""
         self._delete()
-        if read_record(self.path) is not None:  # The last to go: till then it says what is ours.
+        if read_record(self.path) is not None:  # Deleted last: until then it says which files are ours.
             self.arguments.unlink()
 
     def _delete(self) -> None:
@@ -202,7 +202,7 @@ class OutputDirectory:
                 empty.rmdir()
 
     def last_checkpoint(self, run: str) -> Path | None:
-        """Returns the newest checkpoint of a run that was written to its end, else None."""
+        """Returns the newest complete checkpoint of a run, else None."""
         # The Trainer writes its state last.
         complete = [path.parent for path in self.checkpoints(run).glob("checkpoint-*/trainer_state.json")]
         return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)

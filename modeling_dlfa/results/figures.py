@@ -1,4 +1,4 @@
-"""The figure that stands beside the table: every language's score, and its difference to the baseline."""
+"""The figure beside the table: every language's score, and its difference from the baseline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .format import SystemDifferences, SystemScores
     from .results import Results
 
-_MARKERS = ("o", "^", "D", "v", "P")  # They differ as the colours do, for print in grey.
+_MARKERS = ("o", "^", "D", "v", "P")  # As distinct as the colours, for print in grey.
 _BASELINE_STYLE = (NEUTRAL, "s")
 _AVERAGES = {"macro_all": "all", "macro_target": "targets"}
 _FAMILY_GAP = 0.45  # in rows
@@ -43,7 +43,7 @@ def scores_by_language(results: Results) -> Figure:
 
     Left: the mean over seeds, its 95 % interval, and every single run as a small mark (a cross if it
     collapsed), and for an accuracy a line at that of a uniform guess over the recorded labels. Right, if there is a
-    baseline: the paired differences with their intervals, filled where they stand after correction. Languages are
+    baseline: the paired differences with their intervals, filled where significant after correction. Languages are
     grouped by family, the source language first, the averages below. matplotlib's global state, its backend included,
     is left alone.
 
@@ -88,7 +88,7 @@ def scores_by_language(results: Results) -> Figure:
 
 
 def _layout(results: Results) -> tuple[dict[str, float], list[tuple[str, float, float]], dict[str, str]]:
-    """Vertical position and label of every row, and (name, first, last position) of every band of rows."""
+    """Vertical position and label of every row, and (name, first position, last position) of every band of rows."""
     averages = [name for name in _AVERAGES if name in results.averages]
     rows: dict[str, float] = {}
     bands: list[tuple[str, float, float]] = []

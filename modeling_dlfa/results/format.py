@@ -1,4 +1,4 @@
-"""The parts of `results.json` as objects: how each is read and written, and nothing else."""
+"""The parts of `results.json` as objects, with how each is read and written."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from ..scoring.metrics import AVERAGES
 from ..statistics.comparisons import stands_out
 from ..statistics.intervals import Interval
 
-FORMAT = 2  # Counts up where a field changes its meaning or goes: with 2, intervals hold with few seeds.
+FORMAT = 2  # Increases when a field changes its meaning or is removed: with 2, intervals hold with few seeds.
 
 R = TypeVar("R", bound="Record")
 
 
 def part(read: Callable[[Any], Any] | None = None, *, optional: bool = False, **default: Any) -> Any:
-    """Describes a field: what makes it of JSON, and whether the file lacks it where it is None."""
+    """Describes a field: what builds it from JSON, and whether the file omits it where it is None."""
     if optional:
         default = {"default": None}
     return field(**default, metadata={"read": read, "optional": optional})
 
 
 def each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Returns what reads a list or mapping of such parts."""
+    """Returns a function that reads a list or mapping of such parts."""
 
     def read_all(content: Any) -> Any:
         if isinstance(content, dict):
@@ -38,14 +38,14 @@ def each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A part of `results.json`, whose fields are written in their order, under their names."""
+    """A part of `results.json`; its fields are written in order, under their names."""
 
     @classmethod
     def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
-        """Makes the object of what JSON holds; null is as absent.
+        """Builds the object from what JSON holds; null counts as absent.
 
         Raises:
-            KeyError: Of a field that must be there.
+            KeyError: A required field is missing.
         """
         readers = {one.name: one.metadata.get("read") for one in fields(cls) if content.get(one.name) is not None}
         for one in fields(cls):
@@ -84,29 +84,29 @@ class Score(Record, Interval):
 
 @dataclass(frozen=True)
 class Difference(Record, Interval):
-    """A difference to the baseline; without p-values where it was recorded before version 2."""
+    """A difference to the baseline; it has p-values unless it was recorded before version 2."""
 
     p_value: float | None = part(optional=True)
     p_adjusted: float | None = part(optional=True)
 
     @property
     def stands_out(self) -> bool:
-        """Whether it stands after the correction for its table."""
+        """Whether it is significant after the correction for its table."""
         return stands_out(self.to_dict())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ByLanguage(Record):
-    """Has `values`, of each language and of each average that exists; the file keeps them apart."""
+    """Has `values` for each language and each average that exists; the file keeps the two apart."""
 
     @classmethod
     def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
-        """Makes the object of what JSON holds, languages and averages in one."""
+        """Builds the object from what JSON holds, languages and averages in one."""
         averages = {name: content[name] for name in AVERAGES if content.get(name)}
         return super().from_dict({**content, "values": {**content["languages"], **averages}})
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what JSON holds, the averages beside the languages; None for one that does not exist."""
+        """Returns what JSON holds, the averages beside the languages; None for an average that does not exist."""
         written: dict[str, Any] = {}
         for name, value in super().to_dict().items():
             if name == "values":
@@ -150,7 +150,7 @@ class Bootstrap(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Correction(Record):
-    """How the intervals came about, and how many differences are corrected together."""
+    """How the intervals were computed, and how many differences are corrected together."""
 
     method: str
     correction: str
@@ -160,7 +160,7 @@ class Correction(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunsSummary(Record):
-    """All systems over their seeds, the baseline first; before version 2 `intervals` is None: they are percentiles."""
+    """All systems over their seeds, the baseline first; before version 2 `intervals` is None (percentiles)."""
 
     systems: dict[str, SystemScores] = part(each(SystemScores.from_dict))
     differences: dict[str, SystemDifferences] = part(each(SystemDifferences.from_dict))
@@ -170,7 +170,7 @@ class RunsSummary(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Record):
-    """What a run scored on a split, by metric, on how many examples (`n`), and how often each label was predicted."""
+    """A run's scores on a split, by metric, the number of examples (`n`), and how often each label was predicted."""
 
     scores: dict[str, float]
     n: int | None = part(optional=True)
@@ -179,7 +179,7 @@ class Evaluation(Record):
 
     @classmethod
     def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
-        """Makes the object of what JSON holds: what has no other name is a score."""
+        """Builds the object from what JSON holds: every name that is not another field's is a score."""
         named = {one.name for one in fields(cls)}
         scores = {name: value for name, value in content.items() if name not in named}
         return super().from_dict({**content, "scores": scores})
@@ -200,7 +200,7 @@ class Validation(Evaluation):
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Record):
-    """How a run was trained; of a resumed one the last part. `together` is the number of runs of one pass."""
+    """How a run was trained; for a resumed run only the last part. `together` is the number of runs in one pass."""
 
     loss: float | None = None
     steps: int | None = None
@@ -216,9 +216,9 @@ class RunRecord(Record):
     Attributes:
         baseline: Whether its system is the baseline.
         config: All options of the fusion.
-        collapsed: Whether it predicts one label almost always.
-        model: Folder of its model, seen from the output directory; None if it was not saved.
-        prediction: `seconds` that testing took.
+        collapsed: Whether it nearly always predicts one label.
+        model: Folder of its model, relative to the output directory; None if it was not saved.
+        prediction: `seconds` of testing.
     """
 
     name: str
@@ -254,14 +254,14 @@ class DataSources(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan(Record):
-    """Which shard of a command a file is of, and all runs of the command."""
+    """Which shard of a command a file belongs to, and all runs of the command."""
 
     shard_index: int
     num_shards: int
     planned_runs: list[str]
 
     def refuse(self, name: str | os.PathLike) -> NoReturn:
-        """Refuses what holds for a whole command alone.
+        """Refuses what is valid only for a whole command.
 
         Args:
             name: What holds the shard.
@@ -276,7 +276,7 @@ class ShardPlan(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class MergedShard(Record):
-    """What a shard of merged results did, and where."""
+    """What a shard of merged results did, and where it ran."""
 
     runs: list[str]
     command: str

@@ -1,4 +1,4 @@
-"""What one must know to read a table of results, as sentences."""
+"""The notes that readers of a results table need, as sentences."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def table_notes(results: Results, marked: str) -> list[str]:
-    """Say what one must know to read the numbers of a table, a sentence or two a note.
+    """Write the notes that readers of a table need, one or two sentences each.
 
     Args:
         results: The results.
-        marked: How the table marks differences that stand after the correction, such as `"Bold"`.
+        marked: How the table marks differences that are significant after the correction, such as `"Bold"`.
     """
     summary, source = results.require_summary(), results.source_language
     systems, differences = summary.systems, summary.differences
@@ -49,7 +49,7 @@ def table_notes(results: Results, marked: str) -> list[str]:
 
 
 def _shards(results: Results) -> list[str]:
-    """Say where the runs were trained apart, and on unlike machines."""
+    """Say that the results were merged from shards, and what differs between the shards."""
     if not results.shards:
         return []
     first, *others = results.shards
@@ -60,7 +60,7 @@ def _shards(results: Results) -> list[str]:
 
 
 def _interval_notes(summary: RunsSummary, metric: Metric, marked: str) -> list[str]:
-    """Say how the recorded intervals came about."""
+    """Say how the recorded intervals were computed."""
     differences, bootstrap = summary.differences, summary.bootstrap
     notes = seeds_note(min(len(system.seeds) for system in summary.systems.values()))
     if not differences:
@@ -84,7 +84,7 @@ def _interval_notes(summary: RunsSummary, metric: Metric, marked: str) -> list[s
 
 
 def _data(results: Results) -> list[str]:
-    """Name where the examples came from, since the task's name does not say whose they are, and how many they are."""
+    """Name the origin and the number of the examples; the task's name alone does not say whose they are."""
     metric = get_metric(results.metric)
     unit = "rows" if metric.kind == "sequence" else "sentences"
     sources = {"train": results.data.train, "validation": results.data.validation}
@@ -109,7 +109,7 @@ def _sizes(results: Results, key: str, what: str) -> str:
 
 
 def _beside(results: Results, metric: Metric) -> list[str]:
-    """Give the averages of the scores that stand beside the metric; the languages' are in `results.json`."""
+    """Give the averages of the scores beside the metric; their values per language are in `results.json`."""
     notes = []
     for name in metric.beside:
         means = {
@@ -124,7 +124,7 @@ def _beside(results: Results, metric: Metric) -> list[str]:
 
 
 def _per_system(seeds: Mapping[str, Sequence[int]]) -> str:
-    """`seeds 1, 2` where all systems have the same, else for each system its own."""
+    """`seeds 1, 2` if all systems have the same, else the seeds of each system."""
 
     def listed(values: Sequence[int]) -> str:
         return f"{'seed' if len(values) == 1 else 'seeds'} {', '.join(map(str, values))}"

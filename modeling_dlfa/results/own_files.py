@@ -1,4 +1,4 @@
-"""Which files of an output directory are ours: those that the record of an earlier command there says it wrote."""
+"""Which files of an output directory are ours: those that an earlier command's record there lists as written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECORD = "arguments.json"
 REPORTS = ("layer_sweep", "one_pass_agreement", "results")
 FOLDERS = ("adapters", "checkpoints", "figures", "models", "predictions", "runs")
 FILES = (RECORD, *(f"{name}.{suffix}" for name in REPORTS for suffix in ("json", "md")))
-# What transformers, PEFT, the tokenizers and this package put into a model's folder.
+# Files that transformers, PEFT, the tokenizers and this package write into a model's folder.
 MODEL_FILES = (
     "README.md",
     "*_dlfa.py",
@@ -46,7 +46,7 @@ _LOGS = r"runs/.+"
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Returns what the command that an output directory was started by noted there; None if none of ours did."""
+    """Returns the record of the command that started an output directory; None if no command of ours did."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -57,12 +57,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def present(folder: Path) -> list[str]:
-    """Returns which of the names that a command would write into a folder are taken there, by files at any depth."""
+    """Returns which of the names that a command would write into a folder are taken by files at any depth."""
     return [name for name in sorted((*FILES, *FOLDERS)) if any(_files(folder / name))]
 
 
 def own_files(folder: Path, record: Mapping[str, Any]) -> list[Path]:
-    """Returns the files in an output directory that its commands wrote, drafts included; whatever else lies there.
+    """Returns the files in an output directory that its commands wrote, drafts included, and no others.
 
     Args:
         folder: The directory.
@@ -78,7 +78,7 @@ def own_files(folder: Path, record: Mapping[str, Any]) -> list[Path]:
 
 
 def kept_files(folder: Path, record: Mapping[str, Any]) -> list[Path]:
-    """Returns those of the own files that cost something: finished runs, weights, whole checkpoints, reports."""
+    """Returns those of our files that are costly to lose: finished runs, weights, complete checkpoints, reports."""
     kept = []
     for path in own_files(folder, record):
         top, *below = path.relative_to(folder).parts
@@ -96,10 +96,10 @@ def kept_files(folder: Path, record: Mapping[str, Any]) -> list[Path]:
 
 
 def names_one(name: str, files: Iterable[Path]) -> bool:
-    """Returns whether a name is that of one of some files, or of a folder in which one lies.
+    """Returns whether a name belongs to one of some files, or to a folder that contains one.
 
     Args:
-        name: Of a file or folder, `{language}` in it for any code; it need not exist.
+        name: Name of a file or folder, with `{language}` for any code; it need not exist.
         files: The files.
     """
     path = Path(name).expanduser()
@@ -128,7 +128,7 @@ def _own_names(record: Mapping[str, Any]) -> str:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Every file and link at or below a path; links are not followed, but for the path itself."""
+    """Every file and link at or below a path; no link is followed except the path itself."""
     if path.is_file() or (path.is_symlink() and not path.is_dir()):
         yield path
     for folder, folders, files in os.walk(path):

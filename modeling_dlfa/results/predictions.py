@@ -1,4 +1,4 @@
-"""Predictions on disk: one file for each run and language, from which every score is computed."""
+"""Predictions on disk: one file per run and language, from which every score is computed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Predictions:
     """Predictions for the examples of one language.
 
     Attributes:
-        references: N class ids, as annotated; of a token task N arrays with an id a word.
+        references: N class ids, as annotated; for a token task N arrays with one id per word.
         predictions: The same, as predicted.
     """
 
@@ -41,15 +41,15 @@ class Predictions:
 def write_predictions(path: Path, task: Task, split: Split, answer: Any) -> None:
     r"""Writes one language's predictions, tab-separated, without quoting.
 
-    A sequence task has a row an example: row (from 0), label, prediction and a probability for each label. A token
-    task has a row a word: sentence (from 0), word, label, prediction; a tab, line feed, carriage return or backslash
-    in a word is written as `\t`, `\n`, `\r` or `\\`. The file appears whole or not at all.
+    A sequence task has one row per example: row (from 0), label, prediction and a probability for each label. A token
+    task has one row per word: sentence (from 0), word, label, prediction; tab, line feed, carriage return and
+    backslash in a word are written as `\t`, `\n`, `\r` and `\\`. The file appears whole or not at all.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is created.
         task: Gives the labels.
         split: The examples.
-        answer: Of `evaluation.answers`: N x number of labels logits, or N arrays with a class id a word.
+        answer: Of `evaluation.answers`: N x number of labels logits, or N arrays with one class id per word.
     """
     rows = _word_rows(task, split, answer) if task.kind == "token" else _example_rows(task, split, answer)
     with draft_file(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
@@ -79,7 +79,7 @@ def read_predictions(path: Path, task: Task) -> Predictions:
         task: Gives the labels.
 
     Returns:
-        References and predictions as class ids, in the order of the rows; of a token task by sentence.
+        References and predictions as class ids, in the order of the rows; for a token task by sentence.
     """
     ids = {label: index for index, label in enumerate(task.labels)}
     header, *rows = _read_rows(path)
@@ -94,7 +94,7 @@ def read_predictions(path: Path, task: Task) -> Predictions:
 
 
 def read_words(path: Path) -> list[list[str]]:
-    """Returns the words of a token task's predictions, sentence by sentence, as they were before they were written."""
+    """Returns the words of a token task's predictions, sentence by sentence, with their escapes undone."""
     sentences: dict[str, list[str]] = {}
     for sentence, word, *_ in _read_rows(path)[1:]:
         plain = re.sub(r"\\.", lambda match: _UNESCAPES[match[0]], word)

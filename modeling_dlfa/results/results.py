@@ -1,4 +1,4 @@
-"""The results of a command as an object: what `results.json` holds, and what one asks of it."""
+"""The results of a command as an object: the contents of `results.json`, and questions that one asks of them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ TASK_FIELDS = ("title", "kind", "text_columns", "label_column", "labels", "metri
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Results(Record):
-    """What a command found: the fields of `results.json`, and what one asks of them.
+    """What a command found: the fields of `results.json`, and answers computed from them.
 
     Attributes:
-        summary: All systems over their seeds; None where no language was tested.
+        summary: All systems over their seeds; None if no language was tested.
         folder: The output directory, where the predictions lie; None for results that were never written.
 
     Example:
@@ -48,13 +48,13 @@ class Results(Record):
         True
     """
 
-    schema_version: int = 1  # The earliest files have none.
+    schema_version: int = 1  # The earliest files lack it.
     task: str
     title: str | None = None
     kind: str | None = None
     text_columns: list[str] = part(default_factory=list)
     label_column: str = "label"
-    labels: list[str] | None = None  # The earliest files name the task alone.
+    labels: list[str] | None = None  # The earliest files record only the task's name.
     metric: str
     source_language: str
     languages: list[str]
@@ -107,10 +107,10 @@ class Results(Record):
 
     @property
     def described_task(self) -> Task:
-        """The task as it was recorded, so that one of the user's own is known as well.
+        """The task as it was recorded, so that a user's custom task is known as well.
 
         Raises:
-            InputError: They name a task that does not exist, and do not describe it.
+            InputError: The results name a task that does not exist, and do not describe it.
         """
         if self.labels is None:
             return get_task(self.task)
@@ -125,12 +125,12 @@ class Results(Record):
 
     @property
     def shown(self) -> list[str]:
-        """The languages in the order of tables, and the averages that these languages have."""
+        """The languages in the order of tables, followed by the averages that exist for them."""
         return [*(code for _, codes in self.families for code in codes), *self.averages]
 
     @property
     def averages(self) -> list[str]:
-        """Those of `metrics.AVERAGES` that these languages have and that differ from each other."""
+        """The averages in `metrics.AVERAGES` that exist for these languages and differ from each other."""
         return shown_averages(self.languages, self.source_language)
 
     @property
@@ -150,7 +150,7 @@ class Results(Record):
 
     @property
     def fused(self) -> list[str]:
-        """The other systems, in the order of their fusion layers."""
+        """The systems other than the baseline, in the order of their fusion layers."""
         layers = {
             run.system: [layer + 0.5 if layer < 0 else layer for layer in run.fusion_layers]
             for run in self.runs
@@ -163,7 +163,7 @@ class Results(Record):
         return [run for run in self.runs if run.system == system]
 
     def seeds_of(self, *systems: str) -> tuple[int, ...]:
-        """Returns the seeds that all these systems have, in the order of the first."""
+        """Returns the seeds that all these systems share, in the order of the first."""
         first, *others = ([run.seed for run in self.runs_of(system)] for system in systems)
         return tuple(seed for seed in first if all(seed in other for other in others))
 
@@ -177,7 +177,7 @@ class Results(Record):
         return {code: run.test[code].scores[self.metric] for code in self.languages}
 
     def with_counts(self) -> tuple[Results, RunCounts]:
-        """Returns these results, intervals recorded before version 2 computed anew, and the counts of all runs.
+        """Returns these results, with intervals from before version 2 recomputed, and the counts of all runs.
 
         Raises:
             InputError: No language was tested, or the predictions are missing or contradict the scores.
@@ -193,7 +193,7 @@ class Results(Record):
         """For each system and each language or average the mean over the seeds, a fraction of 1.
 
         The averages are `macro_all`, over all languages, `macro_target`, over those without labels in training, and
-        `transfer_gap`, the source language minus the latter; what these languages do not have is left out.
+        `transfer_gap`, the source language minus the latter; those that these languages do not have are left out.
         """
         systems = self.require_summary().systems
         return {name: {key: value.mean for key, value in system.values.items()} for name, system in systems.items()}
@@ -203,7 +203,7 @@ class Results(Record):
 
         Args:
             system: A name of `systems`.
-            other: Another one. For the baseline the differences are those of the tables; for any other, and in results
+            other: Another system. For the baseline the differences are those of the tables; otherwise, and in results
                 written before format 2, they are computed from the predictions.
 
         Returns:
@@ -211,7 +211,7 @@ class Results(Record):
             `high`), fractions of 1, and its `p_value`, not corrected for the number of comparisons.
 
         Raises:
-            InputError: There is no such system, they share no seed, or the predictions are not there.
+            InputError: A system does not exist, the two share no seed, or the predictions are missing.
         """
         for name in (system, other):
             if name not in self.systems:
@@ -239,20 +239,20 @@ class Results(Record):
         )[system]
 
     def table(self, form: str = "text") -> str:
-        """Returns the table that a paper would print, with the notes that say how the numbers came about.
+        """Returns the table for a paper, with the notes that say how the numbers were computed.
 
         Args:
             form: `"text"` for a terminal, or `"markdown"`.
 
         Raises:
-            InputError: There are no test scores, or no such form.
+            InputError: There are no test scores, or the form does not exist.
         """
         if form not in ("text", "markdown"):
             raise InputError(f"There is no form '{form}'. Choose 'text' or 'markdown'.")
         return text_table(self) if form == "text" else markdown_table(self)
 
     def to_pandas(self) -> DataFrame:
-        """Returns the scores as a pandas DataFrame: a row for each system, a column for each language and average.
+        """Returns the scores as a pandas DataFrame, with one row per system and one column per language and average.
 
         Raises:
             InputError: pandas is not installed, or there are no test scores.
@@ -271,7 +271,7 @@ def load_results(path: str | Path) -> Results:
         path: The output directory of `dlfa train`, `dlfa sweep` or `dlfa merge`, or its `results.json`.
 
     Raises:
-        InputError: There are none, they are broken, or a later version of the package wrote them.
+        InputError: The results are missing or broken, or a later version of the package wrote them.
 
     Example:
         >>> from modeling_dlfa import load_results

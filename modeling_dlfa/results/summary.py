@@ -1,4 +1,4 @@
-"""From the runs and their per-example counts to every system over its seeds, and its difference to the baseline."""
+"""From the runs and their per-example counts to every system over its seeds, and its difference from the baseline."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 def summarise_runs(
     results: Results, counts: RunCounts, *, aligned: bool, n_resamples: int = 2000, seed: int = 0
 ) -> RunsSummary:
-    """Summarises the runs of `results`: each system over its seeds, and its difference to the baseline.
+    """Summarises the runs of `results`: each system over its seeds, and its difference from the baseline.
 
-    Collapsed runs count like any other, and are named. A difference pairs the runs that share a seed with the
-    baseline; a system that shares none has no entry in `differences`.
+    Collapsed runs count like any other and are named. A difference pairs the runs that share a seed with the
+    baseline; a system that shares no seed has no entry in `differences`.
 
     Args:
-        results: The results, whose own summary does not count.
+        results: The results; their own summary is ignored.
         counts: For each run's name and each language the (N, K) counts of the metric, rows in test file order.
-        aligned: Whether row i is the same example in every language. Where the languages' sizes differ, they cannot
-            be, and are resampled independently; what was done is in the summary's `bootstrap`.
+        aligned: Whether row i is the same example in every language. Where the languages' sizes differ, it cannot
+            be, and languages are resampled independently; the summary's `bootstrap` says what was done.
         n_resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
 
@@ -53,7 +53,7 @@ def summarise_runs(
     aligned = aligned and len({len(counts[run.name][code]) for run in runs for code in languages}) == 1
     options: dict[str, Any] = {"metric": get_metric(results.metric), "source_language": results.source_language}
     options |= {"aligned": aligned, "n_resamples": n_resamples, "seed": seed}
-    # Systems that share the same seeds with the baseline are compared at once, on the same draws.
+    # Systems that share the same seeds with the baseline are compared together, on the same draws.
     groups: dict[tuple[int, ...], list[str]] = {}
     for name in systems:
         paired = results.seeds_of(name, *baselines) if baselines and name not in baselines else ()

@@ -27,7 +27,7 @@ _MAX_LANGUAGES_PER_TABLE = 20
 
 
 def figure_file(results: Results) -> str:
-    """Where in an output directory the figure lies."""
+    """Path of the figure in an output directory."""
     return f"figures/{_figure_name(results)}.png"
 
 
@@ -36,14 +36,14 @@ def _figure_name(results: Results) -> str:
 
 
 def markdown_table(results: Results, run: str | None = None) -> str:
-    """Lay out the table that a paper would print, in Markdown, with notes that say how it came about.
+    """Lay out the table for a paper in Markdown, with notes that say how it was computed.
 
-    A row per system and per difference to the baseline; a column per language (by family, source language first) and
+    One row per system and per difference to the baseline; one column per language (by family, source first) and
     average. More than 20 languages are split over several tables, the averages in the first.
 
     Args:
         results: The results.
-        run: Name of a run that gets a row of its own, "this model".
+        run: Name of a run that gets a separate row, "this model".
 
     Raises:
         InputError: No language was tested.
@@ -82,11 +82,11 @@ def _blocks(results: Results, run: str | None = None) -> list[Block]:
 def text_table(results: Results, *, notes: bool = True) -> str:
     """Lay out the same table for a terminal: a row per language, at most 119 columns wide.
 
-    Systems that do not fit beside each other follow below, each time with the baseline.
+    Systems that do not fit side by side follow below, each time with the baseline.
 
     Args:
         results: The results.
-        notes: Whether the notes follow that say how the numbers came about.
+        notes: Whether to add the notes that say how the numbers were computed.
 
     Raises:
         InputError: No language was tested.
@@ -125,7 +125,7 @@ def text_table(results: Results, *, notes: bool = True) -> str:
 
 
 def _layout(labels: list[str], columns: list[list[str]], n_averages: int) -> str:
-    """Set `labels` beside `columns`, whose headers may be of several lines, with a rule above the averages."""
+    """Set `labels` beside `columns`, whose headers may span several lines, with a rule above the averages."""
     height = max(map(len, columns))
     padded = [[""] * (height - len(cells)) + cells for cells in [labels, *columns]]
     widths = [max(map(len, cells)) for cells in padded]
@@ -144,7 +144,7 @@ def system_label(name: str, system: SystemScores) -> str:
 
 
 def score_text(value: Score | Spread | None) -> str:
-    """Returns a score in percent with its deviation over the seeds, where there are several."""
+    """Returns a score in percent with its deviation over the seeds, if there are several."""
     if value is None:
         return "-"
     return percent(value.mean) + ("" if value.std is None else f" ± {percent(value.std)}")
@@ -170,7 +170,7 @@ def write_report(results: Results, output_dir: str | Path) -> None:
         output_dir: An existing folder or one to create.
 
     Raises:
-        InputError: No language was tested; nothing is written then.
+        InputError: No language was tested; then nothing is written.
     """
     title, encoder = get_metric(results.metric).title, Phrase(results.model_name_or_path, code=True)
     blocks = (

@@ -1,4 +1,4 @@
-"""A study as it lies in a folder: its record, its page and figures. What another study or a user left there stays."""
+"""A study in its folder: its record, page and figures. It leaves the files of other studies and of users alone."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..pages.rendering import to_markdown
 
 @dataclass(frozen=True)
 class Study:
-    """How the numbers of a study become sections, and where they lie.
+    """How the numbers of a study become sections, and where its files lie.
 
     Attributes:
-        name: Of its files, and in its record.
-        command: What writes it.
-        heading: A part of the first line of its page, by which the page is known.
-        sections: From the record to the sections.
-        title: Of the page; without it the sections' titles are of the highest level.
-        forms: Endings of the figures' files; the page shows the first.
+        name: Name of its files, also used in its record.
+        command: The command that writes it.
+        heading: Part of the first line of its page, by which the page is recognised.
+        sections: Turns the record into the sections.
+        title: Title of the page; without it the sections' titles are of the highest level.
+        forms: File endings of the figures; the page shows the first.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Study:
 
     @property
     def record(self) -> str:
-        """Name of the file that holds the numbers."""
+        """Name of the file with the numbers."""
         return f"{self.name}.json"
 
     @property
     def page(self) -> str:
-        """Name of the file that people read."""
+        """Name of the file for readers."""
         return f"{self.name}.md"
 
     def wrote(self, file: Path) -> bool:
-        """Returns whether a file is record or page of such a study."""
+        """Returns whether a file is the record or page of such a study."""
         if file.name == self.page:
             text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
             return self.heading in text.partition("\n")[0]
@@ -64,7 +64,7 @@ class Study:
         """Reads the record.
 
         Raises:
-            InputError: It is not one.
+            InputError: The file is not the record of this study.
         """
         if not self.wrote(record):
             raise InputError(f"{record} is not what `{self.command}` writes. Write it again.")
@@ -72,17 +72,17 @@ class Study:
         return content
 
     def write(self, content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-        """Writes record, page and figures in the place of those of an earlier study.
+        """Writes record, page and figures, and replaces those of an earlier study.
 
         Args:
             content: The numbers.
-            folder: Of `folder`.
+            folder: The folder, from `folder`.
 
         Returns:
-            What the record holds: the numbers, whose they are, and `"figures"`, those that the page shows.
+            The contents of the record: the numbers, the study's name, and `"figures"`, those that the page shows.
 
         Raises:
-            InputError: A figure's name is taken by a file that no earlier study wrote; nothing is written then.
+            InputError: A figure would replace a file that no earlier study wrote; then nothing is written.
         """
         sections = self.sections(content)
         pictures = {f"figures/{picture.name}": picture for picture in pictures_of(sections)}
@@ -101,7 +101,7 @@ class Study:
         return record
 
     def _earlier_figures(self, folder: Path) -> set[str]:
-        """The figures of an earlier study, without ending: those that its record names, or failing that its page."""
+        """The earlier study's figures, without endings: those that its record names, otherwise those on its page."""
         record, page = folder / self.record, folder / self.page
         named = self.read(record).get("figures") if self.wrote(record) else None
         if named is not None:
@@ -129,14 +129,14 @@ def free_folder(
     """Returns the folder in which a command may write.
 
     Args:
-        name: As the user gave it.
-        owners: For each file that will be written there what tells whether one is of an earlier command of this kind.
-        what: What they are together, with its article.
-        overwrite: Whether such a one may be replaced.
-        option: Where the folder was named.
+        name: The folder's name, as the user gave it.
+        owners: For each file to be written, a check of whether an existing one is from an earlier such command.
+        what: What the files are together, with its article.
+        overwrite: Whether such files may be replaced.
+        option: The option that named the folder.
 
     Raises:
-        InputError: It holds one and `overwrite` is not wished, or files of these names that are not ours; or see
+        InputError: It holds such files and `overwrite` is not set, or files of these names that are not ours; or see
             `folders.named_folder`.
     """
     folder = named_folder(name, option)
@@ -152,7 +152,7 @@ def free_folder(
 
 
 def shown_figures(page: Path) -> set[str]:
-    """Returns the figures that a Markdown page of ours shows, without ending; none where there is no page."""
+    """Returns the figures that a Markdown page of ours shows, without endings; empty if there is no page."""
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     return _figures(re.findall(r"\]\(([^)]+)\)", text))
 
@@ -166,10 +166,10 @@ def check_figures(files: Iterable[Path], earlier: Collection[str]) -> None:
 
     Args:
         files: What will be written, in a folder `figures`.
-        earlier: The earlier figures, of `shown_figures`.
+        earlier: The earlier figures, from `shown_figures`.
 
     Raises:
-        InputError: One is there that is not among them.
+        InputError: One exists that is not among them.
     """
     for file in files:
         if file.exists() and f"figures/{file.stem}" not in earlier:

@@ -1,4 +1,4 @@
-"""Training a small part of a model: LoRA on the backbone, its upper layers, or fusion and head alone."""
+"""Training only part of a model: LoRA on the backbone, its upper layers, or just the fusion and the head."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def lora_config(
 ) -> LoraConfig:
     """Returns the configuration for `peft.get_peft_model`: LoRA on the backbone, fusion and head trained and saved.
 
-    Without `modules_to_save` PEFT would leave fusion and pooler as they are, and out of the adapter.
+    Without `modules_to_save`, PEFT would freeze fusion and pooler and leave them out of the adapter.
 
     Args:
-        model: The model that is to be trained.
+        model: The model to train.
         r: Rank of the update of each matrix.
         lora_alpha: The update is scaled by `lora_alpha / r`.
         lora_dropout: Dropout probability before the update.
@@ -57,7 +57,7 @@ def lora_config(
         kwargs: Further values of `LoraConfig`.
 
     Raises:
-        InputError: PEFT is not installed, or the backbone's modules are not known or not there.
+        InputError: PEFT is not installed, or the backbone's modules are unknown or missing.
 
     Example:
         >>> from modeling_dlfa import DlfaForSequenceClassification, lora_config
@@ -83,7 +83,7 @@ def lora_config(
         r=r,
         lora_alpha=lora_alpha,
         lora_dropout=lora_dropout,
-        # Within the backbone: elsewhere such a name could be a module that is trained whole.
+        # Restricted to the backbone: elsewhere such a name could belong to a module that is trained in full.
         target_modules=rf".*\bbackbone\..*\.({'|'.join(wanted)})",
         modules_to_save=new_modules(model),
         **kwargs,
@@ -91,11 +91,11 @@ def lora_config(
 
 
 def new_modules(model: DlfaPreTrainedModel) -> list[str]:
-    """Returns the names of what is trained whole: the fusion and the head, as far as they have weights."""
+    """Returns the names of the modules trained in full: the fusion and the head, where they have weights."""
     glyphs: Any = model.base_model.glyphs
     parts: dict[str, Any] = {
         "fusion": model.base_model.fusion,
-        # Not the table, which is as large as the vocabulary and never changes.
+        # Not the table: it is as large as the vocabulary and never changes.
         **{f"glyphs.{name}": part for name, part in (glyphs.named_children() if glyphs is not None else ())},
         "pooler": model.base_model.pooler,
         "classifier": getattr(model, "classifier", None),
@@ -104,21 +104,21 @@ def new_modules(model: DlfaPreTrainedModel) -> list[str]:
 
 
 def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> DlfaPreTrainedModel:
-    """Leaves the backbone's weights, or the lower ones of them, as they are; fusion and head are trained.
+    """Freezes the backbone or its lower layers; fusion and head stay trainable.
 
-    Languages without labels reach the trained layers through embeddings that training on English then does not move
-    (Wu and Dredze 2019, "Beto, Bentz, Becas", fine-tune mBERT so).
+    Languages without labels reach the trained layers through embeddings that training on English does not change
+    (Wu and Dredze 2019, "Beto, Bentz, Becas", fine-tune mBERT this way).
 
     Args:
-        model: Any DLFA model; changed in place. Saving and loading are as ever, and a loaded model trains whole.
-        up_to: Last layer to stay as it is, as in `hidden_states`: 0 the embeddings alone, k the blocks up to k with
-            them. All of the backbone if None.
+        model: Any DLFA model; changed in place. It saves and loads as usual, and a loaded model is fully trainable.
+        up_to: Last frozen layer, numbered as in `hidden_states`: 0 freezes the embeddings alone, k the blocks up to k
+            as well. The whole backbone if None.
 
     Returns:
         The same model.
 
     Raises:
-        InputError: There is no such layer.
+        InputError: The layer does not exist.
 
     Example:
         >>> from modeling_dlfa import DlfaForSequenceClassification, freeze_backbone
@@ -141,7 +141,7 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
                 f"Layer {up_to} cannot be the last to stay frozen: the backbone has {counted(len(blocks), 'block')}, "
                 f"and one has to be trained. Choose from 0 (the embeddings) to {len(blocks) - 1}, or freeze all of it."
             )
-        # Embeddings, and maps between them and the blocks, are registered before the blocks on every backbone.
+        # Every backbone registers its embeddings, and any maps between them and the blocks, before the blocks.
         first = next(blocks[up_to].parameters())
         seen = False
         for parameter in backbone.parameters():
@@ -154,9 +154,9 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
 
 
 def parameter_counts(model: Any) -> tuple[int, int]:
-    """Returns how many parameters are trained, and how many the model has in use.
+    """Returns how many parameters are trained, and how many the model uses.
 
-    PEFT keeps an unused copy of each module that it trains whole, which does not count.
+    PEFT keeps an unused copy of each module that it trains in full; it is not counted.
     """
     trained = total = 0
     for name, parameter in model.named_parameters():
@@ -178,7 +178,7 @@ def check_adaptable(kind: str, model: ModelArguments, configs: Iterable[DlfaConf
 
 
 def adapt(model: DlfaPreTrainedModel, arguments: ModelArguments) -> Any:
-    """Returns the model as it is to be trained: with LoRA around it, with its backbone or a part frozen, or whole."""
+    """Returns the model ready for training: wrapped in LoRA, with all or part of its backbone frozen, or unchanged."""
     if arguments.peft == "lora":
         from peft import get_peft_model
 

@@ -1,4 +1,4 @@
-"""From the Trainer's batches to one answer for each example, whichever kind the task is of."""
+"""From the Trainer's batches to one answer per example, for every kind of task."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 def data_collator(task: Task, tokenizer: PreTrainedTokenizerBase, pad_to_multiple_of: int | None) -> Any:
-    """Returns what pads examples, and their labels where a token has one, to a batch."""
+    """Returns the collator that pads examples, and token labels where there are any, into a batch."""
     collator = DataCollatorForTokenClassification if task.kind == "token" else DataCollatorWithPadding
     return collator(tokenizer, pad_to_multiple_of=pad_to_multiple_of)
 
 
 def keep_class_ids(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Reduces B x T x L logits to B x T class ids, batch by batch: many sentences' logits would fill the memory."""
+    """Reduces B x T x L logits to B x T class ids, batch by batch: all sentences' logits would fill the memory."""
     return logits.argmax(dim=-1)
 
 
@@ -42,13 +42,13 @@ def answers(
     """Puts predictions into the order of the examples.
 
     Args:
-        task: What was learnt.
+        task: The task.
         splits: The examples, as read.
-        dataset: The same tokenised, in any order.
-        outcome: What the Trainer gathered for the rows of `dataset`.
+        dataset: The same examples tokenised, in any order.
+        outcome: The Trainer's output for the rows of `dataset`.
 
     Returns:
-        For each split N x L logits or, of a token task, N arrays with a class id a word.
+        For each split N x L logits or, for a token task, N arrays with one class id per word.
     """
     predictions = np.asarray(outcome.predictions)
     if task.kind == "token":
@@ -59,7 +59,7 @@ def answers(
 
 
 def class_ids(task: Task, answer: Any) -> Any:
-    """Returns what a split's `answers` predict: N class ids or, of a token task, N arrays of them."""
+    """Returns the predictions in a split's `answers`: N class ids or, for a token task, N arrays of them."""
     return answer if task.kind == "token" else answer.argmax(axis=-1)
 
 
@@ -67,11 +67,11 @@ def score(task: Task, answered: Mapping[str, tuple[Any, Any]]) -> dict[str, dict
     """Scores a task in several languages.
 
     Args:
-        task: What was learnt.
-        answered: For each language the predicted and the annotated class ids; of a token task, arrays of them.
+        task: The task.
+        answered: For each language the predicted and the annotated class ids; for a token task, arrays of them.
 
     Returns:
-        For each language the task's metric, those that stand beside it, and the number of examples (and words).
+        For each language the task's metric, the metrics beside it, and the number of examples (and words).
     """
     scorer = CrossLingualMetric(task.metric, task.source_language, task.labels)
     for language, (predictions, references) in answered.items():
@@ -83,7 +83,7 @@ def score(task: Task, answered: Mapping[str, tuple[Any, Any]]) -> dict[str, dict
 def compute_metrics(
     task: Task, split: Split | None, dataset: Dataset | None
 ) -> Callable[[EvalPrediction], dict[str, float]] | None:
-    """Returns the function by which the Trainer scores the validation data; None without any."""
+    """Returns the function with which the Trainer scores the validation data; None without validation data."""
     if split is None or dataset is None:
         return None
     names = (task.metric, *get_metric(task.metric).beside)

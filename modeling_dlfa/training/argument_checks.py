@@ -1,4 +1,4 @@
-"""Which of the runner's own options make sense and go together: known before anything slow is imported."""
+"""Checks which of the runner's own options make sense together, before anything slow is imported."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from .arguments import Arguments
     from .command_line import Options
 
-# What `pip install 'modeling-dlfa[train]'` brings and training imports.
+# Installed by `pip install 'modeling-dlfa[train]'` and imported by training.
 TRAIN_PACKAGES = ("accelerate", "datasets", "evaluate", "matplotlib", "numpy", "scipy", "seqeval", "yaml")
-# What `pip install 'modeling-dlfa[studies]'` brings and tables and figures need.
+# Installed by `pip install 'modeling-dlfa[studies]'` and needed for tables and figures.
 STUDY_PACKAGES = ("matplotlib", "numpy", "scipy")
-LARGEST_SEED = 2**32 - 1  # Of numpy.
+LARGEST_SEED = 2**32 - 1  # Numpy's limit.
 _NUMBERS: dict[str, tuple[float, float]] = {
     "max_length": (1, math.inf),
     "max_train_samples": (1, math.inf),
@@ -40,12 +40,12 @@ def check_options(task: Task, options: Options | Arguments) -> None:
     """Checks the runner's own options.
 
     Args:
-        task: What is to be learnt.
-        options: As given, alone or with the Trainer's.
+        task: The task.
+        options: The options as given, with or without the Trainer's.
 
     Raises:
         InputError: Training needs a package that is not installed, or an option is out of range, contradicts another
-            one or cannot act.
+            one or has no effect.
     """
     check_installed(TRAIN_PACKAGES, "train", "Training")
     if "deepspeed" in options.given and importlib.util.find_spec("deepspeed") is None:
@@ -66,15 +66,15 @@ def check_options(task: Task, options: Options | Arguments) -> None:
 
 
 def check_installed(packages: Iterable[str], extra: str, what: str) -> None:
-    """Checks that packages of an extra of ours are installed.
+    """Checks that the packages of one of our extras are installed.
 
     Args:
-        packages: Their modules.
-        extra: Its name.
-        what: What needs them, to begin the message with.
+        packages: Names of their modules.
+        extra: Name of the extra.
+        what: What needs them; the message begins with it.
 
     Raises:
-        InputError: One is not; the message names all and how to install them.
+        InputError: One is missing; the message names all and how to install them.
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
@@ -82,14 +82,14 @@ def check_installed(packages: Iterable[str], extra: str, what: str) -> None:
 
 
 def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
-    """Checks that numbers lie within their bounds; None and names that `group` lacks are passed over.
+    """Checks that numbers lie within their bounds; skips None and names that `group` lacks.
 
     Args:
         group: A dataclass of arguments.
-        bounds: For each name the least value and the one below which it has to stay.
+        bounds: For each name the minimum and the exclusive maximum.
 
     Raises:
-        InputError: A value outside, or NaN.
+        InputError: A value is out of bounds, or NaN.
     """
     for name, (least, below) in bounds.items():
         value = getattr(group, name, None)
@@ -99,7 +99,7 @@ def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None
 
 
 def check_seeds(name: str, seeds: Iterable[int | None]) -> None:
-    """Checks that numpy takes the seeds.
+    """Checks that numpy accepts the seeds.
 
     Raises:
         InputError: It does not.
@@ -110,14 +110,14 @@ def check_seeds(name: str, seeds: Iterable[int | None]) -> None:
 
 
 def check_effect(options: Mapping[str, Any], fusion: str) -> None:
-    """Refuses options of the fusion that it does not read.
+    """Refuses fusion options that this fusion does not read.
 
     Args:
-        options: Values of `DlfaConfig` that were given.
-        fusion: The fusion that is trained or evaluated.
+        options: The `DlfaConfig` values that were given.
+        fusion: The fusion to train or evaluate.
 
     Raises:
-        InputError: One of them cannot act.
+        InputError: One of them has no effect.
     """
     for name in options:
         readers = READ_BY.get(name, (fusion,))
@@ -146,7 +146,7 @@ def _check_run(run: RunArguments, model: ModelArguments, given: Collection[str])
 
 
 def _check_glyphs(task: Task, model: ModelArguments) -> None:
-    """Checks that what tokens look like reaches the head."""
+    """Checks that the looks of the tokens reach the head."""
     fusion, readers = model.fusion or "aif", READ_BY["glyph_size"]
     if fusion not in readers:
         raise InputError(
@@ -154,7 +154,7 @@ def _check_glyphs(task: Task, model: ModelArguments) -> None:
             f"{', '.join(readers)}."
         )
     first_alone = task.kind == "sequence" and model.pooling in (None, "cls") and model.glyph_kernel_size in (None, 1)
-    if first_alone and fusion != "aif":  # AIF reads the whole sentence for the gate.
+    if first_alone and fusion != "aif":  # AIF's gate reads the whole sentence.
         raise InputError(
             f"--glyphs has no effect with --fusion {fusion} and --pooling cls: the classifier reads the first token "
             "alone, a special one that has no look. Give --pooling mean."

@@ -21,22 +21,22 @@ _GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(Traini
 
 
 def default_workers() -> int:
-    """Returns how many processes pad batches: none for a CPU, which computes far longer than it pads.
+    """Returns how many processes pad batches: none for a CPU, which spends far longer computing than padding.
 
-    A core takes 2 ms to pad 32 sentence pairs, in which a fast GPU trains on more.
+    A core pads 32 sentence pairs in 2 ms; a fast GPU trains on more in that time.
     """
     return min(4, (os.cpu_count() or 1) // 2) if torch.cuda.is_available() else 0
 
 
 @dataclass
 class CrossLingualTrainingArguments(TrainingArguments):
-    """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation an epoch.
+    """`TrainingArguments` whose defaults are the published recipe (XTREME) and one English validation per epoch.
 
     Batches hold examples of similar length (`train_sampling_strategy`, on v4 `group_by_length`). The number of epochs,
     the learning rate, the batch size and the metric come from the task: see `for_task`.
 
     Raises:
-        InputError: What a task's recipe gives is left out.
+        InputError: A value that the task's recipe gives is missing.
     """
 
     do_train: bool = True
@@ -50,7 +50,7 @@ class CrossLingualTrainingArguments(TrainingArguments):
     dataloader_pin_memory: bool = field(default_factory=torch.accelerator.is_available)
     dataloader_num_workers: int = field(default_factory=default_workers)
     ddp_find_unused_parameters: bool | None = False
-    ddp_broadcast_buffers: bool | None = False  # None of ours changes.
+    ddp_broadcast_buffers: bool | None = False  # None of our buffers changes.
     logging_steps: float = 50
     report_to: None | str | list[str] = "none"
     hub_strategy: str = "end"
@@ -60,7 +60,7 @@ class CrossLingualTrainingArguments(TrainingArguments):
     else:
         train_sampling_strategy: str = "group_by_length"
 
-    # Another default than the task's would train something else without a word.
+    # A default other than the task's would silently train something else.
     num_train_epochs: float = None  # type: ignore[assignment]
     learning_rate: float = None  # type: ignore[assignment]
     per_device_train_batch_size: int = None  # type: ignore[assignment]
@@ -85,10 +85,10 @@ class CrossLingualTrainingArguments(TrainingArguments):
 
         Args:
             task: The task, or its name.
-            kwargs: Any arguments of `TrainingArguments`; they count more than the recipe.
+            kwargs: Any arguments of `TrainingArguments`; they override the recipe.
 
         Raises:
-            InputError: There is no such task.
+            InputError: The task does not exist.
 
         Example:
             >>> from modeling_dlfa import CrossLingualTrainingArguments
@@ -100,13 +100,13 @@ class CrossLingualTrainingArguments(TrainingArguments):
 
     @property
     def precision(self) -> str:
-        """What is computed in: no (float32 alone), bf16, fp16 or fp8; the arguments count more than the launcher."""
+        """The precision of computation: no (float32 only), bf16, fp16 or fp8; the arguments override the launcher."""
         given = "fp16" if self.fp16 else "bf16" if self.bf16 else None
         return given or os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
 
     @property
     def groups_by_length(self) -> bool:
-        """Whether training batches hold examples of similar length, on either line of transformers."""
+        """Whether training batches hold examples of similar length, with transformers 4 and 5 alike."""
         return self.group_by_length if _GROUPS_BY_FLAG else self.train_sampling_strategy == "group_by_length"
 
 
@@ -119,21 +119,21 @@ class Arguments:
     run: RunArguments
     training: CrossLingualTrainingArguments
     layers_apart: bool = False
-    """Whether each of the fusion layers is a system of its own, all lower layers if none is given."""
+    """Whether each fusion layer is a separate system; all lower layers if none is given."""
     one_pass: bool = False
-    """Whether the systems of a seed are trained at once on one backbone."""
+    """Whether all systems of a seed are trained at once on one backbone."""
     given: frozenset[str] = frozenset()
-    """Names of the options that a command line gave, with underscores."""
+    """Names of the options given on the command line, with underscores."""
     command: str | None = None
-    """What the results name as the command that made them; the process's own if None."""
+    """The command that the results name as their origin; the process's own if None."""
 
     @property
     def seeds(self) -> list[int]:
-        """One run for each."""
+        """The seeds; there is one run for each."""
         return self.run.seeds if self.run.seeds is not None else [self.training.seed]
 
     def inputs(self) -> dict[str, str]:
-        """What the command reads, files, folders or names on the Hub, by the option that named each."""
+        """The command's inputs (files, folders or names on the Hub), by the option that named each."""
         named = {
             "--model_name_or_path": self.model.model_name_or_path,
             "--tokenizer_name": self.model.tokenizer_name,
@@ -147,29 +147,29 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     """Reads the command line; a first argument that ends in .yaml, .yml or .json is a file of arguments.
 
     Args:
-        task: Gives the recipe.
+        task: The task whose recipe is used.
         argv: Arguments without the program's name; the process's own if None.
 
     Returns:
-        The arguments; the command line counts more than the file, the file more than the recipe.
+        The arguments; the command line overrides the file, and the file overrides the recipe.
 
     Raises:
-        InputError: A file that cannot be read, or values that contradict each other.
-        SystemExit: Status 2, for an argument that does not exist or does not parse.
+        InputError: A file cannot be read, or values contradict each other.
+        SystemExit: Status 2, for an argument that is unknown or does not parse.
     """
     return complete_arguments(task, parse_options(task, argv))
 
 
 def complete_arguments(task: Task, options: Options) -> Arguments:
-    """Reads the Trainer's share of the command line and checks the whole.
+    """Reads the Trainer's share of the command line and checks everything.
 
     Args:
-        task: Gives the recipe.
-        options: The runner's own.
+        task: The task whose recipe is used.
+        options: The runner's own options.
 
     Raises:
-        InputError: Values out of range, or that contradict each other, or a package that they need is not installed.
-        SystemExit: Status 2, for an argument that does not exist or does not parse.
+        InputError: Values are out of range or contradict each other, or a package that they need is not installed.
+        SystemExit: Status 2, for an argument that is unknown or does not parse.
     """
     exit_on_error = options.exit_on_error
     parser = DataclassParser([CrossLingualTrainingArguments], add_help=False, exit_on_error=exit_on_error)

@@ -24,10 +24,10 @@ from .systems import Run
 
 
 def card_origin(path: str) -> dict[str, Any] | None:
-    """Returns what the card in an encoder's folder says of its origin; None for an id of the Hub, or without a card.
+    """Returns what the card in an encoder's folder says about its origin; None for a Hub id, or without a card.
 
     Returns:
-        `base_model` and `license` of its metadata, and `text`, its section "Origin"; None for what it lacks.
+        `base_model` and `license` from its metadata, and `text`, its section "Origin"; None for each that is missing.
     """
     file = Path(path) / "README.md"
     if not file.is_file():
@@ -48,21 +48,21 @@ def card_origin(path: str) -> dict[str, Any] | None:
 
 
 def load_tokenizer(model: ModelArguments, config: DlfaConfig) -> PreTrainedTokenizerBase:
-    """Loads the tokenizer of the model.
+    """Loads the model's tokenizer.
 
     Raises:
-        InputError: It cannot be found, or is not the model's (see `check_tokenizer`).
+        InputError: It cannot be found, or does not belong to the model (see `check_tokenizer`).
     """
     name = model.tokenizer_name or model.model_name_or_path
     check_place("--tokenizer_name" if model.tokenizer_name else "--model_name_or_path", name, file=None)
     tokenizer = loading.load_tokenizer(name, config, OWN_TOKENIZER, **model.hub_options())
-    # A tokenizer that does not know it cuts nothing, and what is saved with the model should.
+    # Without it a tokenizer truncates nothing, and the one saved with the model should truncate.
     tokenizer.model_max_length = min(tokenizer.model_max_length, longest_input(config))
     return tokenizer
 
 
 def fetch_weights(model: ModelArguments) -> None:
-    """Fetches the model's weights where they are not in the cache yet, so that what fails does so before any work.
+    """Downloads the model's weights unless they are cached, so that failures come before any work is done.
 
     Raises:
         InputError: They cannot be fetched, are not safetensors, are cut short, or are not those that DLFA saved there.
@@ -82,8 +82,8 @@ def check_buildable(model: ModelArguments, config: DlfaConfig) -> None:
     """Checks that the backbone can be built, with the attention that `--attn_implementation` names.
 
     Raises:
-        InputError: Its configuration is broken; or that attention does not exist, is not installed, or is not for this
-            encoder.
+        InputError: Its configuration is broken; or that attention does not exist, is not installed, or does not fit
+            this encoder.
     """
     what, remedy = f"Cannot build {model.model_name_or_path}", "Correct its config.json."
     tried: list[tuple[str, str, dict[str, Any]]] = [(what, remedy, {})]
@@ -94,17 +94,17 @@ def check_buildable(model: ModelArguments, config: DlfaConfig) -> None:
         try:
             with torch.device("meta"):
                 AutoModel.from_config(config.backbone_config, **options)
-        except Exception as error:  # Each architecture has errors of its own.
+        except Exception as error:  # Each architecture raises its own errors.
             reason = " ".join(str(error).split()).rstrip(".")
             raise InputError(f"{what}: {reason}. {remedy}") from error
 
 
 def load_model(kind: str, model: ModelArguments, run: Run) -> DlfaPreTrainedModel:
-    """Builds the model of a run in float32; fusion and head are drawn from the run's seed.
+    """Builds the model of a run in float32; fusion and head are initialised from the run's seed.
 
     Args:
-        kind: Of the task, `"sequence"` or `"token"`.
-        model: What to start from.
+        kind: Kind of the task, `"sequence"` or `"token"`.
+        model: The encoder or checkpoint to start from.
         run: The run.
 
     Raises:
@@ -117,13 +117,13 @@ def load_model(kind: str, model: ModelArguments, run: Run) -> DlfaPreTrainedMode
     try:
         if not run.from_checkpoint:
             table = load_table(model) if run.config.glyph_size else None
-            rows = None if table is None else table.values  # Compared with the tokenizer already.
+            rows = None if table is None else table.values  # Already compared with the tokenizer.
             return model_class.from_backbone(name, glyphs=rows, **options)
         loaded = model_class.from_pretrained(name, ignore_mismatched_sizes=run.new_head, **options)
     except (OSError, ValueError) as error:
         raise loading.cannot_load(name, error) from error
     if run.new_head:
-        # One of another task may have as many labels, and would have been loaded.
+        # A head of another task may have the same number of labels and would have been loaded.
         old: Any = loaded.classifier
         new = torch.nn.Linear(old.in_features, old.out_features, device=old.weight.device, dtype=old.weight.dtype)
         new.apply(loaded._init_weights)

@@ -1,4 +1,4 @@
-"""What the Trainer would find out late, or not at all: checked before data are read and results replaced."""
+"""Checks for what the Trainer would notice late or never, made before data are read and results replaced."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments
     from .options import DataArguments, ModelArguments, RunArguments
 
-# Arguments of the Trainer, with the one value under which every example has its answer and its score.
+# Trainer arguments with the only value under which every example gets its answer and its score.
 SPOILING = {
     "dataloader_drop_last": (False, "leaves out the last examples of validation and test data as well"),
     "eval_do_concat_batches": (True, "leaves the predictions in batches, which have no order of examples"),
@@ -35,9 +35,9 @@ SPOILING = {
     "batch_eval_metrics": (False, "scores every batch alone, and a score is of all examples together"),
 }
 SAMPLING = ("random", "sequential", "group_by_length", "batch_rebalance")
-# The optimisers that work on named modules alone.
+# Optimisers that work only on named modules.
 LOW_RANK = ("galore", "apollo")
-# The least value and the one below which an argument has to stay.
+# The minimum and the exclusive maximum of an argument.
 NUMBERS: dict[str, tuple[float, float]] = {
     "per_device_train_batch_size": (1, math.inf),
     "per_device_eval_batch_size": (1, math.inf),
@@ -55,19 +55,19 @@ NUMBERS: dict[str, tuple[float, float]] = {
     "label_smoothing_factor": (0, 1),
     "num_train_epochs": (0, math.inf),
 }
-# Where the name that --report_to takes is not that of transformers' function `is_..._available`.
+# Names that --report_to takes where transformers' function `is_..._available` uses another name.
 _INTEGRATIONS = {"azure_ml": "azureml", "comet_ml": "comet", "flyte": "flytekit"}
 
 
 def check_arguments(task: Task, arguments: Arguments) -> None:
-    """Checks that the Trainer's arguments make sense, go together and have the packages that they need.
+    """Checks that the Trainer's arguments are valid, fit together and have the packages that they need.
 
     Args:
         task: What is to be learnt.
-        arguments: All of a command.
+        arguments: All arguments of a command.
 
     Raises:
-        InputError: They do not, or would spoil the results, or cannot act.
+        InputError: They do not, or would spoil the results, or have no effect.
     """
     training = arguments.training
     _check_numbers(training)
@@ -116,14 +116,14 @@ def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments
 
 
 def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> None:
-    """Refuses what would have the Trainer lose the answer of an example, or its score, after the first epoch."""
+    """Refuses options that would make the Trainer lose an example's answer or score after the first epoch."""
     if DebugOption.UNDERFLOW_OVERFLOW in training.debug:
         raise InputError(
             "--debug underflow_overflow measures every module's inputs, and fails at the attention mask, which holds "
             "no numbers. Remove it."
         )
     for name, (good, consequence) in SPOILING.items():
-        value = getattr(training, name, good)  # Not every line of transformers has each.
+        value = getattr(training, name, good)  # Not every release of transformers has each of them.
         if value not in (None, good):
             shown = " ".join(map(str, value)) if isinstance(value, list) else value
             raise InputError(f"--{name} {shown} {consequence}. Remove it.")
@@ -149,7 +149,7 @@ def _check_parts(model: ModelArguments, training: CrossLingualTrainingArguments)
 
 
 def _check_packages(training: CrossLingualTrainingArguments) -> None:
-    """Checks that what the Trainer would import later is installed."""
+    """Checks that the packages which the Trainer would import later are installed."""
     for name in training.report_to or []:
         if name not in INTEGRATION_TO_CALLBACK:
             raise InputError(f"--report_to {name} does not exist; choose from {', '.join(INTEGRATION_TO_CALLBACK)}.")
@@ -164,14 +164,14 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
         try:
             Trainer.get_optimizer_cls_and_kwargs(training)
         except (ImportError, ValueError) as error:
-            # A ValueError also comes from those that want to see the model, and get it when it is there.
+            # Those that need to see the model raise a ValueError too; they get the model later.
             if isinstance(error, ImportError) or "install" in str(error):
                 name = getattr(training.optim, "value", training.optim)
                 raise InputError(f"--optim {name}: {' '.join(str(error).split()).rstrip('.!')}.") from error
 
 
 def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str]) -> None:
-    # transformers takes what it does not know for random.
+    # transformers treats an unknown value as random.
     strategy = getattr(training, "train_sampling_strategy", None)
     if strategy is not None and strategy not in SAMPLING:
         raise InputError(f"--train_sampling_strategy {strategy} does not exist; choose from {', '.join(SAMPLING)}.")
@@ -236,7 +236,7 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
 
 
 class _Trial(PreTrainedModel):
-    """The least that a Trainer takes for a model of transformers: some options read its configuration."""
+    """The smallest thing that a Trainer accepts as a transformers model: some options read its configuration."""
 
     config_class = PretrainedConfig
 
@@ -246,23 +246,23 @@ class _Trial(PreTrainedModel):
 
 
 def try_trainer(training: CrossLingualTrainingArguments) -> None:
-    """Builds the Trainer and, if it is to train, its schedule, and throws both away.
+    """Builds the Trainer and, for training, its schedule, and discards both.
 
     Args:
         training: The Trainer's options.
 
     Raises:
-        InputError: They do not go together, with each other or with how the processes were launched.
+        InputError: They conflict with each other or with how the processes were launched.
     """
     if training.deepspeed or launched_with("DEEPSPEED"):
-        return  # Its engine is made of the whole model alone.
+        return  # Its engine can be built only from the whole model.
     trial = copy.copy(training)
     trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO
     model = _Trial(PretrainedConfig())
     try:
-        with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer makes the folder.
+        with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer creates the folder.
             trainer = Trainer(model=model, args=trial)
-    except Exception as error:  # Each library that it builds on has errors of its own.
+    except Exception as error:  # Each underlying library raises its own errors.
         fsdp = "--fsdp: " if training.fsdp else ""
         remedy = "Launch several processes, or remove --fsdp." if fsdp else "Correct or remove the option."
         raise InputError(f"{fsdp}the Trainer cannot be built: {first_line(error)}. {remedy}") from error

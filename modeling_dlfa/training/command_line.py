@@ -37,10 +37,10 @@ class Help(argparse.RawDescriptionHelpFormatter):
 
 
 class DataclassParser(CommandParser, HfArgumentParser):
-    """transformers' parser of dataclasses with the habits of `CommandParser`.
+    """transformers' dataclass parser with the conventions of `CommandParser`.
 
     Args:
-        dataclass_types: Whose fields are the options.
+        dataclass_types: Dataclasses whose fields are the options.
         kwargs: As for `argparse.ArgumentParser`.
     """
 
@@ -48,26 +48,26 @@ class DataclassParser(CommandParser, HfArgumentParser):
         kwargs.setdefault("formatter_class", Help)
         super().__init__(dataclass_types=dataclass_types, **kwargs)
         for action in self._actions:
-            # transformers gives the flag that turns an option off the help of the option.
+            # transformers gives the flag that turns an option off the same help as the option.
             if action.const is False and action.option_strings[0].startswith("--no_"):
                 action.help = f"The same as --{action.dest} False."
             if action.dest == "fusion_layers":
-                action.nargs = "*"  # None at all, with --glyphs.
+                action.nargs = "*"  # May be empty with --glyphs.
 
     def parse(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
-        """Returns the dataclasses; what is left over is an error."""
+        """Returns the dataclasses; leftover arguments are an error."""
         *parsed, rest = self.parse_known(argv)
         self.refuse_unknown(rest)
         return tuple(parsed)
 
     def parse_known(self, argv: Sequence[str] | None = None) -> tuple[Any, ...]:
-        """Returns the dataclasses and, last, the list of what is left over."""
+        """Returns the dataclasses and, last, the list of leftover arguments."""
         given = list(sys.argv[1:] if argv is None else argv)
         return self.parse_args_into_dataclasses(given, return_remaining_strings=True, look_for_args_file=False)
 
 
 def recipe_of(task: Task) -> dict[str, Any]:
-    """Returns the arguments of `TrainingArguments` that a task gives: its recipe, and where its results go."""
+    """Returns the `TrainingArguments` values that a task sets: its recipe and the place of its results."""
     return {
         "output_dir": f"runs/{task.name}",
         "learning_rate": task.learning_rate,
@@ -79,15 +79,15 @@ def recipe_of(task: Task) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Options:
-    """The runner's own options, and what is the Trainer's.
+    """The runner's own options, and the arguments left for the Trainer.
 
     Attributes:
-        model: Which encoder, how its layers are fused.
+        model: Which encoder, and how its layers are fused.
         data: Where the examples come from.
         run: What is compared.
         rest: Arguments for the Trainer, as typed.
         given: Names of all options that were given, with underscores.
-        exit_on_error: Whether a mistake among the Trainer's ends the process; else it is an `InputError`.
+        exit_on_error: Whether a mistake in the Trainer's arguments ends the process; else it is an `InputError`.
     """
 
     model: ModelArguments
@@ -104,17 +104,17 @@ def parse_options(
     """Reads the runner's own options; a first argument that ends in .yaml, .yml or .json is a file of arguments.
 
     Args:
-        task: Gives the recipe, which `--help` names.
+        task: The task whose recipe is used and shown by `--help`.
         argv: Arguments without the program's name; the process's own if None.
-        prog: What the help calls the command; the script's name if None.
-        exit_on_error: Whether an argument that does not exist or does not parse ends the process.
+        prog: Name of the command in the help; the script's name if None.
+        exit_on_error: Whether an argument that is unknown or does not parse ends the process.
 
     Returns:
-        The options; the command line counts more than the file.
+        The options; the command line overrides the file.
 
     Raises:
-        InputError: A file that cannot be read, or values that contradict each other.
-        SystemExit: Status 2, for an argument that does not exist or does not parse, unless `exit_on_error` is False.
+        InputError: A file cannot be read, or values contradict each other.
+        SystemExit: Status 2, for an argument that is unknown or does not parse, unless `exit_on_error` is False.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0].endswith((".yaml", ".yml", ".json")):
@@ -132,10 +132,10 @@ def parse_options(
 
 
 def options_parser(task: Task | None, **kwargs: Any) -> DataclassParser:
-    """Returns the parser of the runner's own options, whose help names the Trainer's below them.
+    """Returns the parser of the runner's own options, whose help lists the Trainer's options below them.
 
     Args:
-        task: Gives the recipe, which the help names; any task if None.
+        task: The task whose recipe the help shows; any task if None.
         kwargs: As for `DataclassParser`.
     """
     described = "Fine-tune on English" if task is None else f"{task.title}: fine-tune on {task.source_language}"
@@ -150,7 +150,7 @@ def options_parser(task: Task | None, **kwargs: Any) -> DataclassParser:
 
 
 def _flags(words: Sequence[str]) -> list[str]:
-    """Returns the flags among words, without the values behind a `=`."""
+    """Returns the flags among words, without any value after `=`."""
     return [word.partition("=")[0] for word in words if word.startswith("--")]
 
 
@@ -163,7 +163,7 @@ def trainer_options() -> list[str]:
     """Returns the names of transformers' TrainingArguments, read from their source: importing them imports torch.
 
     Returns:
-        The names in order; none where there is no such source.
+        The names in order; empty if the source is missing.
     """
     package = importlib.util.find_spec("transformers")
     if package is None or package.origin is None:
@@ -195,7 +195,7 @@ def arguments_of_file(path: Path) -> list[str]:
     """Turns a mapping in YAML or JSON into command-line arguments.
 
     Raises:
-        InputError: It cannot be read, is not a mapping from names to values, or has a name twice.
+        InputError: It cannot be read, is not a mapping from names to values, or contains a name twice.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -220,7 +220,7 @@ def arguments_of_file(path: Path) -> list[str]:
 
 
 def arguments_of(values: Mapping[str, Any]) -> list[str]:
-    """Turns a mapping from names to values into command-line arguments; None is as left out."""
+    """Turns a mapping from names to values into command-line arguments; None means left out."""
     arguments: list[str] = []
     for name, value in values.items():
         if value is None:

@@ -1,4 +1,4 @@
-"""How much of the disk a command takes, before it starts: its models, and its checkpoints while it trains."""
+"""How much disk space a command needs for its models and, while it trains, its checkpoints; checked beforehand."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .arguments import CrossLingualTrainingArguments
 from .planning import Plan
 
 FLOAT = 4
-# AdamW as torch has it keeps two numbers for each that is trained; of other optimisers less is sure.
+# torch's AdamW keeps two numbers for each trained parameter; for other optimisers this is less certain.
 _ADAMW = ("adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_apex_fused")
 
 
 def check_disk(plan: Plan) -> str:
-    """Checks that models and checkpoints find room, and says how much they take.
+    """Checks that models and checkpoints fit on the disk, and says how much space they take.
 
     Returns:
         A sentence for the user.
 
     Raises:
-        InputError: There is less room.
+        InputError: There is not enough space.
     """
     training, saving, output = plan.training, plan.saving, plan.output
     open_runs = [run for run in plan.runs if plan.anew or output.finished(run.name) is None]
@@ -39,7 +39,7 @@ def check_disk(plan: Plan) -> str:
             trained = FLOAT * parameter_counts(adapt(model, plan.model))[0]
         shrink = 1 if saving.save_dtype == "float32" else 2
         models += whole // shrink + buffers if saving.save_models else 0
-        # Of LoRA a checkpoint has the adapter alone.
+        # With LoRA a checkpoint holds only the adapter.
         saved = trained if plan.model.peft == "lora" else whole + buffers
         optimiser = 2 * trained if training.optim in _ADAMW and not training.save_only_model else 0
         checkpoint = max(checkpoint, saved + optimiser)
@@ -62,7 +62,7 @@ def check_disk(plan: Plan) -> str:
 
 
 def _checkpoints(training: CrossLingualTrainingArguments, examples: int, kept_runs: int) -> int:
-    """How many checkpoints there are at once at most: the new one is written before the oldest goes."""
+    """How many checkpoints exist at once at most: the new one is written before the oldest is deleted."""
     strategy = getattr(training.save_strategy, "value", training.save_strategy)
     if strategy == "no":
         return 0

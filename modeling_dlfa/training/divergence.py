@@ -1,4 +1,4 @@
-"""Whether a run still computes with numbers: a model that has diverged ends its command instead of being scored."""
+"""Detects losses, logits and weights that are not finite: a diverged model ends its command and is not scored."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..errors import InputError
 
 
 class Divergence(TrainerCallback):
-    """Remembers, on the device, whether losses and logits were finite; asking for it is what waits for the device.
+    """Remembers on the device whether losses and logits were finite; only reading the answer waits for the device.
 
     Args:
-        args: Of the Trainer.
-        accelerator: Of the Trainer: all processes are asked, so that none waits for one that has ended.
+        args: The Trainer's arguments.
+        accelerator: The Trainer's accelerator; it asks all processes, so that none waits for one that has ended.
     """
 
     def __init__(self, args: Any, accelerator: Accelerator) -> None:
@@ -44,8 +44,8 @@ class Divergence(TrainerCallback):
     def add_loss(self, loss: torch.Tensor, step: int) -> None:
         """Notes a batch's training loss.
 
-        Under fp16 a step whose gradients overflow is left out by the gradient scaler, and a later finite loss says
-        that training goes on.
+        Under fp16 the gradient scaler skips a step whose gradients overflow, and a later finite loss shows that
+        training goes on.
         """
         finite = loss.detach().isfinite().all()
         earlier = torch.zeros_like(self._first) if self.args.precision == "fp16" else self._first
@@ -58,7 +58,7 @@ class Divergence(TrainerCallback):
             self._end(f"the training loss of step {step} is not finite")
 
     def add_answers(self, values: Iterable[Any]) -> None:
-        """Notes a batch's loss and logits, tensors in tuples of any depth."""
+        """Notes a batch's loss and logits, given as tensors in tuples of any depth."""
         for value in values:
             if isinstance(value, torch.Tensor):
                 self._answers |= (~value.detach().isfinite().all()).int()
@@ -83,12 +83,12 @@ class Divergence(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Asks where something is to be logged, evaluated or saved after this step."""
+        """Checks if something is about to be logged, evaluated or saved after this step."""
         if control.should_log or control.should_evaluate or control.should_save or control.should_training_stop:
             self.check_loss()
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Asks at the end of every epoch."""
+        """Checks at the end of every epoch."""
         self.check_loss()

@@ -1,4 +1,4 @@
-"""What a run does: train, validate and test, and leave a model, predictions and, last, a record."""
+"""Executes a run: trains, validates and tests, and leaves a model, predictions and, last, a record."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def execute_run(plan: Plan, run: Run) -> None:
         record["train"] = train(trainer, output.last_checkpoint(run.name))
         if plan.model.peft == "lora":
             _merge(trainer, output.adapter(run.name) if saving.save_models else None)
-        whole: Any = trainer.model  # Unless FSDP or DeepSpeed split it, which save float32 alone.
+        whole: Any = trainer.model  # Unless FSDP or DeepSpeed split it: they save only float32.
         dtype, folder = getattr(torch, saving.save_dtype), output.model(run.name)
         if dtype != torch.float32:
             round_weights(whole, dtype)
@@ -68,7 +68,7 @@ def execute_run(plan: Plan, run: Run) -> None:
 
 
 def tell_trained_part(name: str, model: Any) -> None:
-    """Tells how much of a model is trained, where that is not all of it."""
+    """Tells how much of a model is trained, unless all of it is."""
     trained, parameters = parameter_counts(model)
     if trained < parameters and PartialState().is_main_process:
         share = 100 * trained / parameters
@@ -84,25 +84,25 @@ def make_trainer(
     compute_metrics: Callable[..., dict[str, float]] | None,
     preprocess_logits_for_metrics: Callable[..., Any] | None,
 ) -> CrossLingualTrainer:
-    """Returns the Trainer of a model.
+    """Returns the Trainer for a model.
 
     Args:
-        plan: Of the command.
-        name: Of the run, under which its checkpoints lie.
-        seed: Of dropout and data order.
-        model: What is trained.
-        compute_metrics: Scores the validation data, on which the checkpoint is chosen.
-        preprocess_logits_for_metrics: What is kept of a batch's logits.
+        plan: The command's plan.
+        name: Name of the run and of its checkpoint folder.
+        seed: Seed of dropout and data order.
+        model: The model to train.
+        compute_metrics: Scores the validation data, by which the checkpoint is chosen.
+        preprocess_logits_for_metrics: Reduces a batch's logits to what is kept.
     """
     training = copy.copy(plan.training)
     training.output_dir = str(plan.output.checkpoints(name))
     training.seed, training.run_name = seed, name
     if getattr(model.config, "fusion", None) == "layer":
-        training.ddp_find_unused_parameters = True  # The blocks above the layer have no gradient.
-    training.push_to_hub = False  # One model of the command is published, in the end.
+        training.ddp_find_unused_parameters = True  # The blocks above the layer get no gradient.
+    training.push_to_hub = False  # The command publishes one model at its end.
     encoded = plan.data.encoded
     if "validation" not in encoded:
-        training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan what it has no data for.
+        training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan an evaluation without data.
     trainer = CrossLingualTrainer(
         model=model,
         args=training,
@@ -115,14 +115,14 @@ def make_trainer(
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,
     )
-    # A notebook has a display of its own in its place.
+    # A notebook shows its own display instead.
     if trainer.pop_callback(ProgressCallback) is not None:
         trainer.add_callback(NamedProgressCallback(name))
     return trainer
 
 
 def start_run_record(run: Run, model: Any) -> dict[str, Any]:
-    """Returns what a run's record says before anything is trained."""
+    """Returns a run's record as it is before training."""
     trained, parameters = parameter_counts(model)
     return {
         "name": run.name,
@@ -140,7 +140,7 @@ def start_run_record(run: Run, model: Any) -> dict[str, Any]:
 
 
 def _merge(trainer: Trainer, folder: Path | None) -> None:
-    """Saves the adapter and goes on with the merged model: what is tested is what is saved and published."""
+    """Saves the adapter and continues with the merged model: the tested model is the one saved and published."""
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.is_world_process_zero() and folder is not None:
         model.save_pretrained(str(folder))
@@ -152,10 +152,10 @@ def train(trainer: CrossLingualTrainer, newest: Path | None) -> dict[str, Any]:
 
     Args:
         trainer: Of the run.
-        newest: The run's checkpoint from which `--resume_from_checkpoint last` goes on; None for the beginning.
+        newest: The checkpoint from which `--resume_from_checkpoint last` continues; None to start from the beginning.
 
     Raises:
-        InputError: It diverged: the loss, the answers on the validation data or the weights are not finite.
+        InputError: The run diverged: the loss, the answers on the validation data or the weights are not finite.
     """
     checkpoint = trainer.args.resume_from_checkpoint
     if checkpoint == "last":
@@ -173,7 +173,7 @@ def train(trainer: CrossLingualTrainer, newest: Path | None) -> dict[str, Any]:
 def _validation_record(
     task: Task, data: TaskData, outcome: PredictionOutput, state: TrainerState, metric_key: str
 ) -> dict[str, Any]:
-    """Scores the selected checkpoint on the source language and tells how the Trainer, by this key, selected it."""
+    """Scores the selected checkpoint on the source language and tells how the Trainer selected it by this key."""
     assert data.validation is not None
     key = f"eval_{metric_key}"
     history = [
@@ -203,13 +203,13 @@ def evaluate(
     records: Sequence[dict[str, Any]],
     apart: Callable[[PredictionOutput], Sequence[PredictionOutput]] = lambda outcome: [outcome],
 ) -> None:
-    """Validates and tests what was trained, and writes its predictions and, last, its records, which end the runs.
+    """Validates and tests the trained models, and writes their predictions and, last, the records that end the runs.
 
     Args:
-        plan: Of the command.
-        trainer: Has trained, or only evaluates.
-        records: Of the runs that it trained; completed here.
-        apart: Returns what each of these runs has of the Trainer's outcome.
+        plan: The command's plan.
+        trainer: The Trainer, after training or for evaluation only.
+        records: Records of the runs that it trained; completed here.
+        apart: Splits the Trainer's outcome into that of each of these runs.
     """
     task, data, output = plan.task, plan.data, plan.output
     alone = len(records) == 1
@@ -219,7 +219,7 @@ def evaluate(
             key = task.metric if alone else f"{task.metric}_{record['system']}"
             record |= _validation_record(task, data, own, trainer.state, key)
     if data.test:
-        trainer.compute_metrics = None  # It knows the validation data alone; scores come from the files.
+        trainer.compute_metrics = None  # It knows only the validation data; scores come from the files.
         outcome = trainer.predict(data.encoded["test"], metric_key_prefix="test")
         seconds = {"seconds": (outcome.metrics or {})["test_runtime"]}
         for record, own in zip(records, apart(outcome), strict=True):

@@ -1,4 +1,4 @@
-"""`--glyphs`: the table of what each token looks like, checked before anything is trained with it."""
+"""`--glyphs`: the table of what each token looks like, checked before training."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from .options import ModelArguments
 
 
 def load_table(model: ModelArguments) -> GlyphTable | None:
-    """Reads the table that `--glyphs` names; None without one.
+    """Reads the table named by `--glyphs`; None without one.
 
     Raises:
-        InputError: The folder holds none, or one that is not whole.
+        InputError: The folder holds no table, or an incomplete one.
     """
     return None if model.glyphs is None else GlyphTable.load(model.glyphs)
 
 
 def check_glyphs(model: ModelArguments, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Checks that the table was made of the model's vocabulary.
+    """Checks that the table was made from the model's vocabulary.
 
     Raises:
-        InputError: It was made of another one.
+        InputError: It was made from another one.
     """
     if table := load_table(model):
         table.check_tokenizer(tokenizer)
 
 
 def glyphs_record(model: ModelArguments) -> dict[str, Any]:
-    """Returns which table shapes a result, for the recipe; nothing without one."""
+    """Returns the recipe's entry for the table that shapes a result; empty without one."""
     table = load_table(model)
     if table is None or model.glyphs is None:
         return {}

@@ -1,4 +1,4 @@
-"""The shards of one command, trained apart, as the one results directory that the whole command would have left."""
+"""Merges the shards of one command into the results directory that the whole command would have left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..results.results import Results, load_results
 from ..results.summary import summarise_runs
 from ..results.tables import write_report
 
-# What every shard of a command records alike.
+# What all shards of a command record identically.
 COMMON = ("task", "labels", "metric", "languages", "seeds", "model_commit")
 FOLDERS = ("adapters", "models", "predictions")
 
@@ -36,9 +36,9 @@ class Shard:
 
     Attributes:
         output: Its output directory.
-        results: What its `results.json` holds.
+        results: Contents of its `results.json`.
         plan: Which shard it is.
-        started_with: What its `arguments.json` holds.
+        started_with: Contents of its `arguments.json`.
     """
 
     output: OutputDirectory
@@ -51,7 +51,7 @@ class Shard:
         """Reads a shard's output directory.
 
         Raises:
-            InputError: It is not of a finished command with `--num_shards`.
+            InputError: It does not come from a finished command with `--num_shards`.
         """
         output = OutputDirectory(path)
         results = load_results(output.path)
@@ -65,7 +65,7 @@ class Shard:
         return [run.name for run in self.results.runs]
 
     def identity(self) -> dict[str, Any]:
-        """Returns what shards of one command have in common; a file is known by its checksum, wherever it lies."""
+        """Returns what the shards of one command share; a file is identified by its checksum, wherever it lies."""
         started = {key: value for key, value in self.started_with.items() if key != "shard"}
         data = json.loads(json.dumps(started["data"]))
         for source in [data.get("train"), data.get("validation"), *data["test"].values()]:
@@ -85,14 +85,14 @@ def merge_runs(
     Args:
         shard_dirs: Output directories of all shards of one command, in any order.
         output_dir: A directory that does not exist or is empty; it appears whole or not at all.
-        license: Licence that the models' cards state, as the Hub names it.
+        license: Licence for the models' cards, as the Hub names it.
 
     Returns:
         The results of the whole command.
 
     Raises:
-        InputError: A directory is not a shard, the shards are of different commands, have a run twice or lack one, or
-            `output_dir` holds something.
+        InputError: A directory is not a shard, the shards belong to different commands, repeat a run or lack one, or
+            `output_dir` is not empty.
     """
     check_license(license)
     target = named_folder(output_dir)
@@ -122,7 +122,7 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
     """Checks that shards make up one command.
 
     Raises:
-        InputError: They were started with other arguments, have a run twice or lack one.
+        InputError: They were started with different arguments, repeat a run or lack one.
     """
     first, *others = shards
     for other in others:
@@ -146,7 +146,7 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
 
 
 def _fill(output: OutputDirectory, shards: Sequence[Shard]) -> Results:
-    """Writes everything but the models' cards."""
+    """Writes everything except the models' cards."""
     for shard in shards:
         for run in shard.results.runs:
             for folder in FOLDERS:
@@ -190,7 +190,7 @@ def _results(shards: Sequence[Shard]) -> Results:
 
 
 def _joined(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One mapping of several: a value that differs between them is a text with all of its values."""
+    """Merges mappings into one: a value that differs between them becomes a text with all of its values."""
     joined = {}
     for key in dict.fromkeys(key for mapping in mappings for key in mapping):
         values = list(dict.fromkeys(mapping.get(key) for mapping in mappings))

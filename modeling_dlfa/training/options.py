@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-# What `DlfaConfig` takes, which `--help` and a wrong value need before that can be imported.
+# Values that `DlfaConfig` accepts; `--help` and error messages need them before it can be imported.
 CHOICES: dict[str, tuple[str, ...]] = {
     "fusion": ("aif", "last", "mean", "concat", "scalar_mix", "layer"),
     "gate": ("select", "excite"),
@@ -13,7 +13,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stream_norm": ("layer_norm", "none"),
     "pooling": ("cls", "mean"),
 }
-# The fusions that read an option; what is not here acts with every fusion.
+# Which fusions read an option; an option that is not listed works with every fusion.
 READ_BY: dict[str, tuple[str, ...]] = {
     "fusion_layers": ("aif", "mean", "concat", "layer"),
     "gate": ("aif",),
@@ -45,7 +45,7 @@ FUSION_OPTIONS = (
 
 @dataclass
 class ModelArguments:
-    """Which encoder, and how its layers are fused. What is left out is the default of `DlfaConfig`."""
+    """Which encoder, and how its layers are fused. Values left out take the default of `DlfaConfig`."""
 
     _argument_group_name = "model and fusion"
 
@@ -117,7 +117,7 @@ class ModelArguments:
         return {name if name in ("lora_alpha", "lora_dropout") else name[5:]: value for name, value in given.items()}
 
     def peft_record(self) -> dict[str, Any]:
-        """Returns what shapes a result beside the recipe: nothing where the model is trained whole."""
+        """Returns what shapes a result besides the recipe: empty if the model is trained in full."""
         given = {name: getattr(self, name) for name in ("peft", "freeze_up_to", *LORA_OPTIONS)}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -153,14 +153,14 @@ class DataArguments:
     max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
 
     def files(self) -> dict[str, str]:
-        """Returns the files that were given, by their option."""
+        """Returns the given files by their option."""
         names = {f"--{name}": getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
         return {option: name for option, name in names.items() if name}
 
 
 @dataclass
 class RunArguments:
-    """What is compared, and what happens to the output directory."""
+    """What to compare, and what happens to the output directory."""
 
     _argument_group_name = "runs and output"
 
@@ -195,5 +195,5 @@ class RunArguments:
     )
 
     def shard(self) -> dict[str, int] | None:
-        """Returns which shard the command is, as it is recorded; None for a whole one."""
+        """Returns which shard the command is, as recorded; None for a whole command."""
         return {"shard_index": self.shard_index, "num_shards": self.num_shards} if self.num_shards > 1 else None

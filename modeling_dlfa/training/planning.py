@@ -35,7 +35,7 @@ logger = logging.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the runs of a command share.
+    """What all runs of a command share.
 
     Attributes:
         task: What to learn.
@@ -43,15 +43,15 @@ class Plan:
         training: The Trainer's arguments.
         saving: What is kept of a run, and which shard of the command this is.
         planned: The runs of the command and all its shards.
-        runs: Those of this shard.
+        runs: The runs of this shard.
         data: The examples.
-        tokenizer: Of the model.
+        tokenizer: The model's tokenizer.
         output: Where everything is written.
-        anew: Whether what lies there is deleted first, else what is finished stays.
-        repository: Where to publish the selected model; None for nowhere.
-        languages_without_file: The languages among "all" that are not tested.
-        one_pass: Whether the systems of a seed are trained at once on one backbone.
-        command: What the results name as the command that made them; the process's own if None.
+        anew: Whether to delete what lies there first; otherwise finished runs stay.
+        repository: Where to publish the selected model; None if it is not published.
+        languages_without_file: The languages among "all" that are skipped because they have no test file.
+        one_pass: Whether all systems of a seed are trained at once on one backbone.
+        command: The command that the results name as their origin; the process's own if None.
         started: When, in seconds since the epoch.
     """
 
@@ -74,19 +74,19 @@ class Plan:
 
 @contextlib.contextmanager
 def planned(task: Task, arguments: Arguments) -> Iterator[Plan]:
-    """Plans a command, and keeps its output directory from others until the end.
+    """Plans a command, and reserves its output directory until the end.
 
     Args:
         task: What to learn.
         arguments: What to fuse, on which data, how to train, where to write.
 
     Yields:
-        The plan; nothing is written yet.
+        The plan; nothing has been written yet.
 
     Raises:
-        InputError: Wrong input; or another command writes into the output directory.
+        InputError: Wrong input, or another command is writing into the output directory.
     """
-    # Made by hand, they have been through no command line.
+    # Arguments built in Python have not been through a command line.
     check_options(task, arguments)
     check_arguments(task, arguments)
     PartialState()
@@ -159,7 +159,7 @@ def _warn_of_slow_bf16(training: CrossLingualTrainingArguments) -> None:
 
 
 def _repository(training: CrossLingualTrainingArguments, token: str | None) -> HubRepository | None:
-    """Returns where to publish to by the Trainer's own arguments, checked; None without `--push_to_hub`."""
+    """Returns the repository to publish to by the Trainer's own arguments, checked; None without `--push_to_hub`."""
     if not training.push_to_hub:
         return None
     repository = HubRepository(

@@ -1,4 +1,4 @@
-"""What several processes need: a launch that does what it says, and one output directory."""
+"""Support for several processes: checks of the launch, and one shared output directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 
 def end_processes() -> None:
-    """Ends the group of processes, at the end of a script: what is still joined when Python exits can abort it."""
+    """Ends the process group at the end of a script: a group still open when Python exits can abort it."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         PartialState().destroy_process_group()
 
@@ -35,13 +35,13 @@ def launched_with(plugin: str) -> bool:
 
 
 def check_launch(peft: str | None) -> None:
-    """Checks that the processes were started for what can be done.
+    """Checks that the way the processes were launched is supported.
 
     Args:
         peft: Value of `--peft`.
 
     Raises:
-        InputError: FSDP on the CPU, which Accelerate leaves out without a word, or LoRA on a model whose weights are
+        InputError: FSDP on the CPU, which Accelerate silently leaves out, or LoRA on a model whose weights are
             split, which cannot be merged.
     """
     fsdp = launched_with("FSDP")
@@ -59,10 +59,10 @@ def check_launch(peft: str | None) -> None:
 
 
 def on_main_process(action: Callable[[], T]) -> T:
-    """Does something in the main process of a command alone, and returns its outcome in all of them.
+    """Runs a function only in the main process of a command, and returns its outcome in all processes.
 
     Raises:
-        InputError: What it raises, in every process: none waits for one that has ended.
+        InputError: The function's own, raised in every process so that none waits for one that has ended.
     """
     outcome: list[Any] = [None]
     if PartialState().is_main_process:
@@ -79,7 +79,7 @@ def on_main_process(action: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keeps a folder for all processes of this command; see `folders.locked`."""
+    """Reserves a folder for all processes of this command; see `folders.locked`."""
     with contextlib.ExitStack() as stack:
         on_main_process(lambda: stack.enter_context(locked(folder)))
         yield
@@ -93,7 +93,7 @@ def check_shared(written: Path, patience: float = PATIENCE) -> None:
         patience: Seconds to wait for it: network file systems show a new file late.
 
     Raises:
-        InputError: One does not; in every process.
+        InputError: A process does not see it; raised in every process.
     """
     deadline = time.monotonic() + patience
     while not written.is_file() and time.monotonic() < deadline:
@@ -105,14 +105,14 @@ def check_shared(written: Path, patience: float = PATIENCE) -> None:
 
 
 def name_blocks(accelerator: Accelerator, model: PreTrainedModel) -> None:
-    """Tells FSDP what to split one at a time, unless the launcher's configuration does: the encoder's blocks.
+    """Tells FSDP to split one encoder block at a time, unless the launcher's configuration says what to split.
 
-    By default it would be `_no_split_modules`, which for BERT and its kin names the embeddings as well; Accelerate
-    splits the word embeddings on their own, too, and torch refuses to split them twice.
+    By default it would use `_no_split_modules`, which for BERT and its relatives names the embeddings too; Accelerate
+    also splits the word embeddings separately, and torch refuses to split them twice.
 
     Args:
-        accelerator: Of the Trainer.
-        model: What is trained.
+        accelerator: The Trainer's accelerator.
+        model: The model to train.
     """
     plugin = getattr(accelerator.state, "fsdp_plugin", None)
     if plugin is not None and plugin.transformer_cls_names_to_wrap is None:
@@ -120,6 +120,6 @@ def name_blocks(accelerator: Accelerator, model: PreTrainedModel) -> None:
 
 
 def block_classes(model: PreTrainedModel) -> list[str] | None:
-    """Returns the names of the classes of an encoder's blocks; None where they lie in no list."""
+    """Returns the class names of an encoder's blocks; None if no list holds the blocks."""
     blocks = encoder_blocks(model, model.config.num_hidden_layers)
     return None if blocks is None else sorted({type(block).__name__ for block in blocks})

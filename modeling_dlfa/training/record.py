@@ -1,4 +1,4 @@
-"""What a command found, as `results.json` records it: every score from the predictions on disk."""
+"""What a command found, as recorded in `results.json`: every score is computed from the predictions on disk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PACKAGES = (
 
 
 def recipe(plan: Plan) -> dict[str, Any]:
-    """Returns the training arguments that shape a result; the seeds stand with the runs."""
+    """Returns the training arguments that shape a result; the seeds are recorded with the runs."""
     training = plan.training
     names = (
         "learning_rate",
@@ -80,7 +80,7 @@ def recipe(plan: Plan) -> dict[str, Any]:
 
 
 def start_record(plan: Plan) -> dict[str, Any]:
-    """Returns what an output directory is started with, and resumed with alone: all that shapes its results."""
+    """Returns everything that shapes an output directory's results; resuming requires the same values."""
     record = {
         "task": plan.task.name,
         "model": [plan.model.model_name_or_path, plan.model.model_revision],
@@ -93,7 +93,7 @@ def start_record(plan: Plan) -> dict[str, Any]:
 
 
 def score_run(task: Task, output: OutputDirectory, run: str, languages: Iterable[str]) -> dict[str, Any]:
-    """Scores a run's predictions as they lie on disk, so that anyone who recomputes them finds the same.
+    """Scores a run's predictions from disk, so that anyone who recomputes the scores finds the same.
 
     Returns:
         For each language the metric and those beside it, the number of examples `n` (and of `words`), and how often
@@ -150,7 +150,7 @@ def _known_secrets(plan: Plan) -> list[str | None]:
 
 
 def _selection(task: Task, training: CrossLingualTrainingArguments, *, one_pass: bool) -> str:
-    """Which checkpoint of a run was tested, as one would say it."""
+    """Says in words which checkpoint of a run was tested."""
     if not training.load_best_model_at_end:
         return "last checkpoint"
     name = (training.metric_for_best_model or task.metric).removeprefix("eval_")

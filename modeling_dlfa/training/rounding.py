@@ -1,4 +1,4 @@
-"""Weights rounded to half precision: half the disk, and scores that are those of what is saved."""
+"""Rounds weights to half precision: half the disk space, and scores that match the saved weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..checkpoints.tokenizers import save_tokenizer
 
 
 def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
-    """Rounds the parameters of a model to what a precision holds; they keep their own dtype.
+    """Rounds a model's parameters to values that a precision can hold; they keep their own dtype.
 
     Args:
         model: Changed in place.
@@ -24,9 +24,9 @@ def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
 
 
 def save_rounded(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: torch.dtype) -> None:
-    """Saves a model in a precision, what is in half precision as it is, with its tokenizer.
+    """Saves a model and its tokenizer in a precision; parts already in half precision stay as they are.
 
-    The configuration that is saved beside it names the model's own dtype, in which transformers then loads it: a CPU
+    The saved configuration names the model's own dtype, in which transformers then loads it: a CPU
     computes slowly in half precision.
     """
     state = {

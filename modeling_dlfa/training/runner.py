@@ -30,28 +30,28 @@ Together = Callable[[Plan, Sequence[Run]], None]
 def run_task(task: Task, arguments: Arguments, together: Together | None = None) -> Results:
     """Trains and tests all runs of a command and writes its results.
 
-    What it has to say goes to the package's loggers.
+    Messages go to the package's loggers.
 
     Args:
         task: What to learn.
         arguments: What to fuse, on which data, how to train, where to write.
-        together: Executes all runs of a seed at once and finishes each of them; one after another if None.
+        together: Executes all runs of a seed at once and finishes each; if None, runs go one after another.
 
     Returns:
         The results; `results.json` holds them.
 
     Raises:
-        InputError: Wrong input, before any training starts; or another command writes into the output directory.
+        InputError: Wrong input, before any training starts; or another command is writing into the output directory.
     """
     with planned(task, arguments) as plan:
         return execute(plan, together)
 
 
 def execute(plan: Plan, together: Together | None = None) -> Results:
-    """Does what `planned` planned; see `run_task`.
+    """Executes a plan from `planned`; see `run_task`.
 
     Raises:
-        InputError: What lies in the output directory was begun otherwise, the disk has no room, the repository cannot
+        InputError: The output directory was started otherwise, the disk has no room, the repository cannot
             be written, or a run diverged.
     """
     state = PartialState()
@@ -65,7 +65,7 @@ def execute(plan: Plan, together: Together | None = None) -> Results:
 
 
 def _start(plan: Plan) -> Plan:
-    """Checks what may still stand against a plan, begins its output, and returns it with its repository made."""
+    """Makes the last checks of a plan, starts its output, and returns it with its repository created."""
     record = start_record(plan)
     if not plan.anew:
         plan.output.check_same(record)
@@ -80,7 +80,7 @@ def _start(plan: Plan) -> Plan:
 
 
 def _execute_runs(plan: Plan, together: Together | None) -> None:
-    """Executes what is not finished yet: each run alone, or the runs of a seed together."""
+    """Executes the unfinished runs: each alone, or the runs of a seed together."""
     state = PartialState()
     jobs: dict[int | str, list[Run]] = {}
     for run in plan.runs:
@@ -97,7 +97,7 @@ def _execute_runs(plan: Plan, together: Together | None) -> None:
 
 
 def _report(plan: Plan) -> Results:
-    """Writes everything that is made of the results, and publishes the selected model if wished."""
+    """Writes everything derived from the results, and publishes the selected model if asked to."""
     results = collect_results(plan)
     results.write(plan.output.results)
     if results.summary is not None:

@@ -1,4 +1,4 @@
-"""What is trained: each system (a fusion) once a seed, from a plain encoder or a DLFA checkpoint."""
+"""The systems to train: each fusion once per seed, from a plain encoder or a DLFA checkpoint."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Run:
 
     Attributes:
         system: Name of the fusion, the same for all seeds.
-        baseline: Whether it is the last-layer model beside the fused one.
+        baseline: Whether it is the last-layer model that the fused one is compared with.
         seed: Seed of the head, the dropout and the data order.
         config: Configuration of the model.
         from_checkpoint: Whether it starts from a DLFA checkpoint, not from a plain encoder.
-        new_head: Whether that checkpoint's head is of another task, so that the head is drawn anew.
+        new_head: Whether that checkpoint's head belongs to another task, so that a new head is initialised.
     """
 
     system: str
@@ -77,10 +77,10 @@ def plan_runs(
     Args:
         task: What to learn.
         model: The plain encoder or DLFA checkpoint to start from, and how to fuse.
-        seeds: One run of each system for each.
-        do_train: Whether to train, else a checkpoint is evaluated.
+        seeds: One run of each system per seed.
+        do_train: Whether to train; otherwise a checkpoint is evaluated.
         baseline: Whether to add the last-layer model.
-        layers_apart: Whether each of the fusion layers is a system of its own, all lower layers if none is given.
+        layers_apart: Whether each fusion layer is a separate system; all lower layers if none is given.
 
     Raises:
         InputError: The model cannot be found, or its configuration and the arguments do not fit.
@@ -123,12 +123,12 @@ def plan_runs(
 
 
 def own_share(planned: Sequence[Run], index: int, shards: int) -> list[Run]:
-    """Returns the runs of a shard: neighbours, so that most seeds' systems are trained on one machine.
+    """Returns the runs of a shard: consecutive ones, so that most seeds' systems are trained on one machine.
 
     Args:
         planned: The runs of the command.
-        index: Of the shard, from 0.
-        shards: How many there are.
+        index: Index of the shard, from 0.
+        shards: Number of shards.
 
     Raises:
         InputError: There are fewer runs than shards.
@@ -153,7 +153,7 @@ def _load_config(model: ModelArguments) -> PretrainedConfig:
 def _encoder_configs(
     model: ModelArguments, backbone: PretrainedConfig, *, baseline: bool, layers_apart: bool
 ) -> list[DlfaConfig]:
-    """Returns the configurations that wrap a plain encoder: the fused ones and, if wished, their baseline."""
+    """Returns the configurations that wrap a plain encoder: the fused ones and, if requested, their baseline."""
     options = model.fusion_options()
     if table := load_table(model):
         options["glyph_size"] = table.size
@@ -171,7 +171,7 @@ def _encoder_configs(
 def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, do_train: bool) -> bool:
     """Refuses arguments that contradict a DLFA checkpoint, and returns whether it gets a new head.
 
-    A head of another kind or for other labels is of another task.
+    A head of another kind or for other labels belongs to another task.
     """
     path, options = model.model_name_or_path, model.fusion_options()
     if model.glyphs is not None:
@@ -190,7 +190,7 @@ def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, d
                 "argument, or start from a plain encoder."
             )
     model_class = MODEL_CLASSES[task.kind].__name__
-    # Not in the order of the file, which sorts "10" before "2".
+    # Not in the file's order, which sorts "10" before "2".
     labels = [label for _, label in sorted((saved.id2label or {}).items())]
     fits = model_class in (saved.architectures or [])
     if fits and labels == list(task.labels):

@@ -26,11 +26,11 @@ class TaskData:
 
     Attributes:
         train: Source-language training data; None without training.
-        validation: Source-language data on which checkpoints are chosen; None if not wanted.
-        test: Test data, a split for each language.
+        validation: Source-language data on which checkpoints are chosen; None if not needed.
+        test: Test data, one split per language.
         max_length: Longest input, in tokens.
         encoded: `"train"`, `"validation"` and `"test"` tokenised; the test data of all languages longest first.
-        statistics: Under the same names the counts of each split.
+        statistics: Counts of each split, under the same names.
     """
 
     train: Split | None
@@ -63,19 +63,19 @@ def load_task_data(
     tokenizer: PreTrainedTokenizerBase,
     cache_dir: str | None = None,
 ) -> TaskData:
-    """Reads and tokenises what a command needs: from its files, else from the Hub.
+    """Reads and tokenises the data of a command: from its files, otherwise from the Hub.
 
     Args:
         task: The task.
-        data: Which files or data set, how many rows and tokens.
+        data: Which files or data set, and how many rows and tokens.
         training: Whether to train, validate and test.
         languages: Test languages.
         tokenizer: Of the model.
         cache_dir: Where downloads are kept.
 
     Raises:
-        InputError: Data that is absent or wrong; the message names the file and the line. Training data of one class,
-            or that the tokenizer does not know; or inputs are to be longer than the model reads.
+        InputError: Data are missing or wrong; the message names the file and the line. Training data have one class,
+            or the tokenizer does not know them; or inputs would be longer than the model reads.
     """
     files = data.files()
     test_files = expand_files(data.test_file, languages) if data.test_file and training.do_predict else {}
@@ -107,7 +107,7 @@ def load_task_data(
 
 
 def _max_length(task: Task, wished: int | None, tokenizer: PreTrainedTokenizerBase) -> int:
-    longest = tokenizer.model_max_length  # No more than the model's own.
+    longest = tokenizer.model_max_length  # No longer than the model's own limit.
     if wished is not None and wished > longest:
         raise InputError(f"--max_length {wished} is more than the {longest} positions of this model. Lower it.")
     return wished if wished is not None else min(task.max_length, longest)

@@ -16,14 +16,14 @@ from .runner import run_task
 def train(task: Task | str, model_name_or_path: str | os.PathLike, **arguments: Any) -> Results:
     """Fine-tunes on the task's source language and tests in every language, as `dlfa train` does.
 
-    What it has to say goes to the loggers of the package, at level INFO: `logging.basicConfig(level="INFO")` shows it.
+    Messages go to the package's loggers at level INFO; `logging.basicConfig(level="INFO")` shows them.
 
     Args:
-        task: `"xnli"`, `"pawsx"`, `"ner"`, `"pos"`, or a `Task` of your own.
+        task: `"xnli"`, `"pawsx"`, `"ner"`, `"pos"`, or your own `Task`.
         model_name_or_path: Hub id or folder of a plain encoder, or of a DLFA checkpoint.
-        arguments: All that `dlfa train TASK --help` lists, with Python's values: `baseline=True`, `seeds=[1, 2]`,
-            `fusion_layers=8`; also those of `TrainingArguments`. What is left out is the task's recipe. Results go to
-            `output_dir`, `runs/TASK` if left out.
+        arguments: All that `dlfa train TASK --help` lists, as Python values: `baseline=True`, `seeds=[1, 2]`,
+            `fusion_layers=8`; also those of `TrainingArguments`. Values left out follow the task's recipe. Results go
+            to `output_dir`, `runs/TASK` if left out.
 
     Returns:
         The results, which `load_results(output_dir)` reads again.
@@ -50,6 +50,6 @@ def train(task: Task | str, model_name_or_path: str | os.PathLike, **arguments: 
     given = arguments_of({"model_name_or_path": os.fspath(model_name_or_path), **arguments})
     options = parse_options(task, given, exit_on_error=False)
     completed = complete_arguments(task, options)
-    if TASKS.get(task.name) == task:  # A task of one's own is known to its script alone.
+    if TASKS.get(task.name) == task:  # Only the user's own script knows a custom task.
         completed.command = command_line(["dlfa", "train", task.name, *given])
     return run_task(task, completed)

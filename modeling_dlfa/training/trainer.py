@@ -24,9 +24,8 @@ class LengthGroupedSampler(Sampler[int]):
     """Random order in which each batch holds examples of similar length.
 
     The examples are shuffled, cut into groups of 50 batches, sorted by length within a group, and the batches are
-    shuffled; the first batch is the longest, so that a lack of memory shows at once. Unlike the sampler of
-    transformers, the order depends on nothing but the seed and the epoch: every process and a resumed run see the
-    same.
+    shuffled; the first batch is the longest, so that a lack of memory shows at once. Unlike in transformers' sampler,
+    the order depends only on the seed and the epoch, so it is the same in every process and in a resumed run.
 
     Args:
         lengths: Length of each example, in tokens.
@@ -55,7 +54,7 @@ class LengthGroupedSampler(Sampler[int]):
             for group in order.split(MEGABATCHES * self.batch_size)
         ]
         batches = [batch for group in groups for batch in group.split(self.batch_size)]
-        # A batch that is not full must stay last: elsewhere it would shift all later ones.
+        # An incomplete batch must stay last: elsewhere it would shift all later ones.
         partial = [batches.pop()] if len(batches[-1]) < self.batch_size else []
         batches = [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
         if batches:
@@ -80,13 +79,13 @@ class CrossLingualTrainer(Trainer):
         self.add_callback(self.divergence)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Trains on a batch and returns its loss, of which is kept whether it is finite."""
+        """Trains on a batch and returns its loss; remembers whether the loss was finite."""
         loss = super().training_step(*args, **kwargs)
         self.divergence.add_loss(loss, self.state.global_step + 1)
         return loss
 
     def prediction_step(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
-        """Predicts a batch and returns loss, logits and labels, of which is kept whether they are finite."""
+        """Predicts a batch and returns loss, logits and labels; remembers whether they were finite."""
         outcome = super().prediction_step(*args, **kwargs)
         self.divergence.add_answers(outcome[:2])
         return outcome
@@ -102,7 +101,7 @@ class CrossLingualTrainer(Trainer):
         return outcome
 
     def check_weights(self) -> None:
-        """Refuses a trained model whose weights are not finite; where nothing is evaluated, nothing else shows it.
+        """Refuses a trained model whose weights are not finite; without evaluation nothing else would show it.
 
         Raises:
             InputError: They are not; the message names the tensor.
@@ -117,7 +116,7 @@ class CrossLingualTrainer(Trainer):
         # Neighbouring batches, which different processes or accumulation steps read, are of similar length as well.
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
-        # Of `train_dataset` the Trainer has removed what the model does not read.
+        # The Trainer has removed the columns of `train_dataset` that the model does not read.
         dataset: Any = self.train_dataset
         return LengthGroupedSampler(dataset["length"][:], batch_size, seed)
 
@@ -126,7 +125,7 @@ class CrossLingualTrainer(Trainer):
 
         Args:
             output_dir: Folder; `args.output_dir` if None.
-            _internal_call: The Trainer's own mark.
+            _internal_call: Set by the Trainer itself.
         """
         super().save_model(output_dir, _internal_call)
         if self.args.should_save:
@@ -136,5 +135,5 @@ class CrossLingualTrainer(Trainer):
             (folder / "training_args.bin").unlink(missing_ok=True)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Sampler | None:
-        # The Trainer of v5 would shuffle here, and a prediction could not be traced to its row.
+        # The v5 Trainer would shuffle here, and predictions could not be traced to their rows.
         return SequentialSampler(eval_dataset)

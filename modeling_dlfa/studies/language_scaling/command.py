@@ -35,20 +35,20 @@ def run_language_scaling(
 
     Args:
         sources: Output directories of the runner, or their `results.json`.
-        output_dir: Where to write; made if absent.
+        output_dir: Where to write; created if missing.
         similarity: See `language_orders.language_orders`.
         data_sizes: See there.
         max_subsets: See `language_scaling.scale_languages`.
         n_resamples: See there.
         seed: See there.
-        cost: What to time with the first of the results; nothing if None.
+        cost: What to time with the first results; nothing if None.
         overwrite: Whether to replace an earlier study.
 
     Returns:
         The JSON file.
 
     Raises:
-        InputError: Wrong input, before anything is computed, or a study that is there already.
+        InputError: Wrong input, before anything is computed, or an earlier study that may not be replaced.
     """
     output = SCALING.folder(output_dir, overwrite=overwrite)
     if max_subsets < 1 or n_resamples < 2:
@@ -78,5 +78,5 @@ def run_language_scaling(
 
 
 def _comparable(results: Results, commands: Sequence[Results]) -> int:
-    """How many fused systems of the same task there are to pick from."""
+    """The number of fused systems of the same task from which one may pick."""
     return max(1, sum(len(other.fused) for other in commands if other.task == results.task))

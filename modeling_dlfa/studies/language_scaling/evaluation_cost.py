@@ -1,4 +1,4 @@
-"""What testing n languages in one pass costs: time and memory, each n in a process of its own."""
+"""What testing n languages in one pass costs in time and memory, with a separate process for each n."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class CostOptions:
     Attributes:
         model: Folder or Hub id of a DLFA checkpoint; the first fused run's if None.
         test_file: Test files, `{language}` for the code; those of the results if None.
-        max_test_samples: Examples a language; all if None.
-        batch_size: Examples a batch.
-        repeats: Passes of each n, of which the median counts.
+        max_test_samples: Examples per language; all if None.
+        batch_size: Examples per batch.
+        repeats: Number of passes for each n; the median counts.
         cpu: Whether to leave an accelerator alone.
     """
 
@@ -45,14 +45,14 @@ class CostOptions:
 
 
 def numbers_of_languages(total: int) -> list[int]:
-    """Return the n to time: powers of two, and all."""
+    """Return the n to time: powers of two, and the number of all languages."""
     return [*(2**power for power in range(total.bit_length()) if 2**power < total), total]
 
 
 def measure_cost(results: Results, options: CostOptions) -> dict[str, Any]:
-    """Time the pass that the runner tests with, for n = 1, 2, 4 ... N languages.
+    """Time the pass with which the runner tests, for n = 1, 2, 4 ... N languages.
 
-    Each n has a process of its own, whose peak memory is its own. Languages come in the order of the results.
+    Each n runs in a separate process, so that its peak memory is measured alone. Languages keep the results' order.
 
     Args:
         results: The results, with their folder.
@@ -66,7 +66,7 @@ def measure_cost(results: Results, options: CostOptions) -> dict[str, Any]:
         `"memory_per_language"` are least-squares slopes over n with 95 % intervals, None for fewer than three n.
 
     Raises:
-        InputError: The checkpoint or the data cannot be found; the child's message where it finds the input wrong.
+        InputError: The checkpoint or the data cannot be found; or the child finds the input wrong, with its message.
     """
     languages = list(results.languages)
     argv = _arguments(results, options)
@@ -120,7 +120,7 @@ def _arguments(results: Results, options: CostOptions) -> list[str]:
 
 
 def _pattern(files: Mapping[str, str]) -> str | None:
-    """The one name, with the placeholder in places of the language's code, that stands for every language's file."""
+    """The one file name, with the placeholder for the language's code, that matches every language's file."""
     if len(files) == 1:
         return next(iter(files.values()))
     common = set.intersection(*(_readings(file, code) for code, file in files.items()))
@@ -128,7 +128,7 @@ def _pattern(files: Mapping[str, str]) -> str | None:
 
 
 def _readings(file: str, code: str) -> set[str]:
-    """A file's name with the placeholder for some occurrences of a code: `ar` is in `test-ar.parquet` twice."""
+    """A file's name with the placeholder for some occurrences of a code: `ar` occurs twice in `test-ar.parquet`."""
     first, *parts = file.split(code)
     readings = {first}
     for part in parts:
@@ -205,7 +205,7 @@ def _child_main(job_file: str, answer_file: str) -> None:
 
 
 def _peak_memory() -> int:
-    """Resident bytes of this process at its peak so far."""
+    """The peak of this process's resident bytes so far."""
     import resource
 
     kilo = 1 if sys.platform == "darwin" else 1024

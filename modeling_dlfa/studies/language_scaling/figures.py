@@ -56,7 +56,7 @@ def _legend(figure: Figure, ax: Axes) -> None:
 
 
 def scores_against_n(entry: Mapping[str, Any]) -> Figure:
-    """Draw mean, worst language and spread of every system against n, an order a column."""
+    """Draw mean, worst language and spread of every system against n, one column per order."""
     rows = ("mean", "worst", "spread") if len(entry["targets"]) > 1 else ("mean", "worst")
     figure, axes = _panels(entry, len(rows), entry["orders"])
     names = {"mean": "mean", "worst": "worst language", "spread": "spread (sd, points)"}
@@ -71,9 +71,9 @@ def scores_against_n(entry: Mapping[str, Any]) -> Figure:
 
 
 def gains_against_n(entry: Mapping[str, Any]) -> Figure:
-    """Draw the gain in the mean and in the worst language against n, an order a column, with 95 % intervals.
+    """Draw the gain in the mean and in the worst language against n, one column per order, with 95 % intervals.
 
-    With more than two fused systems the bands would hide each other and are left out.
+    With more than two fused systems the bands would hide each other and are omitted.
     """
     figure, axes = _panels(entry, 2, entry["orders"])
     for row, (statistic, name) in enumerate((("mean", "gain in the mean"), ("worst", "gain in the worst"))):
@@ -89,7 +89,7 @@ def gains_against_n(entry: Mapping[str, Any]) -> Figure:
 
 
 def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
-    """Draw a system's gain in every language against each of the languages' measures, with the fitted line."""
+    """Draw a system's gain in every language against the languages' measures, with the fitted line."""
     orders = [order for order in entry["orders"] if order["values"] is not None]
     figure = new_figure(5.4 * len(orders) + 0.4, 4.2)
     gains = entry["languages"][system]
@@ -115,7 +115,7 @@ def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
 
 
 def _side_by_side(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Move languages at the same place apart, but not to the next place."""
+    """Spread languages at the same place apart, but not as far as the next place."""
     places, index, counts = np.unique(x, return_inverse=True, return_counts=True)
     gap = min(np.diff(places).min() / counts.max() if len(places) > 1 else 1.0, 0.1 * max(np.ptp(x), 1.0))
     ranks = np.array([np.count_nonzero(index[:number] == place) for number, place in enumerate(index)])

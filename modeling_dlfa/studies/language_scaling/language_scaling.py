@@ -1,4 +1,4 @@
-"""How transfer scales with the number of target languages: scores and gains of n = 1 ... N of them."""
+"""How transfer scales with the number of target languages: scores and gains for n = 1 ... N of them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Draws:
     """Scores of several systems on the same resamples.
 
     Attributes:
-        by_seed: For each system the S x L scores of its seeds, as they are.
-        resampled: For each system R x L scores of resampled examples, means over the seeds.
+        by_seed: For each system the S x L scores of its seeds, on all examples.
+        resampled: For each system R x L scores of resampled examples, averaged over the seeds.
     """
 
     by_seed: dict[str, NDArray[np.float64]]
@@ -46,7 +46,7 @@ def statistics_of_sets(values: NDArray[np.float64], sets: NDArray[np.int64]) -> 
 
     Returns:
         (..., K) means, scores of the worst language, and spreads: the standard deviation between languages (n - 1 in
-        the denominator, so that it does not depend on n as a range does), absent for n = 1.
+        the denominator, so that it does not depend on n as a range does), undefined for n = 1.
     """
     picked = values[..., sets]
     found = {"mean": picked.mean(axis=-1), "worst": picked.min(axis=-1)}
@@ -54,7 +54,7 @@ def statistics_of_sets(values: NDArray[np.float64], sets: NDArray[np.int64]) -> 
 
 
 def _estimates(draws: Draws, system: str, baseline: str | None, sets: NDArray[np.int64]) -> dict[str, Estimates]:
-    """Estimates of each statistic for each set, of a system or of its difference to the baseline."""
+    """Estimates of each statistic for each set, for a system or for its difference to the baseline."""
     by_seed, resampled = draws.by_seed[system], draws.resampled[system]
     levels = [statistics_of_sets(values, sets) for values in (by_seed.mean(axis=0), resampled, by_seed)]
     if baseline is not None:
@@ -68,7 +68,7 @@ def _estimates(draws: Draws, system: str, baseline: str | None, sets: NDArray[np
 def _points(
     grown: Sequence[Mapping[str, Estimates]], sets: Sequence[NDArray[np.int64]], names: Sequence[str], *, gain: bool
 ) -> list[dict[str, Any]]:
-    """What each n has in the results: averages over its sets."""
+    """What the results hold for each n: averages over its sets."""
     points: list[dict[str, Any]] = [{"n": some.shape[1], "sets": len(some)} for some in sets]
     for name in names:
         for point, estimates in zip(points, grown, strict=True):
@@ -76,7 +76,7 @@ def _points(
                 continue
             observed = estimates[name].observed
             lows, highs = estimates[name].limits()
-            # The mean variance between n random languages does not depend on n; that of standard deviations does.
+            # The mean variance between n random languages does not depend on n; the mean standard deviation does.
             mean = np.sqrt(np.mean(observed**2)) if name == "spread" else observed.mean()
             quantiles = [float(value) for value in np.quantile(observed, _SUBSET_QUANTILES)]
             ends = {"low": float(lows.mean()), "high": float(highs.mean())}
@@ -87,7 +87,7 @@ def _points(
 
 
 def _average(estimate: Estimates) -> Estimates:
-    """The average over an n's sets as one statistic."""
+    """The average over all sets of an n, as one statistic."""
     parts = (estimate.observed, estimate.draws, estimate.by_seed)
     return Estimates(*(values.mean(axis=-1, keepdims=True) for values in parts))
 
@@ -133,23 +133,23 @@ def scale_languages(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compute every curve of one command's results.
+    """Compute all curves for one command's results.
 
     Args:
         results: The results.
         counts: For each run's name and each language the (N, K) counts of the metric.
-        orders: The orders, of `language_orders`.
-        comparisons: Fused systems among which a reader may pick, those of other results included.
-        max_subsets: About how many sets of an n are looked at.
+        orders: The orders, from `language_orders`.
+        comparisons: Number of fused systems from which a reader may pick, those of other results included.
+        max_subsets: About how many sets to look at for each n.
         n_resamples: Bootstrap resamples of the examples.
-        seed: Of the bootstrap and of the sampled sets.
+        seed: Seed of the bootstrap and of the sampled sets.
 
     Returns:
-        Plain values for JSON. `"scores"` has for each order and system a point for each n; `"gains"` the same of the
+        Plain values for JSON. `"scores"` has one point per n for each order and system; `"gains"` has the same for the
         difference to the baseline, paired by seed and example; `"all_languages"` the gain over all N with its interval
-        alone and corrected for `comparisons`; `"trends"` the fitted lines, corrected for their number. A point's
+        both alone and corrected for `comparisons`; `"trends"` the fitted lines, corrected for their number. A point's
         `low` and `high` are the ends of the interval that one set of n languages would give, averaged over the sets;
-        its `mean` is the average over the sets, of the spread the root of the mean square.
+        its `mean` is the average over the sets, for the spread the root of the mean square.
     """
     targets = results.targets
     sets = {order.name: grown_sets(order, targets, max_subsets=max_subsets, seed=seed) for order in orders}
@@ -212,7 +212,7 @@ def scale_languages(
 
 
 def _draws(results: Results, counts: RunCounts, seeds: tuple[int, ...], *, n_resamples: int, seed: int) -> Draws:
-    """Resample the scores in the target languages of all systems that have these seeds, on the same draws."""
+    """Resample the target-language scores of all systems that have these seeds, on the same draws."""
     systems = [system for system in results.systems if set(seeds) <= set(results.seeds_of(system))]
     by_system = [results.stacked(counts, system, seeds) for system in systems]
     observed, resampled = resampled_scores(
@@ -231,7 +231,7 @@ def _draws(results: Results, counts: RunCounts, seeds: tuple[int, ...], *, n_res
 def _all_languages(
     draws: Draws, system: str, baseline: str, by_seed: NDArray[np.float64], comparisons: int
 ) -> dict[str, Any]:
-    """The gain over all N target languages: these languages, and languages like them."""
+    """The gain over all N target languages: for exactly these languages, and for languages like them."""
     languages = by_seed.shape[1]
     estimates = _estimates(draws, system, baseline, np.arange(languages)[None])
     found: dict[str, Any] = {name: _both(estimate, comparisons) for name, estimate in estimates.items()}
@@ -249,12 +249,12 @@ def _trends(
     targets: Sequence[str],
     comparisons: int,
 ) -> list[dict[str, Any]]:
-    """The lines of one system in one order: over log2(n), and over the languages' values."""
+    """The lines fitted for one system in one order: over log2(n), and over the languages' values."""
     if len(targets) < 2:
         return []
     found = []
     for name in TREND_STATISTICS:
-        # The mean over all sets of n languages does not depend on n: that line is flat whatever the data are.
+        # The mean over all sets of n languages does not depend on n: that line is flat whatever the data.
         if name == "mean" and len(order.tiers) == 1:
             continue
         slope = _curve_slope([_average(estimates[name]) for estimates in grown])

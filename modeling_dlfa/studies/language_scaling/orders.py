@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...languages import LANGUAGES, OTHER_FAMILY, by_family, get_language
 
-# The sizes of the corpus's compressed files, in MB, from the list on the page of CC-100 (Wenzek et al. 2020), the
+# Sizes of the corpus's compressed files, in MB, from the list on the CC-100 page (Wenzek et al. 2020), the
 # rebuilt training data of XLM-R (Conneau et al. 2020). For another encoder they stand for how much text there is.
 CC100_SIZES: Mapping[str, float] = {
     **{"af": 305, "ar": 5400, "bg": 9300, "bn": 860, "de": 18000, "el": 7400, "en": 82000, "es": 14000, "et": 1700},
@@ -28,15 +28,15 @@ CC100_SIZES: Mapping[str, float] = {
 
 @dataclass(frozen=True)
 class Order:
-    """A way to grow a set of languages.
+    """A way to add languages to a set.
 
     Attributes:
-        name: In files: `random`, `similarity`, `data_size`, `family`.
-        title: In tables and figures.
-        source: Where the order comes from, a sentence.
-        tiers: Groups of languages; a group is begun when the one before is complete, and has no order inside.
-        values: What a line over the languages is fitted to; None where the order has no measure.
-        unit: Of the slope of that line: the gain per `unit`.
+        name: Name in files: `random`, `similarity`, `data_size`, `family`.
+        title: Name in tables and figures.
+        source: Where the order comes from, in one sentence.
+        tiers: Groups of languages; each group starts when the one before is complete, and is not ordered inside.
+        values: The measure to which a line over the languages is fitted; None if the order has none.
+        unit: Unit of that line's slope: the gain per `unit`.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Order:
 
 
 def read_values(path: str | Path) -> dict[str, float]:
-    """Read a number for each language: a JSON object, or lines of a code, a tab and a number.
+    """Read a number for each language: a JSON object, or lines with a code, a tab and a number.
 
-    A first line that has no number is a header.
+    A first line without a number is a header.
 
     Raises:
-        InputError: It cannot be read, or has a line, a number or a language twice that is wrong.
+        InputError: The file cannot be read, has a wrong line or number, or has a language twice.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -96,14 +96,14 @@ def language_orders(
         targets: Codes of the target languages.
         source_language: Language of the labels.
         similarity: File of each language's similarity to the source language (higher is closer), such as one of
-            lang2vec's or of a layer analysis. Without it: how many of family, branch and script it shares.
-        data_sizes: File of each language's pre-training data, in any unit above zero. Without it: CC-100's.
+            lang2vec's or of a layer analysis. Default: how many of family, branch and script it shares.
+        data_sizes: File of each language's pre-training data, in any unit, above zero. Default: CC-100's sizes.
 
     Returns:
-        The orders, and a sentence for each that could not be made of the built-in tables.
+        The orders, and one sentence for each order that the built-in tables could not provide.
 
     Raises:
-        InputError: There is no target language, a file lacks one, or a data size is not above zero.
+        InputError: There are no target languages, a file lacks one, or a data size is not above zero.
     """
     if not targets:
         raise InputError(f"Only {source_language} was tested, the language of the labels; test others.")
@@ -167,15 +167,15 @@ def grown_sets(
 ) -> list[NDArray[np.int64]]:
     """Return the sets of n = 1 ... N languages that an order allows.
 
-    Where a group is incomplete, all of its subsets are taken if there are at most `max_subsets`, else a balanced
+    If a group is incomplete, all of its subsets are taken if there are at most `max_subsets`, else a balanced
     sample: the runs of n neighbours in seeded random circles of the group, so that every language is in equally many
     sets, and a set of n is in one of n + 1.
 
     Args:
         order: The order.
         targets: The N languages; a set holds their positions.
-        max_subsets: About how many sets are taken for an n.
-        seed: Of the sample.
+        max_subsets: About how many sets to take for each n.
+        seed: Seed of the sample.
 
     Returns:
         For each n a K x n array.

@@ -1,4 +1,4 @@
-"""`language_scaling.json` as tables, figures and the sentences that say what may be read from them."""
+"""`language_scaling.json` as tables and figures, with sentences that say what they show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scaling_sections(study: Mapping[str, Any]) -> list[Section]:
     """Lay out a study.
 
     Args:
-        study: What `language_scaling.json` holds.
+        study: Contents of `language_scaling.json`.
     """
     found = zip(study["results"], study["sources"], strict=True)
     sections = [
@@ -143,7 +143,7 @@ def _power(value: Mapping[str, Any]) -> str:
 
 
 def _tables_in_order(entry: Mapping[str, Any]) -> Iterable[Block]:
-    """The gain in the mean where languages come in an order, alone and hence unmarked."""
+    """The gain in the mean as languages are added in order; the intervals are uncorrected, hence unmarked."""
     shown = shown_numbers(len(entry["targets"]))
     for order in entry["orders"]:
         gains = entry["gains"][order["name"]]

@@ -1,4 +1,4 @@
-"""Sentences that say the same in several languages, from a TSV file with a column for each language."""
+"""Sentences with the same meaning in several languages, from a TSV file with one column per language."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class AlignedText:
 
     Attributes:
         texts: N sentences for each language; sentence i is the same in all.
-        rows: The N rows of the file that they are, from 0, in order.
+        rows: The N rows of the file that they come from, from 0, in order.
         available: How many rows have a text in every language.
         source: The file.
         sha256: Its checksum.
@@ -43,14 +43,14 @@ class AlignedText:
 def read_aligned(
     path: str | Path, languages: Sequence[str], max_sentences: int | None = None, seed: int = 0
 ) -> AlignedText:
-    """Reads a TSV file (UTF-8, no quoting) whose header names languages, a row the same sentence in each.
+    """Reads a TSV file (UTF-8, no quoting) whose header names languages and whose rows hold one sentence in each.
 
-    Rows that lack a text in one of the languages are left out.
+    Rows that lack a text in one of the languages are skipped.
 
     Args:
         path: The file.
-        languages: Columns to read, or `["all"]` for all that there are.
-        max_sentences: Take no more than this many rows, drawn by `seed`: files are often sorted by source or topic.
+        languages: Columns to read, or `["all"]` for all columns.
+        max_sentences: Take at most this many rows, drawn by `seed`: files are often sorted by source or topic.
         seed: Seed of the draw.
 
     Raises:
@@ -79,7 +79,7 @@ def read_aligned(
 
 
 def _check_codes(path: str | Path, columns: Sequence[str]) -> None:
-    """Refuses codes that are written otherwise in the file, where a missing column would not be the right answer."""
+    """Refuses codes that the file spells differently, for which "missing column" would be the wrong answer."""
     there = _header(path) if Path(path).suffix.lower() == ".tsv" else columns
     unknown = [code for code in columns if code not in there]
     if hint := did_you_mean(unknown, there):

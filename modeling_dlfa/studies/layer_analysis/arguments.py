@@ -9,7 +9,7 @@ SIMILARITIES = ("cka", "cosine", "centroids")
 
 @dataclass
 class LayerAnalysisArguments:
-    """What is analysed, on which sentences, and where the results go."""
+    """What to analyse, on which sentences, and where the results go."""
 
     model_name_or_path: str = field(
         metadata={"help": "Hub id or folder of an encoder, or of a DLFA checkpoint, whose backbone is analysed."}

@@ -39,11 +39,11 @@ _TITLES = {
 
 @dataclass
 class Matrices:
-    """What pairs of L languages have in common, an entry a layer.
+    """What pairs of L languages have in common, one entry per layer.
 
     Attributes:
         values: For each similarity (L, L).
-        draws: For each similarity (R, L, L), of the resamples.
+        draws: For each similarity (R, L, L), on the resamples.
         retrieval: (L, L) accuracy, from the row's language to the column's.
     """
 
@@ -59,10 +59,10 @@ def similarity_curves(
 
     Args:
         states: For each of L languages (layers, N, E).
-        n_resamples: R half-samples of the N sentences, the same in every language, layer and measure. The neighbours
-            among whom retrieval seeks are all N in each of them: among fewer it would be easier.
-        seed: Of the half-samples.
-        report: Told what is being done.
+        n_resamples: R half-samples of the N sentences, the same in every language, layer and measure. Retrieval always
+            searches all N neighbours, even in a half-sample: among fewer it would be easier.
+        seed: Seed of the half-samples.
+        report: Called with what is being done.
 
     Returns:
         The curves `cosine`, `cka` and `retrieval`, each the mean over all pairs of languages, and the matrices.
@@ -109,17 +109,17 @@ def _averages(weights: NDArray[np.float32], values: NDArray[np.float32]) -> NDAr
 def language_probe_curve(
     states: Mapping[str, States], n_resamples: int, seed: int, report: Progress
 ) -> tuple[Curve, list[bool]]:
-    """Asks a linear probe which language a token is in, by one token of each sentence.
+    """Asks a linear probe which language a token belongs to, by one token of each sentence.
 
-    Whole sentences would not do: of their mean a probe tells the language almost always, at every layer. It learns
-    from half of the sentences and is asked about the other half, the same ones in all languages, so that no
-    translation of a test sentence was seen.
+    Whole sentences would not work: from their mean a probe almost always tells the language, at every layer. It learns
+    from half of the sentences and is tested on the other half, the same ones in all languages, so that it has seen no
+    translation of a test sentence.
 
     Args:
-        states: For each of L languages (layers, N, E), a token a sentence.
+        states: For each of L languages (layers, N, E), one token per sentence.
         n_resamples: R half-samples of the test sentences.
-        seed: Of the split and the half-samples.
-        report: Told what is being done.
+        seed: Seed of the split and the half-samples.
+        report: Called with what is being done.
 
     Returns:
         The curve, and for each layer whether the probe converged.
@@ -155,7 +155,7 @@ class TaggedWords:
     Attributes:
         states: (layers, W, E).
         labels: (W,) class ids.
-        sentences: (W,) the sentence of each word, from 0, none left out.
+        sentences: (W,) the sentence of each word, from 0, without gaps.
     """
 
     states: States
@@ -166,18 +166,18 @@ class TaggedWords:
 def pos_probe_curves(
     train: TaggedWords, tests: Mapping[str, TaggedWords], source: str, n_resamples: int, seed: int, report: Progress
 ) -> tuple[list[Curve], list[bool]]:
-    """Teaches a linear probe the source language's parts of speech, and asks it in every language.
+    """Trains a linear probe on the source language's parts of speech, and tests it in every language.
 
     Args:
         train: The source language's training words.
         tests: Test words of each language.
         source: The source language.
         n_resamples: R half-samples of each language's test sentences.
-        seed: Of the half-samples.
-        report: Told what is being done.
+        seed: Seed of the half-samples.
+        report: Called with what is being done.
 
     Returns:
-        The curves `pos` (accuracy of words in the source language, if tested) and `pos_transfer` (average over the
+        The curves `pos` (accuracy on words in the source language, if tested) and `pos_transfer` (average over the
         other languages, if there are any), and for each layer whether the probe converged.
     """
     draws = {}

@@ -1,4 +1,4 @@
-"""Curves over depth: which layers are best, whether a curve rises, and where two kinds of curves cross."""
+"""Curves over depth: which layers are best, whether a curve rises, and where the two kinds of curves cross."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Curve:
     Attributes:
         name: Key in the results.
         title: Name in tables and figures.
-        kind: `"alignment"`: what languages share; `"structure"`: what is a language's own; `"both"`: needs both.
-        values: (K,) of all sentences.
-        draws: (R, K) of the resamples; curves of the same sentences have the same resamples in the same rows.
-        languages: (K,) for each language, where there are any.
-        chance: Accuracy of guessing, where there is such a thing.
+        kind: `"alignment"`: what languages share; `"structure"`: what is specific to a language; `"both"`: needs both.
+        values: (K,) on all sentences.
+        draws: (R, K) on the resamples; curves of the same sentences have the same resamples in the same rows.
+        languages: (K,) for each language, if the measure has languages.
+        chance: Accuracy of guessing, if defined.
     """
 
     name: str
@@ -48,10 +48,10 @@ class Curve:
     def rise(self, comparisons: int) -> Interval:
         """Returns the mean of the upper half of the layers minus that of the lower half.
 
-        Of an odd number the middle layer is in neither.
+        If their number is odd, the middle layer is in neither half.
 
         Args:
-            comparisons: Number of curves that are looked at together; the interval is Bonferroni's.
+            comparisons: Number of curves that are examined together; the interval is Bonferroni's.
         """
         half = len(self.values) // 2
 
@@ -64,7 +64,7 @@ class Curve:
         return interval
 
     def to_dict(self, comparisons: int) -> dict[str, Any]:
-        """Returns what JSON can hold, the resamples left out."""
+        """Returns what JSON can hold, without the resamples."""
         return {
             "title": self.title,
             "kind": self.kind,
@@ -79,12 +79,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Crossing:
-    """A place where the profile of alignment and that of structure cross.
+    """A point where the profiles of alignment and structure cross.
 
     Attributes:
-        layer: Where, between two layers in general.
-        upward: Whether structure is the higher one above it: what DLFA supposes.
-        support: Share of the resamples that cross in the same direction no more than a layer away.
+        layer: Where they cross, usually between two layers.
+        upward: Whether structure is the higher one above it, as DLFA supposes.
+        support: Share of the resamples that cross in the same direction at most one layer away.
     """
 
     layer: float
@@ -94,19 +94,19 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Profiles:
-    """The two kinds of curves, each brought to one scale, averaged and compared.
+    """The two kinds of curves, each scaled to one range, averaged and compared.
 
-    A cosine and an accuracy have no common unit. So each curve is put on its own range over depth, 0 at its lowest
-    layer and 1 at its highest, and the curves of a kind are averaged. A crossing is a place in these *relative*
-    profiles: below it the one kind is nearer to its own maximum, above it the other. (Our reading: the source material
-    speaks of an equilibrium and gives no measure.) Every resample is put on its own range again, so that the
-    profile of a curve that hardly varies is as uncertain as it ought to be.
+    A cosine and an accuracy have no common unit. So each curve is scaled to its own range over depth, 0 at its lowest
+    layer and 1 at its highest, and the curves of a kind are averaged. A crossing is a point in these *relative*
+    profiles: below it one kind is nearer to its own maximum, above it the other. (Our reading: the source material
+    speaks of an equilibrium and gives no measure.) Every resample is scaled to its own range again, so that the
+    profile of a curve that hardly varies is as uncertain as it should be.
 
     Attributes:
         alignment: (K,) profile.
         structure: (K,) profile.
-        alignment_draws: (R, K) of the resamples.
-        structure_draws: (R, K) of the resamples.
+        alignment_draws: (R, K) on the resamples.
+        structure_draws: (R, K) on the resamples.
     """
 
     alignment: NDArray[np.float64]
@@ -116,7 +116,7 @@ class Profiles:
 
     @classmethod
     def of(cls, curves: Sequence[Curve]) -> Profiles:
-        """Averages the curves of each kind, of which there must be one at least; those of `"both"` are left out."""
+        """Averages the curves of each kind, which needs at least one of each; those of `"both"` are left out."""
 
         def average(kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             chosen = [curve for curve in curves if curve.kind == kind]
@@ -128,7 +128,7 @@ class Profiles:
         return cls(alignment, structure, alignment_draws, structure_draws)
 
     def crossings(self) -> list[Crossing]:
-        """Returns where the profiles cross, from the lowest layer on; most encoders cross once, or not at all."""
+        """Returns where the profiles cross, from the lowest layer up; most encoders cross once, or not at all."""
         drawn = [_sign_changes(row) for row in self.structure_draws - self.alignment_draws]
 
         def support(layer: float, upward: bool) -> float:
@@ -152,13 +152,13 @@ class Profiles:
 
 
 def _on_own_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bring the last axis to 0 ... 1; a constant one is 0.5 everywhere."""
+    """Scale the last axis to 0 ... 1; a constant one becomes 0.5 everywhere."""
     low, high = values.min(axis=-1, keepdims=True), values.max(axis=-1, keepdims=True)
     return np.divide(values - low, high - low, out=np.full_like(values, 0.5), where=high > low)
 
 
 def _sign_changes(differences: NDArray[np.float64]) -> list[tuple[float, bool]]:
-    """Places, between indices, where a sequence passes zero, and whether upwards; touching zero is not passing."""
+    """Points, between indices, where a sequence passes zero, and whether upwards; touching zero does not count."""
     found = []
     last = None  # Index of the last value that was not zero.
     for index, value in enumerate(differences):

@@ -1,4 +1,4 @@
-"""Encoders to look into: plain ones of the transformers library, and the backbones of DLFA checkpoints."""
+"""Encoders to analyse: plain ones of the transformers library, and the backbones of DLFA checkpoints."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from ...modeling_dlfa import DlfaModel
 
 @dataclass(frozen=True)
 class Encoder:
-    """An encoder to look into.
+    """An encoder to analyse.
 
     Attributes:
         name: Folder or Hub id.
-        model: The encoder itself; of a DLFA checkpoint its backbone.
+        model: The encoder itself; for a DLFA checkpoint its backbone.
         tokenizer: Its tokenizer.
         max_length: Longest input in tokens.
-        fusion_layers: Of a DLFA checkpoint the layers that it fuses, else None.
-        fingerprint: sha256 of weights and configuration.
+        fusion_layers: For a DLFA checkpoint the layers that it fuses, else None.
+        fingerprint: sha256 of its weights and configuration.
     """
 
     name: str
@@ -63,7 +63,7 @@ def load_encoder(
     Args:
         name: Folder or Hub id. Heads of a fine-tuned checkpoint are left out.
         tokenizer_name: Folder or Hub id of the tokenizer, if not the model's own.
-        max_length: Longest input in tokens, if less than what the model reads.
+        max_length: Longest input in tokens, if shorter than what the model reads.
         device: Where to compute.
         hub_arguments: `revision`, `token`, `cache_dir`.
 

@@ -1,4 +1,4 @@
-"""Whether languages of one family are represented alike: clusters of languages against their genealogy."""
+"""Whether languages of one family have similar representations: clusters of languages against their genealogy."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Clustering:
     """Languages clustered by average linkage (UPGMA).
 
     Attributes:
-        linkage: (L - 1, 4), scipy's form.
-        order: Languages from left to right, neighbours as alike as the tree allows.
+        linkage: (L - 1, 4), in scipy's form.
+        order: Languages from left to right, with neighbours as similar as the tree allows.
         heights: (L, L) cophenetic distances: the height at which two languages meet.
-        fit: Cophenetic correlation with the distances that were clustered: how well the tree tells of them.
+        fit: Cophenetic correlation with the clustered distances: how well the tree represents them.
     """
 
     linkage: NDArray[np.float64]
@@ -40,7 +40,7 @@ class Clustering:
 
         Args:
             similarity: (L, L), symmetric, 1 on the diagonal.
-            ordered: Whether to look for the best order of the leaves, which takes longer.
+            ordered: Whether to search for the best order of the leaves, which takes longer.
         """
         from scipy.cluster.hierarchy import cophenet, leaves_list, linkage
         from scipy.spatial.distance import squareform
@@ -51,7 +51,7 @@ class Clustering:
         return cls(tree, leaves_list(tree).tolist(), squareform(heights), _correlation(heights, distances))
 
     def together(self, n_clusters: int) -> NDArray[np.bool_]:
-        """Returns (L, L): whether two languages are in the same of so many clusters."""
+        """Returns (L, L): whether two languages are in the same one of this many clusters."""
         from scipy.cluster.hierarchy import fcluster
 
         clusters = fcluster(self.linkage, n_clusters, criterion="maxclust")
@@ -65,7 +65,7 @@ def upper(matrix: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Pearson's correlation, 0 where one of the two does not vary."""
+    """Pearson's correlation, 0 if one of the two does not vary."""
     first, second = first - first.mean(), second - second.mean()
     norm = np.linalg.norm(first) * np.linalg.norm(second)
     return float(first @ second / norm) if norm > 1e-12 * max(1, len(first)) else 0.0
@@ -77,7 +77,7 @@ def cophenetic_agreement(clustering: Clustering, genealogy: Genealogy) -> float:
 
 
 def partial_agreement(clustering: Clustering, genealogy: Genealogy) -> float:
-    """The same correlation with what a common script explains taken out of both (partial correlation)."""
+    """The same correlation, with what a common script explains removed from both (partial correlation)."""
     script = upper(~genealogy.same("script"))
     tree, descent = upper(clustering.heights), upper(genealogy.distances())
     ts, ds, td = _correlation(tree, script), _correlation(descent, script), _correlation(tree, descent)
@@ -86,14 +86,14 @@ def partial_agreement(clustering: Clustering, genealogy: Genealogy) -> float:
 
 
 def adjusted_rand(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Adjusted Rand index of two groupings given as (L, L) matrices of who is together (Hubert and Arabie 1985)."""
+    """Adjusted Rand index of two groupings, given as (L, L) matrices of who is together (Hubert and Arabie 1985)."""
     a, b = upper(first), upper(second)
     return float(_adjusted(np.array(a @ b), a.sum(), b.sum(), len(a)))
 
 
 def _adjusted(shared: NDArray[np.float64], first: float, second: float, pairs: int) -> NDArray[np.float64]:
     expected, largest = first * second / pairs, (first + second) / 2
-    if largest == expected:  # Both put all together, or both each alone.
+    if largest == expected:  # Either both put all together, or both keep each one apart.
         return np.ones_like(shared)
     return (shared - expected) / (largest - expected)
 
@@ -107,12 +107,12 @@ def permuted_sums(first: NDArray[Any], second: NDArray[Any], permutations: NDArr
 
 
 def permutation_p(observed: float, permuted: NDArray[np.floating]) -> float:
-    """Returns the one-sided p-value, the observed value counted among the permuted ones (Phipson and Smyth 2010)."""
+    """Returns the one-sided p-value; the observed value counts among the permuted ones (Phipson and Smyth 2010)."""
     return float((1 + (permuted >= observed - 1e-9 * max(1.0, abs(observed))).sum()) / (1 + len(permuted)))
 
 
 def language_permutations(n_languages: int, n_permutations: int, seed: int) -> NDArray[np.int64]:
-    """Returns (P, L) random orders: languages change places in one tree, as a Mantel test asks."""
+    """Returns (P, L) random orders: languages swap places in one tree, as a Mantel test requires."""
     orders = np.tile(np.arange(n_languages), (n_permutations, 1))
     return np.random.default_rng(seed).permuted(orders, axis=1)
 
@@ -126,10 +126,10 @@ def agreement_with_genealogy(
     """Compares the clusters of one layer with the genealogy.
 
     Args:
-        similarity: (L, L) of all sentences.
-        draws: (R, L, L) of their resamples, for intervals over sentences.
-        genealogy: Of the L languages.
-        permutations: (P, L), for p-values over which language is which.
+        similarity: (L, L) on all sentences.
+        draws: (R, L, L) on the resamples, for intervals over sentences.
+        genealogy: Genealogy of the L languages.
+        permutations: (P, L), for p-values over the assignment of languages.
 
     Returns:
         What JSON can hold: order, tree and its fit; the cophenetic correlation with interval and p-value, what is left
@@ -182,10 +182,10 @@ def _correlation_p(
 
 
 def adjust_agreements(layers: Sequence[dict[str, Any]]) -> None:
-    """Adds Holm's p-values, in place: for each statistic over all layers and similarities of a study.
+    """Adds Holm's p-values in place: for each statistic, over all layers and similarities of a study.
 
     Args:
-        layers: Of `agreement_with_genealogy`, of everything that one table shows.
+        layers: Results of `agreement_with_genealogy`, for everything that one table shows.
     """
     families = [[entry["cophenetic"] for entry in layers]]
     families += [[entry["adjusted_rand"][level] for entry in layers] for level in LEVELS]

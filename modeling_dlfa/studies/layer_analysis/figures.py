@@ -1,4 +1,4 @@
-"""The figures of a layer analysis, sized for the page of a paper."""
+"""The figures of a layer analysis, sized for a page of a paper."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAPER: dict[str, Any] = {
     "lines.markersize": 4,
 }
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY = PALETTE
-# Colour, mark and line of a curve. Marks differ as well, for print in grey, and the kinds are told by the line: solid,
+# Colour, mark and line of a curve. Marks differ too, for print in grey, and the line shows the kind: solid,
 # dashed, dotted.
 _STYLES = {
     "cosine": (_BLUE, "o", "-"),
@@ -72,14 +72,14 @@ def _curve(ax: Axes, entries: Sequence[Mapping[str, float]], style: tuple[str, s
 
 
 def plot_layers(results: Mapping[str, Any]) -> Figure:
-    """Draw what languages share and what is a language's own over depth.
+    """Draw over depth what languages share and what is specific to each language.
 
-    Left: every curve with its 95 % interval. Right: the curves of a kind on their own ranges, averaged (see
-    `depth.Profiles`), and the crossing, if 95 % of the resamples have it. The layers that a DLFA checkpoint fuses are
-    marked by dotted vertical lines.
+    Left: every curve with its 95 % interval. Right: the curves of a kind scaled to their own ranges, averaged (see
+    `depth.Profiles`), and the crossing, if 95 % of the resamples have it. Dotted vertical lines mark the layers that
+    a DLFA checkpoint fuses.
 
     Args:
-        results: What `layer_analysis.json` holds.
+        results: Contents of `layer_analysis.json`.
     """
     figure = new_figure(WIDTH, 3.2)
     left, right = figure.subplots(1, 2)
@@ -117,7 +117,7 @@ def _legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
 
 
 def crossing_sentence(results: Mapping[str, Any]) -> str:
-    """Say where the two profiles cross, or that nothing can be said."""
+    """Say where the two profiles cross, or that the data do not show it."""
     held = _supported(results)
     if not results["profiles"]["crossings"]:
         return "the profiles do not cross"
@@ -134,7 +134,7 @@ def _supported(results: Mapping[str, Any]) -> list[Crossing]:
 
 
 def _mark_crossings(ax: Axes, results: Mapping[str, Any]) -> None:
-    """Draws a line at each crossing with its layer above: a sentence on several would squeeze the panel."""
+    """Draws a line at each crossing, labelled with its layer: a sentence on several would squeeze the panel."""
     held = _supported(results)
     for index, crossing in enumerate(held):
         label = "crossing of the two" if index == 0 else None
@@ -154,10 +154,10 @@ def _mark_crossings(ax: Axes, results: Mapping[str, Any]) -> None:
 def plot_agreement(results: Mapping[str, Any]) -> Figure:
     """Draw over depth how well the clusters of languages agree with their genealogy.
 
-    A mark is filled where the permutation test, corrected for all marks of the figure, is below 0.05.
+    A mark is filled if the permutation test, corrected for all marks of the figure, is below 0.05.
 
     Args:
-        results: What `layer_analysis.json` holds, with a comparison.
+        results: Contents of `layer_analysis.json`, with a comparison.
     """
     figure = new_figure(WIDTH * 0.68, 3.0)
     ax = figure.subplots()
@@ -191,7 +191,7 @@ def plot_languages(results: Mapping[str, Any], similarity: str, layer: int) -> F
     """Draw the similarity of every pair of languages at a layer, in the order of their clusters, with the tree.
 
     Args:
-        results: What `layer_analysis.json` holds, with a comparison.
+        results: Contents of `layer_analysis.json`, with a comparison.
         similarity: `"cka"`, `"cosine"` or `"centroids"`.
         layer: The layer.
     """

@@ -1,4 +1,4 @@
-"""How languages descend: families and branches by code, and how far apart two languages are in that tree."""
+"""How languages are related: families and branches by code, and the distance between two languages in that tree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = ("code", "name", "family", "genus", "script")
 
 @dataclass(frozen=True)
 class Genealogy:
-    """Where each of L languages stands.
+    """The place of each of L languages in the tree.
 
     Attributes:
         languages: In the order of the matrices.
@@ -36,11 +36,11 @@ class Genealogy:
 
     @classmethod
     def of(cls, codes: Sequence[str], path: str | Path | None = None) -> Genealogy:
-        """Looks up languages in the package's table and in one of the user's own.
+        """Looks up languages in the package's table and in a table from the user.
 
         Args:
             codes: Language codes.
-            path: A TSV file with the columns code, name, family, genus and script; its rows go first.
+            path: A TSV file with the columns code, name, family, genus and script; its rows take precedence.
 
         Raises:
             InputError: The file cannot be read or lacks an entry, or a language is in no table.
@@ -79,7 +79,7 @@ class Genealogy:
 
     @property
     def tells_apart(self) -> bool:
-        """Whether there are relatives and strangers among them, without which nothing can agree with it."""
+        """Whether some languages are related more closely than others; if not, nothing can agree with the tree."""
         distances = self.distances()[np.triu_indices(len(self.languages), 1)]
         return len(self.languages) >= 4 and len(np.unique(distances)) > 1
 

@@ -1,4 +1,4 @@
-"""What a layer analysis reads: its arguments, checked, translations, and words with their parts of speech."""
+"""What a layer analysis reads: its checked arguments, translations, and words with their parts of speech."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class AnalysisData:
 
     Attributes:
         aligned: Translations.
-        genealogy: Of their languages.
-        pos_train: Words with parts of speech in the source language; None without.
-        pos_tests: The same to test on, for each language that has a file.
-        without_pos: Languages that have none.
+        genealogy: Genealogy of their languages.
+        pos_train: Words with parts of speech in the source language; None if not given.
+        pos_tests: The same for testing, for each language that has a file.
+        without_pos: Languages that have no such file.
     """
 
     aligned: AlignedText
@@ -63,7 +63,7 @@ def read_data(arguments: LayerAnalysisArguments) -> AnalysisData:
     """Reads everything.
 
     Raises:
-        InputError: As `read_aligned`, `Genealogy.of` and `load_file`, or a file has too few sentences.
+        InputError: As for `read_aligned`, `Genealogy.of` and `load_file`, or a file has too few sentences.
     """
     aligned = read_aligned(
         arguments.aligned_file, arguments.languages, max_sentences=arguments.max_sentences, seed=arguments.seed

@@ -1,4 +1,4 @@
-"""What each layer of an encoder knows, from its hidden states to results, report and figures on disk."""
+"""What each layer of an encoder knows: from its hidden states to results, report and figures on disk."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def run_layer_analysis(
     """Analyses an encoder layer by layer and writes results (JSON), report (Markdown) and figures.
 
     Args:
-        arguments: What to do.
-        report: Told what is being done.
+        arguments: The options of the analysis.
+        report: Called with what is being done.
 
     Returns:
         The results, as written.
@@ -95,7 +95,7 @@ def _run(arguments: LayerAnalysisArguments, output: Path, report: Callable[[str]
 def _curves(
     arguments: LayerAnalysisArguments, data: AnalysisData, states: LayerStates, report: Callable[[str], None]
 ) -> tuple[list[Curve], Matrices, dict[str, list[int]]]:
-    """Computes all curves; also the layers at which a probe did not converge."""
+    """Computes all curves, and the layers at which a probe did not converge."""
     means, tokens = {}, {}
     for code, texts in data.aligned.texts.items():
         report(f"{code}: hidden states of {len(texts)} sentences")
@@ -146,7 +146,7 @@ def _families(arguments: LayerAnalysisArguments, genealogy: Genealogy, matrices:
 
 
 def _described(arguments: LayerAnalysisArguments, data: AnalysisData, encoder: Encoder) -> dict[str, Any]:
-    """Returns what was analysed, on what, and how."""
+    """Returns what was analysed, on which data, and how."""
     aligned = data.aligned
     described: dict[str, Any] = {
         "model_name_or_path": arguments.model_name_or_path,

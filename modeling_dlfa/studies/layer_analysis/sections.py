@@ -1,4 +1,4 @@
-"""A layer analysis as a page: tables with intervals, figures, what can be said of each claim and what cannot."""
+"""A layer analysis as a page: tables with intervals, figures, and what the data say about each claim."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TITLE = "What each layer of"
 
 
 def analysis_summary(results: Mapping[str, Any]) -> str:
-    """Lay out the curves for a terminal, a row a layer, with a line on each curve and on the families below."""
+    """Lay out the curves for a terminal, one row per layer, with a line on each curve and on the families below."""
     curves = results["curves"]
     titles = {name: textwrap.wrap(curve["title"], 14) for name, curve in curves.items()}
     height = max(map(len, titles.values()))
@@ -40,7 +40,7 @@ def analysis_sections(results: Mapping[str, Any]) -> list[Section]:
     """Lay out an analysis.
 
     Args:
-        results: What `layer_analysis.json` holds.
+        results: Contents of `layer_analysis.json`.
     """
     blocks: list[Block] = [
         Notes(tuple(_data_notes(results))),

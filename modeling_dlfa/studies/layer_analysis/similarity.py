@@ -1,7 +1,7 @@
-"""How alike two languages represent the same sentences: cosine of translations, retrieval, linear CKA, centroids.
+"""How similarly two languages represent the same sentences: cosine of translations, retrieval, linear CKA, centroids.
 
 All functions take the vectors of N sentences in L languages, row i a translation of row i (L x N x E), and centre them
-for each language: what a language adds to all its sentences would otherwise hide what they mean (Libovický et al.
+per language: what a language adds to all its sentences would otherwise hide what they mean (Libovický et al.
 2020, arXiv 2004.05160).
 """
 
@@ -21,7 +21,7 @@ _TIE = 1e-5  # Cosines closer than this are equal: float32 products of the same 
 
 
 def centred_units(vectors: Vectors) -> Vectors:
-    """Subtract each language's mean and scale to length 1; a vector that is the mean itself stays 0.
+    """Subtract each language's mean and scale to length 1; a vector that equals the mean stays 0.
 
     Args:
         vectors: (..., N, E).
@@ -36,7 +36,7 @@ def translation_cosines(units: Vectors) -> NDArray[np.float32]:
     """Return the cosine of every sentence in every pair of languages, (N, L, L).
 
     Args:
-        units: (L, N, E), of `centred_units`.
+        units: (L, N, E), from `centred_units`.
     """
     by_sentence = units.transpose(1, 0, 2)
     return by_sentence @ by_sentence.transpose(0, 2, 1)
@@ -46,11 +46,11 @@ def retrieval_hits(units: Vectors) -> NDArray[np.float32]:
     """Tell which sentences find their translation as nearest neighbour by cosine among all N of the other language.
 
     Args:
-        units: (L, N, E), of `centred_units`.
+        units: (L, N, E), from `centred_units`.
 
     Returns:
         (N, L, L): sentence i of the first language sought in the second; 1 for a hit, 1/t for one of t equally near,
-        0 for a miss. A language finds itself, which says nothing.
+        0 for a miss. A language finds itself, which carries no information.
     """
     languages, sentences, _ = units.shape
     hits = np.ones((sentences, languages, languages), dtype=np.float32)
@@ -83,11 +83,11 @@ def cka_matrices(vectors: Vectors, draws: NDArray[np.bool_]) -> NDArray[np.float
         draws: (R, N), at least 4 sentences in each.
 
     Returns:
-        (R, L, L), 1 on the diagonal; 0 for a language whose vectors are all the same.
+        (R, L, L), 1 on the diagonal; 0 for a language whose vectors are all equal.
     """
     kept = draws.astype(np.float32)
     size = draws.sum(axis=1).astype(np.float64)
-    # Centred and of about length 1, so that float32 holds the sums.
+    # Centred and about length 1, so that float32 can hold the sums.
     centred = vectors - vectors.mean(axis=1, keepdims=True, dtype=np.float64).astype(vectors.dtype)
     spread = np.sqrt((centred.astype(np.float64) ** 2).sum(axis=2).mean(axis=1))[:, None, None]
     centred = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0, casting="same_kind")
@@ -110,10 +110,10 @@ def cka_matrices(vectors: Vectors, draws: NDArray[np.bool_]) -> NDArray[np.float
 
 
 def centroid_cosines(vectors: Vectors, draws: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the cosine between the languages' centroids, as seen from their common centre, for every draw.
+    """Return the cosine between the languages' centroids, seen from their common centre, for every draw.
 
-    What a language adds to all its sentences, which the other measures leave out (Libovický et al. 2020 cluster
-    languages by it).
+    This is what a language adds to all its sentences, which the other measures leave out (Libovický et al. 2020
+    cluster languages by it).
 
     Args:
         vectors: (L, N, E).

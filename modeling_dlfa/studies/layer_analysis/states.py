@@ -1,4 +1,4 @@
-"""The hidden states of every layer for sentences and words: computed in batches and kept on disk."""
+"""The hidden states of every layer for sentences and words, computed in batches and kept on disk."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ...data.windows import WordEncoder
 from ...errors import InputError
 from .encoders import Encoder
 
-_SAME_RESULT = 1  # Part of every key: raised when the same inputs would give other states.
+_SAME_RESULT = 1  # Part of every key: increased when the same inputs would give different states.
 
 
 @dataclass(frozen=True)
 class _Input:
-    """What the encoder reads at once, and what is taken from it.
+    """One input of the encoder, and what is taken from it.
 
     Attributes:
         ids: Token ids, T.
         positions: Tokens whose states are taken, from 0.
-        rows: For each of them the row of the result to which it belongs; a row is the mean of its tokens.
+        rows: For each of them, the row of the result to which it belongs; a row is the mean of its tokens.
     """
 
     ids: list[int]
@@ -40,18 +40,18 @@ class _Input:
 
 @dataclass
 class LayerStates:
-    """Gives the states of sentences and words at all layers, from disk where they were computed before.
+    """Gives the states of sentences and words at all layers, from disk if they were computed before.
 
-    What is kept is known by the encoder's weights and configuration and by the very tokens it read, so another
+    States are identified by the encoder's weights and configuration and by the exact tokens it read, so another
     checkpoint, tokenizer, text or length is never mistaken for this one. Batch size and device, which change only
     rounding, do not count. A file takes layers x rows x features x 4 bytes and appears whole or not at all.
 
     Attributes:
         encoder: The encoder.
-        folder: Where the states are kept; made when the first are.
+        folder: Where the states are kept; created with the first ones.
         batch_size: Inputs of a batch, sorted by length.
-        truncated: How many sentences were longer than the encoder reads, and were cut; words never are.
-        computed: How many tokens the encoder has read, padding left out: 0 when all came from disk.
+        truncated: How many sentences were longer than the encoder reads, and were cut; words are never cut.
+        computed: How many tokens the encoder has read, without padding: 0 if all states came from disk.
     """
 
     encoder: Encoder
@@ -65,17 +65,17 @@ class LayerStates:
             raise InputError(f"The batch size is {self.batch_size}. Give 1 or more.")
 
     def sentences(self, texts: Sequence[str], seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Reads sentences; special tokens are not part of them.
+        """Reads sentences; special tokens do not count as part of them.
 
         Args:
             texts: N sentences.
-            seed: Of the draw of one token a sentence.
+            seed: Seed for drawing one token per sentence.
 
         Returns:
             The mean of every sentence's tokens and the state of one of them, each (layers, N, E), mapped from disk.
 
         Raises:
-            InputError: The tokenizer makes nothing of a text.
+            InputError: A text tokenises to nothing.
         """
         encoded = self.encoder.tokenizer(
             list(texts),
@@ -101,10 +101,10 @@ class LayerStates:
     def words(self, sentences: Sequence[list[str]]) -> NDArray[np.float32]:
         """Returns the state of every word's first piece, as (layers, words, E), mapped from disk.
 
-        The words of all sentences stand one after the other; long sentences are read in overlapping windows.
+        The words of all sentences follow one another; long sentences are read in overlapping windows.
 
         Raises:
-            InputError: As `WordEncoder`.
+            InputError: As for `WordEncoder`.
         """
         first = np.cumsum([0, *map(len, sentences)]).tolist()
         encoder = WordEncoder(self.encoder.tokenizer, self.encoder.max_length)
@@ -130,7 +130,7 @@ class LayerStates:
     def _compute(self, inputs: list[_Input], shape: tuple[int, ...], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         wanted, free = 4 * math.prod(shape), shutil.disk_usage(path.parent).free
-        if wanted > free:  # A mapped file that outgrows its disk ends the process without a word.
+        if wanted > free:  # A mapped file that fills its disk ends the process without a message.
             raise InputError(
                 f"{path.parent} has {free / 1e9:.1f} GB left, and the hidden states take {wanted / 1e9:.1f}. Give "
                 "another --states_dir, or fewer sentences."
@@ -164,7 +164,7 @@ class LayerStates:
         rows, places = torch.tensor([row for entry in batch for row in entry.rows]).unique(return_inverse=True)
         counts = torch.bincount(places)[:, None].to(model.device)
         taken, places = taken.to(model.device), places.to(model.device)
-        # The last layer is what a head reads: in pre-norm encoders it has passed the final norm.
+        # A head reads the last layer; in pre-norm encoders it has passed the final norm.
         for layer, values in enumerate([*outputs.hidden_states[:-1], outputs.last_hidden_state]):
             flat = values.reshape(-1, values.shape[-1])[taken]
             means = flat.new_zeros(len(rows), flat.shape[-1]).index_add_(0, places, flat) / counts

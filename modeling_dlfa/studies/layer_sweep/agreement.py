@@ -1,4 +1,4 @@
-"""How well a one-pass sweep ranks the layers: against a full sweep of the same task, where each was trained alone."""
+"""How well a one-pass sweep ranks the layers, compared with a full sweep of the same task."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Scores = dict[str, dict[str, list[float]]]
 
 
 def _layer_scores(results: Results, *, baseline: bool = False) -> Scores:
-    """`"validation"` and `"target"` scores of the lower layers or of the baseline (`"last"`), a value a seed."""
+    """`"validation"` and `"target"` scores of the lower layers or the baseline (`"last"`), one value per seed."""
     scores: Scores = {"validation": {}, "target": {}}
     runs = [run for run in results.runs if run.baseline is baseline]
     for run in sorted(runs, key=lambda run: (run.fusion_layers, results.seeds.index(run.seed))):
@@ -45,18 +45,18 @@ def _means(scores: Scores) -> dict[str, dict[str, float]]:
 
 
 def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike) -> dict[str, Any]:
-    """Compares a one-pass sweep with a full one and writes `one_pass_agreement.json` and `.md` beside the former.
+    """Compares a one-pass sweep with a full one; writes `one_pass_agreement.json` and `.md` beside the one-pass sweep.
 
     Args:
         full_dir: Output directory of a full sweep, each layer trained alone.
-        one_pass_dir: Output directory of a one-pass sweep of the same task, data and layers; its seeds may be others.
+        one_pass_dir: Output directory of a one-pass sweep of the same task, data and layers; its seeds may differ.
 
     Returns:
         What `one_pass_agreement.json` holds (see `measure_agreement`).
 
     Raises:
-        InputError: One of them is not such a sweep, or they differ in what must be the same; or files of these names
-            lie there that no comparison wrote.
+        InputError: A directory is not such a sweep, or they differ in what must be the same; or files of these names
+            exist there that no comparison wrote.
     """
     full_output, output = OutputDirectory(full_dir), OutputDirectory(one_pass_dir)
     full, one_pass = read_sweep(full_output), read_sweep(output)
@@ -74,18 +74,18 @@ def check_comparable(full: Results, one_pass: Results) -> None:
     """Refuses to compare sweeps of different tasks, data, fusions or layers.
 
     Raises:
-        InputError: They differ; the message names where.
+        InputError: They differ; the message names the places.
     """
     if details := differences(_identity(full), _identity(one_pass), _NAMES):
         raise InputError(f"The two sweeps are not of the same task, data, fusion and layers: {details}.")
 
 
 def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> dict[str, Any]:
-    """Measures how far the layers of a one-pass sweep rank as those of a full sweep of the same task and layers.
+    """Measures how well a one-pass sweep ranks the layers as a full sweep of the same task and layers does.
 
     Args:
         full: The full sweep.
-        counts: Of the full sweep: for each run's name and each language the (N, K) counts of the metric.
+        counts: Counts of the full sweep: for each run's name and each language the (N, K) counts of the metric.
         one_pass: The one-pass sweep.
 
     Returns:
@@ -145,10 +145,10 @@ def spearman(one: Mapping[str, float], other: Mapping[str, float]) -> float | No
 
     Args:
         one: A score for each layer.
-        other: Another for each.
+        other: Another score for each layer.
 
     Returns:
-        Spearman's rho, by scipy; None where it is not defined, as with fewer than two different scores on a side.
+        Spearman's rho, by scipy; None if it is undefined, as with fewer than two different scores on a side.
     """
     from scipy.stats import spearmanr
 
@@ -158,14 +158,14 @@ def spearman(one: Mapping[str, float], other: Mapping[str, float]) -> float | No
 
 
 def _between_seeds(scores: Mapping[str, Sequence[float]]) -> float | None:
-    """The mean rank correlation of two seeds of one sweep; None for one seed, or where none is defined."""
+    """The mean rank correlation of two seeds of one sweep; None for one seed, or if every correlation is undefined."""
     seeds = [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
     defined = [rho for pair in itertools.combinations(seeds, 2) if (rho := spearman(*pair)) is not None]
     return fmean(defined) if defined else None
 
 
 def _cost(full: Sequence[RunRecord], one_pass: Sequence[RunRecord]) -> dict[str, float] | None:
-    """Training seconds, validation between epochs included; a resumed run knows of its last part alone."""
+    """Training seconds, including validation between epochs; a resumed run records only its last part."""
     if any(run.train is None or run.train.resumed for run in (*full, *one_pass)):
         return None
     run = fmean(run.train.seconds for run in full if run.train)
@@ -175,7 +175,7 @@ def _cost(full: Sequence[RunRecord], one_pass: Sequence[RunRecord]) -> dict[str,
 
 
 def _identity(results: Results) -> dict[str, Any]:
-    """What two sweeps must share to be compared; a file is known by its checksum, wherever it lies."""
+    """What two sweeps must share to be compared; a file is identified by its checksum, wherever it lies."""
     sources = {"train": results.data.train, "validation": results.data.validation, **results.data.test}
     fused = [run for run in results.runs if not run.baseline]
     return {
@@ -187,6 +187,6 @@ def _identity(results: Results) -> dict[str, Any]:
 
 
 def _background(results: Results) -> dict[str, Any]:
-    """What may differ, but must be told."""
+    """What may differ but must be reported."""
     recipe = {key: value for key, value in results.recipe.items() if key != "one_pass"}
     return {"recipe": recipe, "model_name_or_path": results.model_name_or_path, "hardware": results.hardware}

@@ -1,4 +1,4 @@
-"""The agreement of a one-pass sweep with a full one, in words and as a table."""
+"""The agreement of a one-pass sweep with a full one, as text and as a table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ...scoring.metrics import get_metric
 from ...statistics.formatting import number, percent, points_interval
 from ..study import Study
 
-_QUESTION = ": does one pass rank the layers as a full sweep does?"  # Behind the task.
+_QUESTION = ": does one pass rank the layers as a full sweep does?"  # Follows the task.
 
 
 def agreement_findings(agreement: Mapping[str, Any]) -> list[str]:
-    """Returns what the comparison says, a sentence or two each.
+    """Returns the findings of the comparison, one or two sentences each.
 
     Args:
-        agreement: What `one_pass_agreement.json` holds.
+        agreement: Contents of `one_pass_agreement.json`.
     """
     rho, seeds, regret = agreement["spearman"], agreement["between_seeds"], agreement["regret"]
     source, selected, oracle = agreement["source_language"], agreement["selected"], agreement["oracle"]
@@ -55,7 +55,7 @@ def agreement_sections(agreement: Mapping[str, Any]) -> list[Section]:
     """Lays out findings, scores and commands.
 
     Args:
-        agreement: What `one_pass_agreement.json` holds.
+        agreement: Contents of `one_pass_agreement.json`.
     """
     title = get_metric(agreement["metric"]).title
     about = (

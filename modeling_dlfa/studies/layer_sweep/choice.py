@@ -1,4 +1,4 @@
-"""Which layer one would choose from the scores of a sweep, and what a choice loses."""
+"""Which layer one would choose from the scores of a sweep, and how much a choice loses."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ...statistics.comparisons import Comparison, compare_to_baseline
 
 
 def best_layer(scores: Mapping[str, float]) -> str:
-    """Returns the layer with the best score, of equal ones the first: the lowest."""
+    """Returns the layer with the best score; among equal ones the first, which is the lowest."""
     return ranked_layers(scores)[0]
 
 
 def ranked_layers(scores: Mapping[str, float]) -> list[str]:
-    """Returns the layers from the best score to the worst, equal ones in their own order."""
+    """Returns the layers from the best score to the worst; equal ones keep their order."""
     return sorted(scores, key=lambda layer: -scores[layer])
 
 
 def select_layer(results: Results, seed: int | None = None) -> int:
-    """Selects the layer with the best mean score on the source language's validation data, the lower of equal ones.
+    """Selects the layer with the best mean score on the source language's validation data; the lower if equal.
 
     Args:
-        results: Of a sweep, tested or not, trained a layer at a time or in one pass.
-        seed: Of which alone; all if None.
+        results: Results of a sweep, tested or not, trained one layer at a time or in one pass.
+        seed: The only seed to use; all if None.
 
     Raises:
         InputError: No run of a single fused layer was validated.
@@ -42,16 +42,16 @@ def select_layer(results: Results, seed: int | None = None) -> int:
 
 
 def regret(results: Results, counts: RunCounts, chosen: str, reference: str) -> Comparison:
-    """Compares two layers of a sweep by the average over the target languages; all languages without targets.
+    """Compares two layers of a sweep by the average over the target languages, or over all if there are no targets.
 
     Args:
-        results: Of a tested sweep.
+        results: Results of a tested sweep.
         counts: For each run's name and each language the (N, K) counts of the metric.
-        chosen: The one layer.
-        reference: The other.
+        chosen: The layer that was chosen.
+        reference: The layer to compare it with.
 
     Returns:
-        Reference minus chosen, in fractions of 1; nothing lost where they are the same.
+        Reference minus chosen, in fractions of 1; a loss of zero if they are the same.
     """
     if chosen == reference:
         return Comparison(0.0, 0.0, 0.0, 1.0)

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 AVERAGE_NAMES = {"macro_target": "targets", "macro_all": "all"}
 _COLOURS = "RdBu"  # Red worse, blue better: colour-blind readers can tell them apart.
-_LEAST_RANGE = 0.5  # in points: noise of a tenth is not to look like a finding
+_LEAST_RANGE = 0.5  # In points: noise of a tenth must not look like a finding.
 
 
 def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     """Draws the differences to the baseline, layers against languages and averages.
 
-    Colour and number are the difference in points; a number is bold and framed where it differs from zero after the
+    Colour and number give the difference in points; a number is bold and framed if it differs from zero after
     correction. Languages are grouped by family, the source language first.
 
     Args:
-        sweep: What `layer_sweep.json` holds.
+        sweep: Contents of `layer_sweep.json`.
     """
     groups = by_family(sweep["languages"], sweep["source_language"])
     languages = [code for _, codes in groups for code in codes]
@@ -86,6 +86,6 @@ def _heat(ax: Axes, cells: list[list[Mapping[str, float]]], reach: float, thresh
 
 
 def layer_roles(sweep: Mapping[str, Any], layer: str) -> str:
-    """Returns what a layer is beside its number: the embeddings, the selected one, the oracle's, or several."""
+    """Returns a layer's special roles: the embeddings, the selected one, the oracle's, or several."""
     names = {"embeddings": 0, "selected": sweep["selected"]["layer"], "oracle": sweep["oracle"]["layer"]}
     return ", ".join(name for name, number in names.items() if str(number) == layer)

@@ -1,4 +1,4 @@
-"""Which lower layer to fuse: every candidate against the baseline, in every language, over the same seeds."""
+"""Which lower layer to fuse: compares every candidate with the baseline, in every language, over the same seeds."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ _RECORDED = (
 
 
 def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> dict[str, Any] | None:
-    """Trains every candidate layer and the baseline by the runner, and analyses them.
+    """Trains every candidate layer and the baseline with the runner, and analyses them.
 
     Args:
-        task: What to learn.
-        arguments: Of the runner. `--fusion_layers` are the candidates, each alone; all lower layers, the embeddings
-            (0) included, if left out. The baseline is always trained.
+        task: The task.
+        arguments: The runner's arguments. `--fusion_layers` are the candidates, each alone; if left out, all lower
+            layers, including the embeddings (0). The baseline is always trained.
         one_pass: Train the candidates and the baseline of a seed at once, on one backbone (`one_pass.OnePassModel`).
 
     Returns:
-        What `layer_sweep.json` holds; None for a shard, whose command has other runs elsewhere, and in all processes
-        but the main one.
+        Contents of `layer_sweep.json`; None for a shard, whose command has other runs elsewhere, and in all processes
+        except the main one.
 
     Raises:
         InputError: Wrong input, before any training starts.
@@ -78,10 +78,10 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
         run_dir: Output directory of a sweep, merged where it was trained in shards.
 
     Returns:
-        What `layer_sweep.json` holds.
+        Contents of `layer_sweep.json`.
 
     Raises:
-        InputError: It is none, or not whole; or files of these names lie there that no sweep wrote.
+        InputError: It is not a whole sweep; or it holds files of these names that no sweep wrote.
     """
     output = OutputDirectory(run_dir)
     results = read_sweep(output)
@@ -94,7 +94,7 @@ def read_sweep(output: OutputDirectory) -> Results:
     """Returns the results of a whole sweep.
 
     Raises:
-        InputError: It is none, or not whole; the message says what it lacks.
+        InputError: They are not of a whole sweep; the message says what is missing.
     """
     results = load_results(output.path)
     if results.shard is not None:
@@ -114,15 +114,15 @@ def summarise_sweep(results: Results, counts: RunCounts) -> dict[str, Any]:
     """Compares every layer with the baseline and selects one, without and with knowledge of the target languages.
 
     Args:
-        results: Of a sweep.
+        results: Results of a sweep.
         counts: For each run's name and each language the (N, K) counts of the metric.
 
     Returns:
-        What `layer_sweep.json` holds, scores and differences as fractions of 1. `"layers"` has an entry a layer, in
+        Contents of `layer_sweep.json`, scores and differences as fractions of 1. `"layers"` has an entry per layer, in
         order, with the differences in every language and average: `mean`, `low`, `high` (95 %), `p_value`, and
-        `p_adjusted`, by Holm over all layers and languages, for an average over all layers. `"selected"` is the layer
-        with the best mean score on the source language's validation data, the lower of equal ones, `"oracle"` the
-        one with the best average over the target languages' test data, and `"regret"` what lies between the two.
+        `p_adjusted`, by Holm over all layers and languages, for averages over all layers. `"selected"` is the layer
+        with the best mean score on the source language's validation data, the lower if equal, `"oracle"` the
+        one with the best average over the target languages' test data, and `"regret"` the loss between the two.
     """
     summary = results.require_summary()
     by_layer = sorted({(run.fusion_layers[0], run.system) for run in results.runs if not run.baseline})
@@ -152,7 +152,7 @@ def summarise_sweep(results: Results, counts: RunCounts) -> dict[str, Any]:
         "target_average": target,
         "baseline": {"system": baseline, **_scores(summary.systems[baseline])},
         "layers": layers,
-        # What one would have selected with each seed alone tells how far the selection can be relied on.
+        # What each seed alone would have selected tells how reliable the selection is.
         "selected": {"layer": selected, "by_seed": {str(seed): select_layer(results, seed) for seed in results.seeds}},
         "oracle": {"layer": oracle, "by_language": {code: best(code) for code in results.languages}},
         "regret": regret(results, counts, str(selected), str(oracle)).to_dict(),

@@ -1,4 +1,4 @@
-"""All candidate layers on one backbone: a fusion and a head for each, and a single pass of the backbone a batch."""
+"""All candidate layers on one backbone: each with its own fusion and head, and one backbone pass per batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OnePassOutput(ModelOutput):
 
     Attributes:
         loss: With labels, a scalar: its value is the mean of the candidates' losses, its gradient their sum's.
-        logits: For each candidate, in order, what the model alone would return.
+        logits: For each candidate, in order, what the model would return alone.
     """
 
     loss: torch.Tensor | None = None
@@ -44,28 +44,28 @@ class _ScaledGradient(torch.autograd.Function):
 
 
 class _Encoded(nn.Module):
-    """Stands where a candidate's backbone was and hands on what the one backbone computed."""
+    """Replaces a candidate's backbone and passes on what the one backbone computed."""
 
     def forward(self, *, encoded: BaseModelOutput, **unread: Any) -> BaseModelOutput:
         return encoded
 
 
 class OnePassModel(nn.Module):
-    """Candidates of a layer sweep that share one backbone and are trained at once (our reading).
+    """Candidates of a layer sweep that share one backbone and are trained together (our reading).
 
     Each candidate is an ordinary DLFA model without its backbone, so that fusion, pooler, head and loss are its own
     and computed by its own code. The backward pass starts from the sum of the N candidates' losses, and the hidden
-    states that they share pass their gradient on divided by N: the weights of a candidate get the whole gradient of
-    its own loss, as when it is trained alone, those of the backbone the average of what the candidates alone would
-    give them. What differs from training alone is therefore the backbone, which serves all candidates, and whatever
+    states that they share divide their gradient by N: the weights of a candidate get the whole gradient of
+    its own loss, as when it is trained alone; the backbone gets the average of what the candidates would
+    give it alone. Training alone therefore differs only in the backbone, which serves all candidates, and in whatever
     depends on all gradients together, such as their norm in `max_grad_norm`.
 
     Args:
-        models: Each candidate's name and model, of one encoder with equal weights. The first one's backbone is kept,
-            with the parts of it that are frozen; the models are changed and belong to this one.
+        models: Each candidate's name and model, of one encoder with equal weights. The first backbone is kept,
+            with its frozen parts; the models are changed and belong to this one.
 
     Raises:
-        ValueError: None is given, two have one name, or they are not of one kind and encoder.
+        ValueError: There are none, two have the same name, or they differ in kind or encoder.
     """
 
     accepts_loss_kwargs = True
@@ -75,7 +75,7 @@ class OnePassModel(nn.Module):
         super().__init__()
         self.candidates = nn.ModuleDict()
         first: Any = None
-        # A generator's next model is built when the last one's backbone is gone: two at most are in memory.
+        # A generator builds its next model after the last one's backbone is gone: at most two are in memory.
         for name, model in models:
             identity = type(model), model.config.backbone_config.to_dict()
             if first is None:
@@ -109,14 +109,14 @@ class OnePassModel(nn.Module):
         num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Any,
     ) -> OnePassOutput:
-        """Encodes once, and fuses and classifies with every candidate.
+        """Encodes once, then fuses and classifies with every candidate.
 
         Args:
             input_ids: B x T.
             attention_mask: B x T, 1 for a real token, 0 for padding; all real if None.
             token_type_ids: B x T; not read by backbones without segment embeddings.
-            labels: As the candidates take them, the same for all.
-            num_items_in_batch: As there.
+            labels: As the candidates take them; the same for all.
+            num_items_in_batch: As the candidates take it.
             kwargs: Further arguments of the backbone.
         """
         outputs = self.encoder(
@@ -133,7 +133,7 @@ class OnePassModel(nn.Module):
         )
         answers = [
             model(
-                input_ids=input_ids,  # For what the tokens look like.
+                input_ids=input_ids,  # To look up the glyphs.
                 attention_mask=attention_mask,
                 labels=labels,
                 num_items_in_batch=num_items_in_batch,
@@ -149,15 +149,15 @@ class OnePassModel(nn.Module):
         return OnePassOutput(loss=loss, logits=tuple(answer.logits for answer in answers))
 
     def _shared(self, states: torch.Tensor | None) -> Any:
-        """Returns hidden states whose gradient reaches the backbone as the candidates' average."""
+        """Returns hidden states that pass the candidates' average gradient on to the backbone."""
         return None if states is None else _ScaledGradient.apply(states, 1 / len(self.candidates))
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[DlfaPreTrainedModel]:
-        """Lends one candidate as an ordinary DLFA model, to be saved or used, with the shared backbone in it.
+        """Lends one candidate as an ordinary DLFA model with the shared backbone in it, to save or to use.
 
         Args:
-            name: Of the candidate.
+            name: Name of the candidate.
         """
         model: Any = self.candidates[name]
         stand_in, model.base_model.backbone = model.base_model.backbone, self.encoder.backbone
@@ -168,7 +168,7 @@ class OnePassModel(nn.Module):
 
 
 def _encoder_of(model: DlfaPreTrainedModel) -> DlfaModel:
-    """Returns a model's backbone as a DLFA model that fuses nothing: its last layer as it is, and all lower ones."""
+    """Returns a model's backbone as a DLFA model without fusion: its last layer unchanged, and all lower ones."""
     config: Any = copy.deepcopy(model.config)
     config.fusion, config.fusion_layers, config.add_pooling_layer = "last", [], False
     config.glyph_size, config.glyph_kernel_size, config.glyph_table = 0, 1, True

@@ -1,4 +1,4 @@
-"""The runs of a seed in one pass: trained together, then validated, tested and recorded as if each were alone."""
+"""The runs of a seed in one pass: trained together, then validated, tested and recorded as if separate."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
     """Checks, before anything is loaded, that the runs of a seed can be trained together.
 
     Args:
-        model: What is trained.
+        model: The model to train.
         training: The Trainer's arguments.
-        num_shards: Into how many commands the runs are split.
+        num_shards: Number of commands into which the runs are split.
 
     Raises:
-        InputError: They cannot; the message names what stands against it.
+        InputError: They cannot; the message gives the reason.
     """
     if not training.do_train:
         raise InputError("A one-pass sweep trains; remove --do_train False.")
@@ -61,12 +61,12 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
 def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
     """Trains the runs of a seed in one pass and leaves for each what it would have left alone.
 
-    Of each model, predictions and record are as of a run of its own. One checkpoint is selected for all, by the mean
-    of their scores on the source language's validation data, so that all have trained for the same steps. `"train"`
-    and `"prediction"` of a record tell of all together; `"together"` is their number.
+    Models, predictions and records are as for separate runs. One checkpoint is selected for all, by the mean of
+    their scores on the source language's validation data, so that all have trained for the same steps. `"train"`
+    and `"prediction"` in a record describe all runs together; `"together"` is their number.
 
     Args:
-        plan: Of the command.
+        plan: The command's plan.
         runs: All its runs of one seed.
     """
     task, data, output, saving = plan.task, plan.data, plan.output, plan.saving
@@ -99,7 +99,7 @@ def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
 
 
 def _apart(outcome: PredictionOutput) -> list[PredictionOutput]:
-    """Returns what each candidate would have predicted alone."""
+    """Returns what each candidate would have predicted on its own."""
     return [outcome._replace(predictions=predictions) for predictions in outcome.predictions]
 
 
@@ -108,7 +108,7 @@ def _keep_class_ids(logits: tuple[torch.Tensor, ...], labels: torch.Tensor) -> t
 
 
 def _joint_metrics(task: Task, data: TaskData, names: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:
-    """Returns what scores the validation data: means over the candidates, and the metric of each under its name."""
+    """Returns what scores the validation data: means over the candidates, and each candidate's metric by its name."""
     alone = compute_metrics(task, data.validation, data.encoded["validation"])
     assert alone is not None
 

@@ -1,4 +1,4 @@
-"""A layer sweep as a page: a table and a heat map, layers against languages, and what they say."""
+"""A layer sweep as a page: a table and a heat map of layers against languages, and their findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sweep_sections(sweep: Mapping[str, Any]) -> list[Section]:
     """Lays out a sweep.
 
     Args:
-        sweep: What `layer_sweep.json` holds.
+        sweep: Contents of `layer_sweep.json`.
     """
     title = get_metric(sweep["metric"]).title.capitalize()
     form = ", ".join(part for part in (sweep["fusion"], sweep["gate"]) if part)
@@ -49,7 +49,7 @@ SWEEP = Study("layer_sweep", "dlfa sweep", _QUESTION, sweep_sections, forms=("pn
 
 
 def findings(sweep: Mapping[str, Any]) -> list[Line]:
-    """Returns what the sweep says, a sentence or two each: selection, oracle, regret, and how many cells count."""
+    """Returns the findings, a sentence or two each: selection, oracle, regret, and how many cells are significant."""
     source, target = sweep["source_language"], sweep["target_average"]
     metric, threshold = get_metric(sweep["metric"]).title, sweep["statistics"]["threshold"]
     selected, oracle = sweep["selected"]["layer"], sweep["oracle"]["layer"]
@@ -82,7 +82,7 @@ def findings(sweep: Mapping[str, Any]) -> list[Line]:
 
 
 def notes(sweep: Mapping[str, Any]) -> list[str]:
-    """Returns what one must know to read the numbers."""
+    """Returns the notes that readers of the numbers need."""
     statistics = sweep["statistics"]
     unit = "examples" if get_metric(sweep["metric"]).kind == "sequence" else "sentences"
     collapsed = [run for layer in sweep["layers"].values() for run in layer["collapsed"]]
@@ -105,7 +105,7 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
 
 
 def sweep_tables(sweep: Mapping[str, Any]) -> list[Table]:
-    """Lays out the differences: a row a layer, a column a language, averages and validation in the first table."""
+    """Lays out the differences: one row per layer, one column per language; averages and validation come first."""
     threshold, source = sweep["statistics"]["threshold"], sweep["source_language"]
     languages = [code for _, codes in by_family(sweep["languages"], source) for code in codes]
     averages = [key for key in AVERAGE_NAMES if key in shown_averages(sweep["languages"], source)]

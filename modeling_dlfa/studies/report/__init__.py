@@ -1,1 +1,1 @@
-"""Results and studies as one page."""
+"""Results and studies on one page."""

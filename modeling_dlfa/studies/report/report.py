@@ -1,4 +1,4 @@
-"""One page from any set of results: of training, and of studies."""
+"""Builds one page from any set of training results and studies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...results.results import Results, load_results
 from ..study import Study, check_figures, free_folder, shown_figures
 from .run_section import overview, run_section
 
-MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page of ours.
+MARK = '<meta name="generator" content="modeling_dlfa">'  # In every page that we write.
 RESULTS = "results.json"
 
 
@@ -23,15 +23,15 @@ def build_report(sources: Sequence[str | Path], studies: Sequence[Study] = ()) -
     """Read results and lay them out.
 
     A source is an output directory or a file: `results.json` of training (with `predictions/` beside it the
-    intervals of older versions are computed anew), or the record of a study. In a directory all of them are looked
-    for.
+    intervals of older versions are recomputed), or the record of a study. A directory is searched for all of
+    them.
 
     Args:
         sources: Directories and files, in the order of the sections.
-        studies: Those whose records are looked for.
+        studies: The studies whose records are looked for.
 
     Raises:
-        InputError: A source has none of it, or is broken.
+        InputError: A source has none of these, or is broken.
     """
     records = (RESULTS, *(study.record for study in studies))
     runs: list[tuple[str, Results]] = []
@@ -50,7 +50,7 @@ def build_report(sources: Sequence[str | Path], studies: Sequence[Study] = ()) -
 
 
 def _files(source: Path, records: Sequence[str]) -> list[Path]:
-    """The files of a source that become sections."""
+    """The files in a source that become sections."""
     named = [source] if source.suffix == ".json" else [source / name for name in records]
     if found := [file for file in named if file.is_file()]:
         return found
@@ -60,7 +60,7 @@ def _files(source: Path, records: Sequence[str]) -> list[Path]:
 
 
 def _renamed(section: Section, part: str) -> Section:
-    """A section whose pictures have names of their own beside those of other sources."""
+    """A section with its pictures renamed so that they differ from those of other sources."""
     named = (
         replace(block, name=f"{part}-{block.name}") if isinstance(block, Picture) else block
         for block in section.blocks
@@ -81,16 +81,16 @@ def write_report(title: str, sections: Sequence[Section], folder: str | Path, *,
     """Write `report.html`, which needs no other file, `report.md` and its `figures/`.
 
     Args:
-        title: Of the report.
-        sections: Of `build_report`.
-        folder: Where to; made if absent.
+        title: Title of the report.
+        sections: Sections from `build_report`.
+        folder: Where to write; created if missing.
         overwrite: Whether to replace an earlier report.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        InputError: There is a report already and `overwrite` is not wished, or something that is not ours.
+        InputError: A report exists already and may not be replaced, or the folder holds files that are not ours.
     """
     folder = check_free(folder, overwrite=overwrite)
     html = to_html(title, sections)
@@ -105,13 +105,13 @@ def write_report(title: str, sections: Sequence[Section], folder: str | Path, *,
 
 
 def check_free(folder: str | Path, *, overwrite: bool) -> Path:
-    """Refuse to replace a report, or what is not one.
+    """Refuse to replace an earlier report unless asked to, and any file that is not ours.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: As `write_report`.
+        InputError: As for `write_report`.
     """
 
     def is_ours(file: Path) -> bool:

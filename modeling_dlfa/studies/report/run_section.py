@@ -1,4 +1,4 @@
-"""The results of a runner's command, or of several, as sections of a report."""
+"""The results of one or more runner commands, as sections of a report."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ...statistics.formatting import percent, seeds_note
 
 
 def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
-    """One line for each fused system of all results, corrected for their number; None without any difference.
+    """One line for each fused system of all results, corrected for their number; None if there are no differences.
 
     Args:
-        runs: Where each command's results were found, as the user named it, and the results.
+        runs: The place of each command's results, as the user named it, and the results.
     """
     lines = [
         (source, results, system, difference)
@@ -66,7 +66,7 @@ def run_section(source: str, results: Results) -> Section:
     """Lay out one command's results.
 
     Args:
-        source: Where they were found, as the user named it.
+        source: The place of the results, as the user named it.
         results: The results.
     """
     metric = get_metric(results.metric)
