@@ -79,6 +79,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     if training.push_to_hub:
         _check_publishing(arguments.run, training)
     _check_effect(training, arguments.given)
+    _check_steps(training, arguments.given)
     _check_output(arguments.run, arguments.given)
     _check_sources(arguments.data, training)
 
@@ -199,6 +200,16 @@ def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str
         raise InputError("--keep_checkpoints has no effect with --save_strategy no. Remove one of the two.")
 
 
+def _check_steps(training: CrossLingualTrainingArguments, given: Collection[str]) -> None:
+    for name in ("save", "eval"):
+        strategy = getattr(training, f"{name}_strategy")
+        if f"{name}_steps" in given and strategy != IntervalStrategy.STEPS:
+            raise InputError(
+                f"--{name}_steps has no effect with --{name}_strategy {getattr(strategy, 'value', strategy)}. Give "
+                f"--{name}_strategy steps, or remove it."
+            )
+
+
 def _check_output(run: RunArguments, given: Collection[str]) -> None:
     if "shard_index" in given and "num_shards" not in given:
         raise InputError("--shard_index has no effect without --num_shards. Add that, or remove it.")
@@ -270,7 +281,7 @@ def try_trainer(training: CrossLingualTrainingArguments) -> None:
         return
     try:
         trainer.create_scheduler(10, torch.optim.SGD(model.parameters(), lr=0.1))
-    except Exception as error:
+    except Exception as error:  # A schedule is called with whatever was given, and raises what Python does.
         kwargs = f" with --lr_scheduler_kwargs {training.lr_scheduler_kwargs}" if training.lr_scheduler_kwargs else ""
         name = getattr(training.lr_scheduler_type, "value", training.lr_scheduler_type)
         raise InputError(

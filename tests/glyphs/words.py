@@ -1,4 +1,4 @@
-"""A tokenizer of word pieces."""
+"""A tokenizer of word pieces, and the letters and words of which tests make vocabularies."""
 
 from __future__ import annotations
 

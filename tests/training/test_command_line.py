@@ -181,6 +181,8 @@ WITHOUT_EFFECT = {
     "repository": (["--hub_model_id", "org/x"], "--hub_model_id has no effect without --push_to_hub"),
     "name of a run": (["--run_name", "mine"], "--run_name has no effect"),
     "workers that stay": (["--dataloader_persistent_workers", "True"], "without --dataloader_num_workers 1 or more"),
+    "steps of epochs": (["--save_steps", "7"], "--save_steps has no effect with --save_strategy epoch"),
+    "steps of validation": (["--eval_steps", "7"], "--eval_steps has no effect with --eval_strategy epoch"),
     "a shard of one": (["--shard_index", "0"], "--shard_index has no effect without --num_shards"),
     "licence of no card": (["--license", "mit", "--no_save_models"], "--license has no effect with --save_models"),
     "accelerator": (["--accelerator_config", '{"bogus": 1}'], "The Trainer refuses its options"),
