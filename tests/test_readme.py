@@ -297,6 +297,17 @@ def test_train_a_part(
     assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
 
 
+def test_a_loss_of_ones_own(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    for path in tiny_data.iterdir():
+        shutil.copyfile(path, tmp_path / path.name)
+    package_environment.run(marked("training", "loss"), home=tmp_path, hub=hub)
+    recipe = json.loads((tmp_path / "runs/focal/results.json").read_text(encoding="utf-8"))["recipe"]
+    assert recipe["compute_loss_func"] == "__main__.focal_loss"
+
+
 def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
     command = marked("studies", "report")

@@ -113,6 +113,7 @@ def make_trainer(
         ),
         processing_class=plan.tokenizer,
         compute_metrics=compute_metrics,
+        compute_loss_func=plan.loss,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,
     )
     # A notebook shows its own display instead.

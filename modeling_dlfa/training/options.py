@@ -159,6 +159,21 @@ class DataArguments:
 
 
 @dataclass
+class LearningArguments:
+    """What the training loss counts."""
+
+    _argument_group_name = "learning"
+
+    class_weights: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Weight of each label in the training loss: balanced, as in scikit-learn, or "
+            "numbers in the order of the labels."
+        },
+    )
+
+
+@dataclass
 class RunArguments:
     """What to compare, and what happens to the output directory."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -25,6 +26,7 @@ from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
 from .checks import check_arguments, try_trainer
 from .glyphs import check_glyphs
+from .learning import loss_function
 from .options import ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
@@ -48,6 +50,7 @@ class Plan:
         tokenizer: The model's tokenizer.
         output: Where everything is written.
         anew: Whether to delete what lies there first; otherwise finished runs stay.
+        loss: What the Trainer computes the loss by; the model's own loss if None.
         repository: Where to publish the selected model; None if it is not published.
         languages_without_file: The languages among "all" that are skipped because they have no test file.
         one_pass: Whether all systems of a seed are trained at once on one backbone.
@@ -65,6 +68,7 @@ class Plan:
     tokenizer: PreTrainedTokenizerBase
     output: OutputDirectory
     anew: bool
+    loss: Callable[..., torch.Tensor] | None
     repository: HubRepository | None
     languages_without_file: list[str]
     one_pass: bool
@@ -142,6 +146,7 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         tokenizer=tokenizer,
         output=output,
         anew=anew,
+        loss=arguments.compute_loss_func or loss_function(task, arguments.learning, training, data.train),
         repository=_repository(training, model.token),
         languages_without_file=missing,
         one_pass=arguments.one_pass,

@@ -29,6 +29,7 @@ from .answers import score
 from .arguments import CrossLingualTrainingArguments
 from .base_model import card_origin
 from .glyphs import glyphs_record
+from .learning import loss_record
 from .planning import Plan
 
 PACKAGES = (
@@ -73,6 +74,7 @@ def recipe(plan: Plan) -> dict[str, Any]:
         "max_length": plan.data.max_length,
         "group_by_length": training.groups_by_length,
         **plan.model.peft_record(),
+        **loss_record(plan.task, plan.loss),
         **glyphs_record(plan.model),
         **({"save_dtype": plan.saving.save_dtype} if plan.saving.save_dtype != "float32" else {}),
         **({"one_pass": True} if plan.one_pass else {}),

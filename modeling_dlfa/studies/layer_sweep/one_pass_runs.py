@@ -17,7 +17,7 @@ from ...training.answers import compute_metrics, keep_class_ids
 from ...training.arguments import CrossLingualTrainingArguments
 from ...training.base_model import load_model
 from ...training.execution import evaluate, make_trainer, start_run_record, tell_trained_part, train
-from ...training.options import ModelArguments
+from ...training.options import LearningArguments, ModelArguments
 from ...training.planning import Plan
 from ...training.processes import launched_with
 from ...training.rounding import round_weights, save_rounded
@@ -26,11 +26,14 @@ from ...training.task_data import TaskData
 from .one_pass import OnePassModel
 
 
-def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArguments, num_shards: int) -> None:
+def check_one_pass(
+    model: ModelArguments, learning: LearningArguments, training: CrossLingualTrainingArguments, num_shards: int
+) -> None:
     """Checks, before anything is loaded, that the runs of a seed can be trained together.
 
     Args:
         model: The model to train.
+        learning: What the training loss counts.
         training: The Trainer's arguments.
         num_shards: Number of commands into which the runs are split.
 
@@ -54,6 +57,8 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
     for name in ("label_smoothing_factor", "gradient_checkpointing"):
         if getattr(training, name):
             raise InputError(f"--{name} is not for several models at once. Remove it, or sweep without --one_pass.")
+    if learning.class_weights:
+        raise InputError("--class_weights is for one model at a time. Remove it, or sweep without --one_pass.")
     if launched_with("FSDP") or launched_with("DEEPSPEED"):
         raise InputError("--one_pass does not split weights over processes. Launch without FSDP and DeepSpeed.")
 
