@@ -74,6 +74,8 @@ class CrossLingualTrainingArguments(TrainingArguments):
                 f"{type(self).__name__} lacks {', '.join(missing)}, which the recipe of a task gives. Use "
                 f"{type(self).__name__}.for_task(task, ...)."
             )
+        if self.greater_is_better is None:  # The Trainer would take a label's recall for a loss if its name ends so.
+            self.greater_is_better = str(self.metric_for_best_model).removeprefix("eval_") != "loss"
         try:
             super().__post_init__()
         except (AttributeError, KeyError, TypeError) as error:

@@ -85,7 +85,7 @@ class Options:
         model: Which encoder, and how its layers are fused.
         data: Where the examples come from.
         run: What is compared.
-        learning: What the training loss counts.
+        learning: What the loss counts, when a run stops and when it is repeated.
         rest: Arguments for the Trainer, as typed.
         given: Names of all options that were given, with underscores.
         exit_on_error: Whether a mistake in the Trainer's arguments ends the process; else it is an `InputError`.

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..data.encoding import IGNORED
 from ..errors import InputError
+from ..scoring.metrics import SINGLE_LABEL
 from ..tasks import Task
 
 if TYPE_CHECKING:
@@ -78,19 +79,38 @@ def check_learning(
         "--label_smoothing_factor": training.label_smoothing_factor > 0,
     }
     given = [option for option, is_given in shaped.items() if is_given]
+    if given and task.problem_type != SINGLE_LABEL:
+        raise InputError(
+            f"{given[0]} is for one label of several, and {task.title} is {task.problem_type}. Remove it."
+        )
     if given and compute_loss_func is not None:
         raise InputError(
             f"{given[0]} has no effect beside compute_loss_func, which is the whole loss. Remove one of them."
         )
-    if learning.class_weights is None:
-        return
+    _check_repetition(learning, training)
+    if learning.class_weights is not None:
+        _check_weights(task, learning.class_weights, training)
+
+
+def _check_repetition(learning: LearningArguments, training: CrossLingualTrainingArguments) -> None:
+    for name in ("early_stopping_patience", "retry_collapsed"):
+        if getattr(learning, name) is not None and not training.do_train:
+            raise InputError(f"--{name} is for training, which --do_train False excludes. Remove one of the two.")
+    if learning.early_stopping_patience is not None and not training.load_best_model_at_end:
+        raise InputError(
+            "--early_stopping_patience ends a run after its best checkpoint, which --load_best_model_at_end False "
+            "does not load. Remove one of the two."
+        )
+
+
+def _check_weights(task: Task, given: Sequence[str], training: CrossLingualTrainingArguments) -> None:
     if not training.do_train:
         raise InputError("--class_weights shapes training, which --do_train False excludes. Remove one of the two.")
-    if learning.class_weights == [BALANCED]:
+    if list(given) == [BALANCED]:
         return
-    count, shown = len(task.labels), " ".join(map(str, learning.class_weights))
+    count, shown = len(task.labels), " ".join(map(str, given))
     try:
-        weights = [float(weight) for weight in learning.class_weights]
+        weights = [float(weight) for weight in given]
     except ValueError:
         weights = []
     if len(weights) != count or not all(0 <= weight < math.inf for weight in weights) or not any(weights):
@@ -101,7 +121,7 @@ def check_learning(
 
 
 def loss_function(
-    task: Task, learning: LearningArguments, training: CrossLingualTrainingArguments, train: Split | None
+    task: Task, learning: LearningArguments, training: CrossLingualTrainingArguments, train: Sequence[Split]
 ) -> ClassificationLoss | None:
     """Returns what the Trainer computes the loss by; None for the model's own loss.
 
@@ -115,14 +135,14 @@ def loss_function(
         InputError: Every label that occurs in the training data has weight 0.
     """
     weights = None
-    if learning.class_weights is not None and train is not None:
+    if learning.class_weights is not None and train:
         weights = class_weights(learning.class_weights, task, train)
     if weights is None and not training.label_smoothing_factor:
         return None
     return ClassificationLoss(weights, training.label_smoothing_factor)
 
 
-def class_weights(asked: Sequence[str], task: Task, train: Split) -> list[float]:
+def class_weights(asked: Sequence[str], task: Task, train: Sequence[Split]) -> list[float]:
     """Returns the weight of each label, scaled so that the labels of the training data have weight 1 on average.
 
     Args:
@@ -134,7 +154,8 @@ def class_weights(asked: Sequence[str], task: Task, train: Split) -> list[float]
     Raises:
         InputError: Every label that occurs has weight 0.
     """
-    ids = list(chain.from_iterable(train.labels)) if task.kind == "token" else train.labels
+    labels = list(chain.from_iterable(split.labels for split in train))
+    ids = list(chain.from_iterable(labels)) if task.kind == "token" else labels
     counts = np.bincount(np.asarray(ids, dtype=np.int64), minlength=len(task.labels))
     if list(asked) == [BALANCED]:
         weights = np.divide(1.0, counts, out=np.zeros(len(counts)), where=counts > 0)

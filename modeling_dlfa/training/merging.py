@@ -20,7 +20,7 @@ from ..publishing.licences import check_license
 from ..publishing.publish import write_cards
 from ..results.counts import read_counts
 from ..results.directory import OutputDirectory, differences
-from ..results.format import MergedShard, ShardPlan
+from ..results.provenance import MergedShard, ShardPlan
 from ..results.results import Results, load_results
 from ..results.summary import summarise_runs
 from ..results.tables import write_report
@@ -68,8 +68,9 @@ class Shard:
         """Returns what the shards of one command share; a file is identified by its checksum, wherever it lies."""
         started = {key: value for key, value in self.started_with.items() if key != "shard"}
         data = json.loads(json.dumps(started["data"]))
-        for source in [data.get("train"), data.get("validation"), *data["test"].values()]:
-            if source and source["sha256"]:
+        apart = data.get("train_by_language", {})
+        for source in [data.get("train"), data.get("validation"), *apart.values(), *data["test"].values()]:
+            if source and (source["sha256"] or (apart and source is data["train"])):
                 del source["source"]
         common = {key: getattr(self.results, key) for key in COMMON}
         return {**started, "data": data, **common, "planned_runs": self.plan.planned_runs}

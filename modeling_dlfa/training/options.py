@@ -26,6 +26,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "glyph_kernel_size": ("aif", "mean", "concat", "scalar_mix"),
 }
 SAVE_DTYPES = ("float32", "float16", "bfloat16")
+SAMPLE_STRATEGIES = ("first", "balanced")
 PEFT_METHODS = ("lora", "frozen")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 FUSION_OPTIONS = (
@@ -133,22 +134,52 @@ class DataArguments:
     _argument_group_name = "data"
 
     train_file: str | None = field(
-        default=None, metadata={"help": "English training data: TSV, CSV, CoNLL, JSON or Parquet."}
+        default=None,
+        metadata={
+            "help": "Training data: TSV, CSV, CoNLL, JSON or Parquet; {language} stands for each of --train_languages."
+        },
+    )
+    train_languages: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Languages to train on; the first is the source language, which the validation data are in. The "
+            "task's source language if left out."
+        },
     )
     validation_file: str | None = field(
-        default=None, metadata={"help": "English data on which checkpoints are chosen."}
+        default=None, metadata={"help": "Data of the source language on which checkpoints are chosen."}
+    )
+    validation_fraction: float | None = field(
+        default=None,
+        metadata={"help": "Set this share of the training rows aside for validation, drawn with --seed, instead."},
     )
     test_file: str | None = field(
         default=None, metadata={"help": "Test data; {language} in the name stands for the language code."}
     )
     dataset_name: str | None = field(default=None, metadata={"help": "Another data set of the Hub, same layout."})
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the data set."})
+    text_columns: list[str] | None = field(
+        default=None, metadata={"help": "Columns of the text or texts, if not named as the task has them."}
+    )
+    label_column: str | None = field(
+        default=None, metadata={"help": "Column of the label, if not named as the task has it."}
+    )
     languages: list[str] = field(
         default_factory=lambda: ["all"],
         metadata={"help": "Languages to test, such as ar bg de, or all (that have a file)."},
     )
     max_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; the task's recipe."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Take only the first rows for training."})
+    max_train_samples: int | None = field(
+        default=None, metadata={"help": "Take only so many rows of each training language."}
+    )
+    train_samples_strategy: str = field(
+        default="first",
+        metadata={
+            "choices": SAMPLE_STRATEGIES,
+            "help": "Which rows --max_train_samples takes: the first, or balanced: equally many of each label, drawn "
+            "with --seed.",
+        },
+    )
     max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
     max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
 
@@ -160,7 +191,7 @@ class DataArguments:
 
 @dataclass
 class LearningArguments:
-    """What the training loss counts."""
+    """What the training loss counts, when a run stops, and when it is repeated."""
 
     _argument_group_name = "learning"
 
@@ -171,6 +202,22 @@ class LearningArguments:
             "numbers in the order of the labels."
         },
     )
+    early_stopping_patience: int | None = field(
+        default=None,
+        metadata={"help": "Stop a run after this many validations in a row without a better score."},
+    )
+    retry_collapsed: int | None = field(
+        default=None,
+        metadata={
+            "help": "Repeat a run that diverges or predicts one label almost always, at most this many times, with "
+            "new seeds and longer warm-ups."
+        },
+    )
+
+    def record(self) -> dict[str, int]:
+        """Returns what shapes a result besides the recipe: empty if every run is trained once, to its end."""
+        given = {name: getattr(self, name) for name in ("early_stopping_patience", "retry_collapsed")}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass

@@ -28,17 +28,17 @@ SPLIT = Split("en", ([""] * 8,), LABELS.tolist(), SourceInfo("memory", 8))
 
 def test_balanced_weights_are_those_of_scikit_learn_and_ignore_absent_labels() -> None:
     # compute_class_weight("balanced", ...): n / (k * count).
-    assert class_weights(["balanced"], XNLI, SPLIT) == pytest.approx([8 / 15, 8 / 6, 8 / 3])
+    assert class_weights(["balanced"], XNLI, [SPLIT]) == pytest.approx([8 / 15, 8 / 6, 8 / 3])
     two = Split("en", ([""] * 3,), [0, 0, 2], SPLIT.source)
-    assert class_weights(["balanced"], XNLI, two) == pytest.approx([0.75, 0, 1.5])
+    assert class_weights(["balanced"], XNLI, [two]) == pytest.approx([0.75, 0, 1.5])
     tags = Split("en", ([["a"] * 3, ["b"]],), [[0, 0, 1], [0]], SPLIT.source)
-    assert class_weights(["balanced"], PANX, tags)[:2] == pytest.approx([4 / 6, 4 / 2])
+    assert class_weights(["balanced"], PANX, [tags])[:2] == pytest.approx([4 / 6, 4 / 2])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_loss_of_all_data_is_that_of_torch_and_the_sum_over_micro_batches(smoothing: float) -> None:
     logits = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
-    weights = class_weights(["5", "1", "2"], XNLI, SPLIT)
+    weights = class_weights(["5", "1", "2"], XNLI, [SPLIT])
     loss = ClassificationLoss(weights, smoothing)
     whole = loss({"logits": logits}, LABELS)
     reference = nn.CrossEntropyLoss(weight=torch.tensor([5.0, 1.0, 2.0]), label_smoothing=smoothing)
@@ -140,7 +140,7 @@ def test_weights_that_make_no_sense(
 def test_weights_for_labels_that_do_not_occur_are_refused() -> None:
     ones = Split("en", ([""] * 2,), [0, 1], SPLIT.source)
     with pytest.raises(InputError, match="every label of the training data has weight 0"):
-        class_weights(["0", "0", "3"], XNLI, ones)
+        class_weights(["0", "0", "3"], XNLI, [ones])
 
 
 def test_python_and_the_command_line_say_the_same() -> None:

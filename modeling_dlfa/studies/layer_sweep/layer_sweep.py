@@ -29,6 +29,7 @@ _RECORDED = (
     "title",
     "metric",
     "source_language",
+    "seen",
     "languages",
     "model_name_or_path",
     "model_revision",
