@@ -39,8 +39,8 @@ class SourceInfo:
     drawn: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a dictionary that JSON can hold."""
-        return asdict(self)
+        """Return the attributes as a dictionary that JSON can hold; without `drawn` where nothing was drawn."""
+        return {name: value for name, value in asdict(self).items() if name != "drawn" or value is not None}
 
 
 @dataclass

@@ -71,17 +71,18 @@ def test_from_files_to_predictions(task: Task, tiny_encoder: Path, tmp_path: Pat
     run = results.runs[0]
     rows = rows_of(output / "predictions" / run.name / "en.tsv")
     scores = run.test["en"].scores
+    assert len({row["prediction"] for row in rows}) > 2, "one answer for all would prove nothing"
     if task is THEMES:
         pairs = [[set(filter(None, row[side].split("|"))) for side in ("label", "prediction")] for row in rows]
         right, spread = (sum(len(op(a, b)) for a, b in pairs) for op in (set.intersection, lambda a, b: [*a, *b]))
-        assert scores["micro_f1"] == pytest.approx(2 * right / spread) and scores["micro_f1"] > 0.6
+        assert scores["micro_f1"] == pytest.approx(2 * right / spread)
         assert run.test["en"].classes is not None and list(run.test["en"].classes) == ["a", "b", "c"]
         assert (output / "classes.md").is_file() and 0 < scores["macro_f1"] <= 1
     else:
         from scipy.stats import pearsonr, spearmanr
 
         sides = [[float(row[side]) for row in rows] for side in ("label", "prediction")]
-        assert scores["spearman"] == pytest.approx(spearmanr(*sides).statistic) and scores["spearman"] > 0.5
+        assert scores["spearman"] == pytest.approx(spearmanr(*sides).statistic)
         assert scores["pearson"] == pytest.approx(pearsonr(*sides).statistic)
         assert not (output / "classes.md").exists()
     model = output / str(run.model)
