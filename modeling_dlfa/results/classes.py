@@ -46,9 +46,10 @@ def _sections(results: Results) -> list[Section]:
         for system in results.systems:
             entries = [run.test[code] for run in results.runs_of(system)]
             rows.append((language_label(code), system, *(_both(entries, name) for name in names)))
-            if not all(entry.confusion for entry in entries):
+            found = [np.array(entry.confusion) for entry in entries if entry.confusion]
+            if not found:
                 continue
-            confusion = np.sum([entry.confusion for entry in entries], axis=0)
+            confusion = np.sum(found, axis=0)
             counts = [(label, *(f"{count:,}" for count in row)) for label, row in zip(labels, confusion, strict=True)]
             tables.append(Table("", (system, *labels), tuple(counts)))
         if tables:

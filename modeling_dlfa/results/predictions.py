@@ -31,8 +31,8 @@ class Predictions:
         predictions: The same, as predicted.
     """
 
-    references: Sequence[Any] | NDArray[np.int64]
-    predictions: Sequence[Any] | NDArray[np.int64]
+    references: Sequence[Any] | NDArray[Any]
+    predictions: Sequence[Any] | NDArray[Any]
 
     def distribution(self, labels: Sequence[str]) -> dict[str, int]:
         """Returns how often each label was predicted; nothing for numbers."""
@@ -106,7 +106,8 @@ def read_predictions(path: Path, task: Task) -> Predictions:
     if task.problem_type != SINGLE_LABEL:
         read = read_number if task.problem_type == REGRESSION else MultiLabelReader(task.labels, ())
         kind = np.float64 if task.problem_type == REGRESSION else np.int64
-        return Predictions(*(np.array([read(row[side]) for row in rows], dtype=kind) for side in (label, prediction)))
+        annotated, predicted = (np.array([read(row[side]) for row in rows], kind) for side in (label, prediction))
+        return Predictions(annotated, predicted)
     references = np.array([ids[row[label]] for row in rows], dtype=np.int64)
     predictions = np.array([ids[row[prediction]] for row in rows], dtype=np.int64)
     if task.kind != "token":

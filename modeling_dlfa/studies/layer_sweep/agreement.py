@@ -176,9 +176,9 @@ def _cost(full: Sequence[RunRecord], one_pass: Sequence[RunRecord]) -> dict[str,
 
 def _identity(results: Results) -> dict[str, Any]:
     """What two sweeps must share to be compared; a file is identified by its checksum, wherever it lies."""
-    apart = {f"train {code}": source for code, source in (results.data.train_by_language or {}).items()}
-    sources = apart or {"train": results.data.train}
-    sources |= {"validation": results.data.validation, **results.data.test}
+    apart = results.data.train_by_language or {}
+    train = {f"train {code}": source for code, source in apart.items()} if apart else {"train": results.data.train}
+    sources = {**train, "validation": results.data.validation, **results.data.test}
     fused = [run for run in results.runs if not run.baseline]
     return {
         **{key: getattr(results, key) for key in _SAME},
