@@ -40,7 +40,7 @@ def test_beside_glyphs_there_may_be_no_layer() -> None:
 def test_one_lower_layer_alone_is_one() -> None:
     assert DlfaConfig(BERT, fusion="layer").fusion_layers == DlfaConfig(BERT).fusion_layers == [8]
     assert DlfaConfig(BERT, fusion="layer", fusion_layers=-13).fusion_layers == [0]
-    for wrong, message in (([3, 6], "reads one lower layer alone"), (-1, "last layer"), ([], "empty")):
+    for wrong, message in (([3, 6], "reads only one lower layer"), (-1, "last layer"), ([], "empty")):
         with pytest.raises(ValueError, match=message):
             DlfaConfig(BERT, fusion="layer", fusion_layers=wrong)
     modern = ModernBertConfig(num_hidden_layers=4, hidden_size=24, num_attention_heads=2, intermediate_size=24)

@@ -303,10 +303,14 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
     for name in ("config.json", "model.safetensors"):
         shutil.copy(tiny_encoder / name, bare)
     cases: list[tuple[Path, dict[str, Any], str]] = [
-        (other, {"glyphs": tiny_glyphs}, "made of another vocabulary .* Make them of the model's own tokenizer"),
+        (other, {"glyphs": tiny_glyphs}, "made for another vocabulary .* Make them for the model's own tokenizer"),
         (bare, {"glyphs": tiny_glyphs}, "has no tokenizer that loads|made of another vocabulary"),
-        (tiny_encoder, {"glyphs": tmp_path}, "does not hold a table of glyphs.*Make one with dlfa glyphs"),
-        (tiny_encoder, {"glyphs": looks(200, D)}, "200 rows of 6; the configuration has room for"),
+        (
+            tiny_encoder,
+            {"glyphs": tmp_path},
+            "does not contain a complete table of glyphs.*Make one with `dlfa glyphs`",
+        ),
+        (tiny_encoder, {"glyphs": looks(200, D)}, "200 rows of 6, but the configuration expects up to"),
         (tiny_encoder, {"glyphs": looks(10, D), "glyph_size": 5}, "10 rows of 6"),
         (tiny_encoder, {"glyphs": looks(10, D), "glyph_table": False}, "room for 0 of 0"),
         (tiny_encoder, {"glyphs": looks(10)}, "V x d numbers"),
@@ -330,5 +334,5 @@ def test_a_record_that_lacks_something_is_named(key: str, tiny_glyphs: Path, tmp
     record = json.loads((folder / "glyphs.json").read_text(encoding="utf-8"))
     del record[key]
     (folder / "glyphs.json").write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"does not hold a table of glyphs.*'{key}'"):
+    with pytest.raises(ValueError, match=rf"does not contain a complete table of glyphs.*'{key}'"):
         read_glyphs(folder)

@@ -352,7 +352,7 @@ def test_model_objects_that_cannot_be_wrapped_say_why(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="Other cannot be wrapped: it is not the plain encoder"):
         DlfaModel.from_backbone(Other(config().backbone_config))
-    with pytest.raises(TypeError, match=r"not Linear\. Of a wrapper"):
+    with pytest.raises(TypeError, match=r"not Linear\. If it is a wrapper"):
         DlfaModel.from_backbone(nn.Linear(2, 2))  # type: ignore[arg-type]
     bert.save_pretrained(tmp_path)
     with pytest.raises(TypeError, match=r"does not quantise.*from_pretrained\(folder, quantization_config"):
@@ -425,7 +425,7 @@ def test_wrong_ways_to_load_say_what_is_right(tmp_path: Path) -> None:
             model_class.from_pretrained(plain)
         with pytest.raises(ValueError, match="from_backbone"):
             model_class.from_pretrained(plain, config=config())
-    with pytest.raises(ValueError, match="DLFA checkpoint already"):
+    with pytest.raises(ValueError, match="is already a DLFA checkpoint"):
         DlfaModel.from_backbone(own)
     with pytest.raises(ValueError, match=r"encoder.layer.1.output.dense.weight"):
         DlfaModel.from_backbone(torn, fusion_layers=1)

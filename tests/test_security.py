@@ -266,7 +266,7 @@ def test_a_pickle_is_not_read(checkpoint: Path, tmp_path: Path, sharded: bool) -
         index = {"metadata": {}, "weight_map": {"classifier.bias": name}}
         (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     for load in (AutoModel.from_pretrained, SEQUENCE.from_pretrained):
-        with pytest.raises(ValueError, match=r"has no model.safetensors. DLFA reads no other weights"):
+        with pytest.raises(ValueError, match=r"has no model.safetensors. DLFA reads only safetensors"):
             load(tmp_path)
     assert not (tmp_path / "ran").exists()
 
@@ -275,18 +275,18 @@ def test_an_encoders_pickle_is_not_read(tmp_path: Path) -> None:
     bert = BertModel(dlfa_config("bert").backbone_config)
     bert.config.save_pretrained(tmp_path)
     torch.save(bert.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match=r"has no model.safetensors. DLFA reads no other weights"):
+    with pytest.raises(ValueError, match=r"has no model.safetensors. DLFA reads only safetensors"):
         SEQUENCE.from_backbone(tmp_path, fusion_layers=1)
 
 
 @pytest.mark.parametrize("values", [{"use_safetensors": False}, {"gguf_file": "m.gguf"}, {"from_tf": True}])
 def test_other_formats_cannot_be_asked_for(checkpoint: Path, values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"DLFA reads safetensors alone; leave out {next(iter(values))}"):
+    with pytest.raises(ValueError, match=f"DLFA reads only safetensors; leave out {next(iter(values))}"):
         SEQUENCE.from_pretrained(checkpoint, **values)
 
 
 def test_no_pickle_is_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="DLFA writes safetensors alone"):
+    with pytest.raises(ValueError, match="DLFA writes only safetensors"):
         build(SEQUENCE, "bert").save_pretrained(tmp_path, safe_serialization=False)
     assert not list(tmp_path.iterdir())
 

@@ -116,7 +116,9 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
     )
     runs = own_share(every, saving.shard_index, saving.num_shards)
     if resume not in (None, "last") and len(runs) > 1:
-        raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
+        raise InputError(
+            "A checkpoint's folder continues only one run; for several, use --resume_from_checkpoint last."
+        )
     check_adaptable(task.kind, model, {run.system: run.config for run in every}.values())
     check_buildable(model, runs[0].config)
     fetch_weights(model)

@@ -51,7 +51,7 @@ def test_without_a_tokenizer(command: str, tmp_path: Path) -> None:
     for path in model.glob("*token*"):
         path.unlink()
     found = message(LOADERS[command], model)
-    assert found.startswith(f"{model} holds no tokenizer that can be loaded: there is no tokenizer_config.json")
+    assert found.startswith(f"{model} has no tokenizer that can be loaded: there is no tokenizer_config.json")
     remedy = "--tokenizer_name" if command == "train" else "Save the one that the model was trained with there"
     assert remedy in found
 

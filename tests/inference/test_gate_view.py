@@ -115,7 +115,7 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
     png, text = str(tmp_path / "a" / "gate.png"), str(tmp_path / "gate.txt")
     pair = corpus_pairs("zh")[0]
     dlfa(["gate", str(folders["several"]), *pair, "--png", png, "--text_file", text])
-    assert "tokens have numbers in" in capfd.readouterr().err
+    assert "tokens are shown as numbers in" in capfd.readouterr().err
     dlfa(["gate", str(folders["several"]), *pair])
     assert capfd.readouterr().out == Path(text).read_text(encoding="utf-8")
     errors: list[tuple[list[Any], str]] = [
@@ -123,7 +123,10 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
         ([folders["one"], "a", "--png", ""], "--png '' is not the name of a file"),
         ([folders["one"], "a", "--text_file", tmp_path, "--overwrite"], "is not the name of a file"),
         ([folders["one"], "a", "--png", tmp_path / "x", "--text_file", tmp_path / "x"], "Name two files"),
-        ([folders["one"], "a", "--png", tmp_path / "x.xyz"], "the ending names the form. Use .png, .svg or .pdf"),
+        (
+            [folders["one"], "a", "--png", tmp_path / "x.xyz"],
+            "the extension decides the format. Use .png, .svg or .pdf",
+        ),
         ([folders["last"], "a"], "which has no gate"),
         ([folders["one"], " "], "blank text"),
         ([tmp_path, "a"], "this folder holds no config.json"),

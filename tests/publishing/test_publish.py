@@ -174,7 +174,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no config": (leave_out("config.json"), "config.json cannot be read"),
     "no tokenizer": (
         lambda model: [leave_out(name)(model) for name in ("tokenizer.json", "tokenizer_config.json")],
-        "holds no tokenizer that can be loaded",
+        "has no tokenizer that can be loaded",
     ),
     "no figure": (
         lambda model: shutil.rmtree(model.parents[1] / "figures"),

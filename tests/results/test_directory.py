@@ -125,7 +125,7 @@ def test_what_was_finished_is_not_free(name: str, tmp_path: Path) -> None:
     output.start(RECORD)
     fill(tmp_path, (name,))
     assert output.has_results() and not output.check_free(resume=True, overwrite=False)
-    with pytest.raises(InputError, match="holds another run's results"):
+    with pytest.raises(InputError, match="contains another run's results"):
         output.check_free(resume=False, overwrite=False)
 
 

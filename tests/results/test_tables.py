@@ -216,7 +216,7 @@ def test_results_of_version_1_keep_their_intervals_and_mark_none(tmp_path: Path)
         del entry["transfer_gap"]["p_value"], entry["transfer_gap"]["p_adjusted"]
     text = markdown_table(Results.from_dict(results))
     assert "+10.0 [+5.0, +15.0]" in text and "**" not in text
-    assert "percentile bootstrap, as recorded before version 2, not corrected; none is marked" in text
+    assert "percentile bootstrap, as recorded before version 2; they are not corrected, so none is marked" in text
     write_report(Results.from_dict(results), tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_what_is_not_ours_stays(study: str, finished: Path, tmp_path: Path) -> N
     other = tmp_path / "other" / "figures" / figure.name
     other.parent.mkdir(parents=True)
     other.write_text("mine")
-    with pytest.raises(InputError, match="is not of an earlier study"):
+    with pytest.raises(InputError, match="does not belong to an earlier study"):
         write(finished, tmp_path / "other", overwrite=True)
     assert other.read_text() == "mine" and len(list(other.parent.iterdir())) == 1
 
@@ -103,4 +103,4 @@ def test_a_seed_that_numpy_does_not_take(
     options = {"scaling": [str(finished)], "layers": ["--model_name_or_path", "x", "--aligned_file", "y"]}[verb]
     with pytest.raises(SystemExit):
         dlfa([verb, *options, "--output_dir", str(tmp_path / "out"), "--seed", "-1"])
-    assert "error: --seed -1: a seed is a number from 0 to" in capsys.readouterr().err
+    assert "error: --seed -1 is not a seed. Give a number from 0 to" in capsys.readouterr().err

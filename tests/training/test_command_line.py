@@ -175,7 +175,7 @@ WITHOUT_EFFECT = {
     "layers of all": (["--fusion", "scalar_mix", "--fusion_layers", "3"], "--fusion_layers has no effect"),
     "gate of a mean": (["--fusion", "mean", "--gate", "excite"], "--gate has no effect with --fusion mean"),
     "ratio of a mean": (["--fusion", "concat", "--reduction_ratio", "2"], "--reduction_ratio has no effect"),
-    "seed beside seeds": (["--seed", "1", "--seeds", "2"], "--seed has no effect beside --seeds"),
+    "seed beside seeds": (["--seed", "1", "--seeds", "2"], "--seed has no effect with --seeds"),
     "LoRA's rank": (["--lora_r", "2"], "--lora_r is for --peft lora"),
     "revision of files": (["--test_file", "x.tsv", "--dataset_revision", "v1"], "--dataset_revision has no effect"),
     "repository": (["--hub_model_id", "org/x"], "--hub_model_id has no effect without --push_to_hub"),
@@ -185,7 +185,7 @@ WITHOUT_EFFECT = {
     "steps of validation": (["--eval_steps", "7"], "--eval_steps has no effect with --eval_strategy epoch"),
     "a shard of one": (["--shard_index", "0"], "--shard_index has no effect without --num_shards"),
     "licence of no card": (["--license", "mit", "--no_save_models"], "--license has no effect with --save_models"),
-    "accelerator": (["--accelerator_config", '{"bogus": 1}'], "The Trainer refuses its options"),
+    "accelerator": (["--accelerator_config", '{"bogus": 1}'], "The Trainer rejects its options"),
     "the optimiser's options": (["--optim_args", "foo"], "--optim_args foo is not of the form name=value"),
     "no checkpoints": (
         ["--keep_checkpoints", "--save_strategy", "no", "--load_best_model_at_end", "False"],
@@ -299,7 +299,7 @@ def test_files_of_arguments_that_cannot_be_read(tmp_path: Path) -> None:
         arguments_of_file(folder)
     norway = tmp_path / "norway.yaml"
     norway.write_text("languages: [no, de]")
-    with pytest.raises(InputError, match="YAML reads the word no .* quotes"):
+    with pytest.raises(InputError, match="YAML reads an unquoted no.* quote it"):
         arguments_of_file(norway)
     norway.write_text("languages: ['no', de]\nbaseline: yes")
     assert arguments_of_file(norway) == ["--languages", "no", "de", "--baseline", "True"]

@@ -66,5 +66,5 @@ def test_what_is_replaced_counts_as_room(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 30, 1 << 30, 0))
     main("xnli", [*arguments, "--overwrite"])
     printed = capsys.readouterr().out
-    assert told(printed) == wanted and "Left as they are, not written by an earlier command: models/mine." in printed
+    assert told(printed) == wanted and "Left unchanged, because no earlier command wrote them: models/mine." in printed
     assert (tmp_path / "out" / "models" / "mine").stat().st_size == 1 << 20

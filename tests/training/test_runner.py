@@ -271,8 +271,8 @@ ERRORS = {
         "group_by_length" if hasattr(TrainingArguments, "train_sampling_strategy") else "there is no option",
     ),
     "modules of no optimiser": (["--optim_target_modules", "foo"], "has no effect with --optim adamw"),
-    "half precision on a CPU": (["--fp16", "True"], "is for a GPU"),
-    "bf16 without a GPU or a CPU": (["--bf16", "True", "--use_cpu", "False"], "bf16 on the CPU by --use_cpu True"),
+    "half precision on a CPU": (["--fp16", "True"], "needs a GPU, but"),
+    "bf16 without a GPU or a CPU": (["--bf16", "True", "--use_cpu", "False"], "add --use_cpu True to compute in bf16"),
     "the worst checkpoint": (["--greater_is_better", "False"], "--greater_is_better False with accuracy keeps"),
     "pushing checkpoints": (["--push_to_hub", "True", "--hub_strategy", "every_save"], "--hub_strategy every_save"),
     "pushing untested": (["--push_to_hub", "True", "--do_predict", "False"], "--do_predict"),
@@ -350,7 +350,7 @@ def test_overwriting_deletes_nothing_that_the_command_reads(
         "out/predictions/last-seed1/{language}.tsv": ["--test_file"],
     }.items():
         named = [*options, str(tmp_path / place)]
-        assert_refused([*xnli_arguments, "--overwrite", *named], " ".join(named) + " lies in --output_dir", capsys)
+        assert_refused([*xnli_arguments, "--overwrite", *named], " ".join(named) + " is inside --output_dir", capsys)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
 
