@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 from transformers.utils import cached_file
 
 from ..errors import InputError, first_line
+from ..files.places import only_on_hub
 from .tokenizers import check_tokenizer
 
 MODEL_FILE = "model.onnx"
@@ -64,7 +65,8 @@ def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> 
             f"{name} holds an ONNX graph ({MODEL_FILE}) but no weights for PyTorch. Predict with it "
             "with --backend onnx; for everything else give the checkpoint that it was exported from."
         )
-    return InputError(f"Cannot load {name}: {first_line(error)}. {remedy}".rstrip())
+    where = "there is no such folder, and as an id of the Hub it fails: " if only_on_hub(str(name)) else ""
+    return InputError(f"Cannot load {name}: {where}{first_line(error)}. {remedy}".rstrip())
 
 
 def holds_graph_alone(name: str | os.PathLike) -> bool:

@@ -50,6 +50,11 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
         raise InputError(f"{option} {name}: there is no such folder, and it is not an id of the Hub.{hint}")
 
 
+def only_on_hub(name: str) -> bool:
+    """Whether a name can only be an id of the Hub, since nothing here has it."""
+    return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+
+
 def hub_commit(name: str, cache_dir: str | None = None, revision: str | None = None) -> str | None:
     """Returns the Hub commit that a model was loaded from; None for a folder, even one that no longer exists.
 

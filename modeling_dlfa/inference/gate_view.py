@@ -88,7 +88,10 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     if model.config.fusion != "aif":
-        raise InputError(f"{name} fuses by {model.config.fusion!r}, which has no gate: it mixes every token alike.")
+        raise InputError(
+            f"{name} was trained with fusion={model.config.fusion!r}, which has no gate to show. Give a checkpoint "
+            "that was trained with fusion='aif'."
+        )
     if not tokenizer.is_fast:
         raise InputError(f"{type(tokenizer).__name__} cannot tell where a token stands in the text. Use a fast one.")
     return model, tokenizer

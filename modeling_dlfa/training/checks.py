@@ -86,6 +86,8 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
 
 def _check_numbers(training: CrossLingualTrainingArguments) -> None:
     check_numbers(training, NUMBERS)
+    if training.max_steps < -1 or training.max_steps == 0:  # The Trainer would train for its epochs instead.
+        raise InputError(f"--max_steps {training.max_steps} is out of range. Give 1 or more, or leave it out.")
     for entry in fields(training):
         value = getattr(training, entry.name)
         if isinstance(value, float) and math.isnan(value):
@@ -219,6 +221,11 @@ def _check_steps(training: CrossLingualTrainingArguments, given: Collection[str]
 def _check_output(run: RunArguments, given: Collection[str]) -> None:
     if "shard_index" in given and "num_shards" not in given:
         raise InputError("--shard_index has no effect without --num_shards. Add that, or remove it.")
+    if run.num_shards > 1 and "shard_index" not in given:
+        raise InputError(
+            f"--num_shards {run.num_shards} needs --shard_index: which shard this command runs, from 0 to "
+            f"{run.num_shards - 1}. Add it."
+        )
     if "license" in given and not run.save_models:
         raise InputError(
             "--license has no effect with --save_models False, which writes no card. Remove one of the two."

@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
         default=[],
         help=f"Columns to read, of {', '.join(WITH_COLUMNS)}; known names if left out.",
     )
-    parser.add_argument("--output_file", help="Standard output if left out.")
+    parser.add_argument("--output_file", help="Standard output if left out or -.")
     parser.add_argument("--output_format", choices=OUTPUT_FORMATS, help="Taken from the file's extension if left out.")
     parser.add_argument(
         "--threshold",
@@ -80,6 +80,8 @@ def predict(given: argparse.Namespace) -> None:
     Raises:
         InputError: Wrong input.
     """
+    if given.output_file == STREAM:
+        given.output_file = None
     kind = output_format(given.output_file, given.output_format)
     check_output(given.output_file, given.overwrite, [given.input, given.checkpoint])
 

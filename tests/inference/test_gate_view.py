@@ -127,7 +127,8 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
             [folders["one"], "a", "--png", tmp_path / "x.xyz"],
             "the extension decides the format. Use .png, .svg or .pdf",
         ),
-        ([folders["last"], "a"], "which has no gate"),
+        ([folders["last"], "a"], "no gate to show. Give a checkpoint that was trained with fusion='aif'"),
+        (["nope", "a"], "Cannot load nope: there is no such folder, and as an id of the Hub it fails: "),
         ([folders["one"], " "], "blank text"),
         ([tmp_path, "a"], "this folder holds no config.json"),
     ]

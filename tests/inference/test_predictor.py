@@ -251,7 +251,7 @@ def test_standard_input_and_output(sequence: Path) -> None:
 
 
 def test_other_checkpoints_and_options(
-    sequence: Path, token: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    sequence: Path, token: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer = letter_tokenizer()
     names = {0: "yes", 1: "no"}
@@ -273,7 +273,11 @@ def test_other_checkpoints_and_options(
     )
     (tmp_path / "in.txt").write_text("word " * 200 + "\n", encoding="utf-8")
     run(sequence, tmp_path / "in.txt")
-    assert "1 text longer than 160 tokens: cut" in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert "1 text longer than 160 tokens: cut" in printed.err
+    monkeypatch.chdir(tmp_path)
+    run(sequence, "in.txt", "--output_file", "-")
+    assert capfd.readouterr().out == printed.out and not Path("-").exists()
     config.architectures = ["BertModel"]
     config.save_pretrained(bert)
     assert "not a classifier of texts or words" in fails(capfd, bert, tmp_path / "in.txt")

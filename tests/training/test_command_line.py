@@ -220,6 +220,9 @@ NONSENSE = {
     "rate below zero": (["--learning_rate=-1e-5"], "--learning_rate -1e-05"),
     "decay not a number": (["--weight_decay", "nan"], "--weight_decay nan"),
     "epochs not a number": (["--num_train_epochs", "nan"], "--num_train_epochs nan"),
+    "steps below zero": (["--max_steps", "-5"], "--max_steps -5 is out of range. Give 1 or more"),
+    "no steps": (["--max_steps", "0"], "--max_steps 0 is out of range"),
+    "seeds without training": (["--do_train", "False", "--seeds", "1", "2"], "only repeat. Leave --seeds out."),
     "no epochs": (["--num_train_epochs", "0"], "--num_train_epochs 0"),
     "seed below zero": (["--seed", "-1"], "--seed -1"),
     "seed too large": (["--seed", str(2**32)], f"--seed {2**32}"),
@@ -297,6 +300,10 @@ def test_files_of_arguments_that_cannot_be_read(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(InputError, match="Cannot read"):
         arguments_of_file(folder)
+    listed = tmp_path / "listed.yaml"
+    listed.write_text("- learning_rate: 2e-5\n")
+    with pytest.raises(InputError, match=r"listed\.yaml must contain a mapping .* such as learning_rate: 2e-5"):
+        arguments_of_file(listed)
     norway = tmp_path / "norway.yaml"
     norway.write_text("languages: [no, de]")
     with pytest.raises(InputError, match="YAML reads an unquoted no.* quote it"):

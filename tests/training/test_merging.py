@@ -245,9 +245,16 @@ def test_nothing_of_the_users_is_overwritten(shards: list[Path], tmp_path: Path)
 
 
 WRONG = {
-    "beyond the last": (["--num_shards", "2", "--shard_index", "2"], "--shard_index 2 with --num_shards 2"),
-    "more shards than runs": (["--num_shards", "5"], "--num_shards 5 is more than this command has runs (4)"),
-    "pushing a shard": (["--num_shards", "2", "--push_to_hub", "True"], "which a shard does not know"),
+    "beyond the last": (
+        ["--num_shards", "2", "--shard_index", "2"],
+        "--shard_index 2 does not exist with --num_shards 2",
+    ),
+    "more shards than runs": (["--num_shards", "5", "--shard_index", "0"], "--num_shards 5 is more than the 4 runs"),
+    "pushing a shard": (
+        ["--num_shards", "2", "--shard_index", "0", "--push_to_hub", "True"],
+        "which a shard does not know",
+    ),
+    "which shard": (["--num_shards", "2"], "--num_shards 2 needs --shard_index: "),
     "pushing no model": (["--save_models", "False", "--push_to_hub", "True"], "--save_models False"),
 }
 

@@ -251,7 +251,7 @@ def test_sweeps_of_other_data_are_not_compared(
 
 ERRORS = {
     "lora": (["--peft", "lora"], "--peft lora adapts only one model at a time"),
-    "shards": (["--num_shards", "2"], "--num_shards splits runs"),
+    "shards": (["--num_shards", "2", "--shard_index", "0"], "--num_shards splits runs"),
     "publishing": (["--push_to_hub", "True", "--hub_model_id", "org/x"], "--push_to_hub would publish"),
     "smoothing": (["--label_smoothing_factor", "0.1"], "--label_smoothing_factor does not work with several models"),
     "checkpointing": (
