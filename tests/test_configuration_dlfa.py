@@ -173,7 +173,7 @@ def test_either_of_the_two_maps_of_labels_is_enough(tmp_path: Path) -> None:
         ({"id2label": {0: "a", 1: "b"}, "num_labels": 3}, "num_labels=3, but id2label names 2"),
         ({"label2id": {"a": 0}, "num_labels": 2}, "num_labels=2, but id2label names 1"),
         ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "contradict"),
-        ({"id2label": {0: "a", 1: "a"}}, "contradict|a name of its own"),
+        ({"id2label": {0: "a", 1: "a"}}, "contradict|its own name"),
         ({"id2label": {1: "a", 2: "b"}}, "number them from 0"),
         ({"id2label": ["a", "b"]}, "id2label is list"),
     ],
@@ -185,7 +185,7 @@ def test_labels_that_contradict_each_other_are_refused(values: dict[str, Any], m
 
 @pytest.mark.parametrize("model_type", ["funnel", "layoutlm", "tapas", "perceiver", "fnet", "reformer"])
 def test_encoders_whose_states_cannot_be_fused_are_refused(model_type: str) -> None:
-    with pytest.raises(ValueError, match=f"'{model_type}' is not an encoder that reads tokens alone"):
+    with pytest.raises(ValueError, match=f"'{model_type}' is not an encoder that reads only tokens"):
         DlfaConfig({"model_type": model_type})
 
 

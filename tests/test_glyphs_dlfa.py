@@ -304,7 +304,7 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
         shutil.copy(tiny_encoder / name, bare)
     cases: list[tuple[Path, dict[str, Any], str]] = [
         (other, {"glyphs": tiny_glyphs}, "made for another vocabulary .* Make them for the model's own tokenizer"),
-        (bare, {"glyphs": tiny_glyphs}, "has no tokenizer that loads|made of another vocabulary"),
+        (bare, {"glyphs": tiny_glyphs}, "has no tokenizer that can be loaded|made for another vocabulary"),
         (
             tiny_encoder,
             {"glyphs": tmp_path},

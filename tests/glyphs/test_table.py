@@ -240,7 +240,7 @@ def test_a_damaged_table_is_not_loaded(table: GlyphTable, tmp_path: Path, damage
     folder = tmp_path / "glyphs"
     table.save(folder)
     damage(folder)
-    with pytest.raises(InputError, match="does not hold a table|Make them anew|Make it anew"):
+    with pytest.raises(InputError, match="does not contain a complete table|Make them anew|Make it anew"):
         GlyphTable.load(folder)
 
 

@@ -291,7 +291,7 @@ def test_the_runner_resumes(
 
 ERRORS = {
     "no such method": (["--peft", "prefix"], "--peft prefix does not exist; choose from lora, frozen"),
-    "LoRA's options alone": (["--lora_r", "4"], "--lora_r is for --peft lora"),
+    "LoRA's options alone": (["--lora_r", "4"], "--lora_r has an effect only with --peft lora"),
     "modules that are not there": (["--peft", "lora", "--lora_target_modules", "Wqkv"], "has no modules Wqkv"),
     "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to both decide"),
     "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last frozen one"),

@@ -176,7 +176,7 @@ WITHOUT_EFFECT = {
     "gate of a mean": (["--fusion", "mean", "--gate", "excite"], "--gate has no effect with --fusion mean"),
     "ratio of a mean": (["--fusion", "concat", "--reduction_ratio", "2"], "--reduction_ratio has no effect"),
     "seed beside seeds": (["--seed", "1", "--seeds", "2"], "--seed has no effect with --seeds"),
-    "LoRA's rank": (["--lora_r", "2"], "--lora_r is for --peft lora"),
+    "LoRA's rank": (["--lora_r", "2"], "--lora_r has an effect only with --peft lora"),
     "revision of files": (["--test_file", "x.tsv", "--dataset_revision", "v1"], "--dataset_revision has no effect"),
     "repository": (["--hub_model_id", "org/x"], "--hub_model_id has no effect without --push_to_hub"),
     "name of a run": (["--run_name", "mine"], "--run_name has no effect"),
@@ -186,7 +186,7 @@ WITHOUT_EFFECT = {
     "a shard of one": (["--shard_index", "0"], "--shard_index has no effect without --num_shards"),
     "licence of no card": (["--license", "mit", "--no_save_models"], "--license has no effect with --save_models"),
     "accelerator": (["--accelerator_config", '{"bogus": 1}'], "The Trainer rejects its options"),
-    "the optimiser's options": (["--optim_args", "foo"], "--optim_args foo is not of the form name=value"),
+    "the optimiser's options": (["--optim_args", "foo"], "--optim_args foo is not in the form name=value"),
     "no checkpoints": (
         ["--keep_checkpoints", "--save_strategy", "no", "--load_best_model_at_end", "False"],
         "--keep_checkpoints has no effect",

@@ -228,7 +228,7 @@ def test_shards_that_do_not_belong_together(case: str, shards: list[Path], tmp_p
 
 
 def test_shards_that_overlap_or_lack_runs(shards: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="both hold aif-layer1-seed1"):
+    with pytest.raises(InputError, match="both contain aif-layer1-seed1"):
         merge_runs([*shards, shards[0]], tmp_path / "merged")
     with pytest.raises(InputError, match=r"lack 2 of the command's runs \(aif-layer1-seed2, last-seed2\)"):
         merge_runs(shards[:1], tmp_path / "merged")

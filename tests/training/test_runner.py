@@ -389,7 +389,7 @@ def test_a_project_folder_keeps_its_files(
         path.parent.mkdir(parents=True)
         path.write_text(content)
     assert_refused(
-        [*xnli_arguments, *overwrite], "no arguments.json says that a command of this package wrote", capsys
+        [*xnli_arguments, *overwrite], "no arguments.json shows that a command of this package wrote", capsys
     )
     assert {path: path.read_text() for path in (tmp_path / "out").rglob("*") if path.is_file()} == own
 

@@ -90,7 +90,7 @@ def test_what_is_written(analysed: tuple[Path, dict[str, Any]]) -> None:
     assert report == to_markdown(analysis_sections(results), form="png")
     for figure in results["figures"]:
         assert f"]({figure})" in report and (output / figure).is_file()
-    assert results["command"] in report and "No part-of-speech file for nl tr" in report
+    assert results["command"] in report and "Skipped, no part-of-speech file: nl tr" in report
 
 
 def test_the_report_takes_it_in_with_all_figures(analysed: tuple[Path, dict[str, Any]]) -> None:

@@ -130,7 +130,7 @@ def test_a_file_that_is_something_else(states: LayerStates) -> None:
     states.sentences(TEXTS)
     (path,) = Path(states.folder).iterdir()
     np.save(path, np.zeros((2, 2)))
-    with pytest.raises(InputError, match=r"holds \(2, 2\) numbers, not \(4, 8, 16\)\. Delete it"):
+    with pytest.raises(InputError, match=r"holds \(2, 2\) numbers instead of \(4, 8, 16\)\. Delete it"):
         states.sentences(TEXTS)
 
 

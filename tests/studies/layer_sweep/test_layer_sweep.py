@@ -131,7 +131,8 @@ def test_a_file_that_no_sweep_wrote_stays(
     with pytest.raises(SystemExit):
         dlfa(["sweep", "--results_dir", str(output)])
     assert re.search(
-        rf"error: .*{name}.* (which this command did not write|not of an earlier study)", capsys.readouterr().err
+        rf"error: .*{name}.* (which this command did not write|does not belong to an earlier study)",
+        capsys.readouterr().err,
     )
     assert (output / name).read_text(encoding="utf-8") == "# Mine"
 
