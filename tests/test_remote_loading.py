@@ -1,6 +1,6 @@
 """What was published loads on a stranger's machine: fresh process, empty cache, without our package, over HTTP.
 
-Each fact of `remote-code.md` that the travelling files rely on is tested here or in `test_security.py`.
+Each fact of `remote-code.md` that the travelling files rely on is tested here or in `security`.
 """
 
 from __future__ import annotations
