@@ -40,7 +40,7 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
             )
         if file is not None and not (path / file).is_file():
             below = [found.parent for found in sorted([*path.glob(f"*/{file}"), *path.glob(f"*/*/{file}")])]
-            hint = f" Did you mean {below[0]}?" if below else " Save the model there by save_pretrained."
+            hint = f" Did you mean {below[0]}?" if below else " Save the model there with save_pretrained."
             raise InputError(f"{option} {name}: this folder holds no {file}, so no model is loaded from it.{hint}")
         return
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []

@@ -147,7 +147,7 @@ def fusion_text(view: FusionView) -> str:
     """
     beside = (["lower layers"] if view.layers else []) + (["glyphs"] if view.glyphs else [])
     what = f"share of the {' and the '.join(beside)}" if view.is_share else "scale of the sum of the streams"
-    lines = [f"{what}, mean over features" + ("; the classifier reads token 0 alone" if view.reads_first else "")]
+    lines = [f"{what}, mean over features" + ("; the classifier reads only token 0" if view.reads_first else "")]
     lines[0] += "; the input is longer than the model reads, and is cut" if view.cut else ""
     width = max(len(name) for name in view.names)
     lines.append("  #  " + "  ".join(f"{name:>{width}}" for name in view.names))

@@ -65,7 +65,7 @@ def test_the_numbers_are_the_gate(name: str, folders: dict[str, Path]) -> None:
     assert words == "".join(pair).replace(" ", "")
     lines = fusion_text(view).splitlines()
     assert len(lines) == 2 + len(view.tokens)
-    assert ("reads token 0 alone" in lines[0]) == view.reads_first
+    assert ("reads only token 0" in lines[0]) == view.reads_first
     for line, row, token in zip(lines[2:], view.shares, view.tokens, strict=True):
         assert [float(number) for number in re.findall(r"\d\.\d{3}", line)] == pytest.approx(row.tolist(), abs=6e-4)
         assert line.endswith(f"  {token}")

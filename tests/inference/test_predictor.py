@@ -23,9 +23,9 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.predictor import Predictor, group_by_length
 from modeling_dlfa.inference.reading import Example
-from modeling_dlfa.results.predictions import read_words
 from modeling_dlfa.tasks import XNLI
 
+from ..commands import read_words
 from ..online import ROOT
 from ..tiny_checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
 

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +19,6 @@ from modeling_dlfa.results.tables import markdown_table, text_table, write_repor
 from modeling_dlfa.scoring.metrics import METRICS
 
 from ..scored import make_runs, with_summary
-
-if TYPE_CHECKING:
-    pass
 from .made import CASES, XNLI, make_results
 
 

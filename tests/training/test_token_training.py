@@ -18,10 +18,9 @@ from modeling_dlfa import DlfaForTokenClassification
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.conll import read_sentences
-from modeling_dlfa.results.predictions import read_words
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
-from ..commands import Python, read
+from ..commands import Python, read, read_words
 from ..conftest import ROOT, WORDS
 from ..launching import launch
 from ..tiny_checkpoints import letter_tokenizer
