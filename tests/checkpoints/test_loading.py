@@ -70,7 +70,7 @@ def test_a_graph_without_weights(command: str, tmp_path: Path) -> None:
     (model / "model.safetensors").unlink()
     (model / MODEL_FILE).write_bytes(b"")
     found = message(LOADERS[command], model)
-    assert found.startswith(f"{model} holds an ONNX graph (model.onnx) and no weights for PyTorch")
+    assert found.startswith(f"{model} holds an ONNX graph (model.onnx) but no weights for PyTorch")
     assert "--backend onnx" in found
 
 

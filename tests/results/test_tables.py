@@ -148,7 +148,8 @@ def test_notes_say_how_the_numbers_came_about() -> None:
         assert "Student's t over the seeds plus the bootstrap error of the examples" in text
         assert "100 resamples of the examples, the same in every language" in text
         assert (
-            "p <= 0.05 after Holm's correction for all 2 differences in languages, and for 1 in each average." in text
+            "p <= 0.05 after Holm's correction, over all 2 differences in languages, and over 1 in each average."
+            in text
         )
         assert "best checkpoint by English validation accuracy" in text
         assert re.search("Collapsed runs.*: aif-seed3", text)

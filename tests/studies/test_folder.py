@@ -58,7 +58,7 @@ def test_a_page_of_ours_that_became_the_users_stays(finished: Path, tmp_path: Pa
     scaling(finished, tmp_path, overwrite=False)
     page = tmp_path / "language_scaling.md"
     page.write_text("# Mine\n", encoding="utf-8")
-    with pytest.raises(InputError, match="holds language_scaling.md, which this command did not write"):
+    with pytest.raises(InputError, match="contains language_scaling.md, which this command did not write"):
         scaling(finished, tmp_path, overwrite=True)
     assert page.read_text(encoding="utf-8") == "# Mine\n"
 
