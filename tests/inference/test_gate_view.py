@@ -157,7 +157,7 @@ def test_a_picture_needs_matplotlib(
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # As if it were not installed.
     with pytest.raises(SystemExit):
         dlfa(["gate", str(folders["one"]), "a", "--png", str(tmp_path / "x.png"), "--text_file", str(tmp_path / "x")])
-    assert "--png needs matplotlib, not installed: pip install" in capsys.readouterr().err
+    assert "--png needs matplotlib (not installed): pip install" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

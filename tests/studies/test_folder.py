@@ -92,7 +92,7 @@ def test_a_missing_package_is_named_with_its_extra(
     options = [str(finished), "--output_dir", str(tmp_path / "out")]
     with pytest.raises(SystemExit):
         dlfa([verb, *(["--results_dir", str(finished)] if verb == "sweep" else options)])
-    message = f"error: dlfa {verb} needs matplotlib, not installed: pip install 'modeling-dlfa[studies]'"
+    message = f"error: dlfa {verb} needs matplotlib (not installed): pip install 'modeling-dlfa[studies]'"
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 

@@ -129,7 +129,7 @@ def test_a_base_install_is_told_of_the_extra(run_python: Python) -> None:
     ended = run_python("-c", code, check=False)
     assert ended.returncode == 2
     assert ended.stderr == (
-        "error: Training needs datasets, seqeval, not installed: pip install 'modeling-dlfa[train]'.\n"
+        "error: Training needs datasets, seqeval (not installed): pip install 'modeling-dlfa[train]'.\n"
     )
 
 

@@ -267,5 +267,5 @@ def test_a_library_that_is_missing(
     arguments: Callable[..., LayerAnalysisArguments], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(InputError, match=r"needs scipy, not installed: pip install 'modeling-dlfa\[studies\]'"):
+    with pytest.raises(InputError, match=r"needs scipy \(not installed\): pip install 'modeling-dlfa\[studies\]'"):
         run_layer_analysis(arguments(tmp_path / "out"))
