@@ -86,7 +86,7 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
         ),
         (tiny_encoder, {"glyphs": looks(200, D)}, "200 rows of 6, but the configuration expects up to"),
         (tiny_encoder, {"glyphs": looks(10, D), "glyph_size": 5}, "10 rows of 6"),
-        (tiny_encoder, {"glyphs": looks(10, D), "glyph_table": False}, "room for 0 of 0"),
+        (tiny_encoder, {"glyphs": looks(10, D), "glyph_table": False}, "expects up to 0 rows of 0"),
         (tiny_encoder, {"glyphs": looks(10)}, "V x d numbers"),
         (tiny_encoder, {"glyphs": looks(10, D) * 1e9}, "finite in half precision"),
         (tiny_encoder, {"glyph_size": D}, "needs glyphs=..., or glyph_table=False"),
@@ -97,7 +97,7 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
         with pytest.raises(ValueError, match=message):
             DlfaModel.from_backbone(folder, **layers, **options)
     config = DlfaConfig(BertModel.from_pretrained(tiny_encoder).config, fusion_layers=1)
-    with pytest.raises(ValueError, match="room for 0 of 0"):
+    with pytest.raises(ValueError, match="expects up to 0 rows of 0"):
         DlfaModel.from_backbone(tiny_encoder, config=config, glyphs=tiny_glyphs)
 
 

@@ -129,7 +129,7 @@ def test_a_disk_without_room_for_the_copies(
     shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: mock.Mock(free=100))
-    with pytest.raises(InputError, match="has 0.0 MB left, and the shards' models and predictions take"):
+    with pytest.raises(InputError, match="has 0.0 MB left, but the shards' models and predictions take"):
         merge_runs(shards, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
 

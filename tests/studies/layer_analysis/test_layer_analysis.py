@@ -223,7 +223,7 @@ def test_a_dlfa_checkpoint(
         ({"n_permutations": 1}, "--n_permutations 1 is too few"),
         ({"batch_size": 0}, "--batch_size 0 is too few"),
         ({"pos_test_file": None}, "need both --pos_train_file and --pos_test_file"),
-        ({"pos_test_file": "none-{language}.tsv"}, "no file for any of en de nl ar tr"),
+        ({"pos_test_file": "none-{language}.tsv"}, "no file exists for any of en de nl ar tr"),
         ({"figure_similarity": "mean"}, "no similarity 'mean'. Choose: cka, cosine, centroids"),
         ({"model_name_or_path": "nowhere/there"}, "Cannot load nowhere/there"),
         ({"genealogy_file": "none.tsv"}, "none.tsv: there is no such file"),

@@ -184,5 +184,5 @@ def test_what_cannot_be_loaded(tiny_encoder: Path, tmp_path: Path) -> None:
 
 
 def test_a_text_that_becomes_nothing(states: LayerStates) -> None:
-    with pytest.raises(InputError, match="makes nothing of '\\\\u200b'"):
+    with pytest.raises(InputError, match="turns '\\\\u200b' into no tokens"):
         states.sentences(["cat", "\u200b"])
