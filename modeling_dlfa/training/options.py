@@ -109,6 +109,13 @@ class ModelArguments:
         default=None,
         metadata={"help": "Freeze the backbone up to this layer: 0 is the embeddings, k also blocks 1 to k."},
     )
+    cache_frozen: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder for the states of frozen layers: computed once, read by every epoch, seed, system "
+            "and later command."
+        },
+    )
     lora_r: int | None = field(default=None, metadata={"help": "Rank of LoRA's updates; 8 if left out."})
     lora_alpha: int | None = field(default=None, metadata={"help": "LoRA's scale is lora_alpha / r; 16 if left out."})
     lora_dropout: float | None = field(
