@@ -23,12 +23,13 @@ from .adapters import check_adaptable
 from .argument_checks import check_options
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
-from .checks import check_arguments, try_trainer
+from .checks import check_arguments
 from .glyphs import check_glyphs
 from .options import ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
 from .task_data import TaskData, load_task_data
+from .trial import try_trainer
 
 logger = logging.get_logger(__name__)
 
