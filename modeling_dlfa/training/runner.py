@@ -77,7 +77,7 @@ def _start(plan: Plan) -> Plan:
         for sentence in filter(None, told):
             logger.info(sentence)
         if plan.anew and (others := plan.output.start(record)):
-            logger.info(f"Left as they are, not written by an earlier command: {', '.join(others)}.")
+            logger.info(f"Left unchanged, because no earlier command wrote them: {', '.join(others)}.")
     return replace(plan, repository=repository)
 
 

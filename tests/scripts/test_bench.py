@@ -273,7 +273,7 @@ def test_an_earlier_benchmark_is_not_replaced_unless_asked_for(tiny: Settings) -
     output = Path(tiny.output_dir)
     output.mkdir()
     (output / "bench.json").write_text('{"study": "bench", "rows": []}', encoding="utf-8")
-    with pytest.raises(InputError, match="holds a study. Name another --output_dir, or replace it with --overwr"):
+    with pytest.raises(InputError, match="contains a study. Choose another --output_dir, or replace it with --overwr"):
         run(replace(tiny, only=["loading"]))
     assert run(replace(tiny, only=["loading"], overwrite=True))["rows"]
     (output / "bench.json").write_text("My own notes.", encoding="utf-8")

@@ -138,7 +138,7 @@ def test_wrong_modules_are_one_error() -> None:
     with pytest.raises(InputError, match="has no modules Wqkv"):
         lora_config(model, target_modules=["Wqkv"])
     model.config.backbone_config.model_type = "flaubert"
-    with pytest.raises(InputError, match="Name target_modules"):
+    with pytest.raises(InputError, match=r"No default LoRA target modules .*Pass target_modules"):
         lora_config(model)
 
 
@@ -167,7 +167,7 @@ def test_layers_up_to_one_stay_as_they_are(name: str, layer: int) -> None:
     assert same == [True] * kept + [False] * (len(same) - kept)
     changed = sum(value.numel() for key, value in model.state_dict().items() if not torch.equal(value, before[key]))
     assert changed <= parameter_counts(model)[0] < parameter_counts(model)[1]
-    with pytest.raises(InputError, match="one has to be trained"):
+    with pytest.raises(InputError, match="one must be trained"):
         freeze_backbone(model, up_to=model.config.num_hidden_layers)
 
 
@@ -291,10 +291,10 @@ def test_the_runner_resumes(
 
 ERRORS = {
     "no such method": (["--peft", "prefix"], "--peft prefix does not exist; choose from lora, frozen"),
-    "LoRA's options alone": (["--lora_r", "4"], "--lora_r is for --peft lora"),
+    "LoRA's options alone": (["--lora_r", "4"], "--lora_r has an effect only with --peft lora"),
     "modules that are not there": (["--peft", "lora", "--lora_target_modules", "Wqkv"], "has no modules Wqkv"),
-    "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to each say"),
-    "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last to stay frozen"),
+    "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to both decide"),
+    "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last frozen one"),
     "no training": (["--peft", "lora", "--do_train", "False"], "--peft trains a part of the model"),
 }
 
