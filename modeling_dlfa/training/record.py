@@ -74,6 +74,7 @@ def recipe(plan: Plan) -> dict[str, Any]:
         "group_by_length": training.groups_by_length,
         **plan.model.peft_record(),
         **glyphs_record(plan.model),
+        **({} if plan.mixup is None else plan.mixup.record()),
         **({"save_dtype": plan.saving.save_dtype} if plan.saving.save_dtype != "float32" else {}),
         **({"one_pass": True} if plan.one_pass else {}),
     }

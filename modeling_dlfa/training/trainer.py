@@ -15,6 +15,7 @@ from ..checkpoints.tokenizers import save_tokenizer
 from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
 from .divergence import Divergence
+from .mixup import ROW
 from .processes import name_blocks
 
 MEGABATCHES = 50
@@ -109,6 +110,11 @@ class CrossLingualTrainer(Trainer):
         model = cast(nn.Module, self.accelerator.unwrap_model(self.model))
         where = f"{self.divergence.run} diverged by step {self.state.global_step}"
         check_finite(where, model.named_parameters(), self.divergence.remedy)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        if self._signature_columns is None:
+            super()._set_signature_columns_if_needed()
+            self._signature_columns = [*(self._signature_columns or ()), ROW]  # The collator's, not the model's.
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         if not self.args.groups_by_length:
