@@ -16,7 +16,7 @@ from ..data.mixup import MixupTable
 from ..errors import InputError
 from ..modeling_dlfa import DlfaModel
 from ..pretrained_dlfa import file_sha256
-from .options import MIXUP_OPTIONS, DataArguments
+from .options import MIXUP_OPTIONS, DataArguments, ModelArguments
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -159,11 +159,12 @@ class _Collator:
         return batch
 
 
-def check_mixup(data: DataArguments, *, do_train: bool, one_pass: bool) -> None:
+def check_mixup(data: DataArguments, model: ModelArguments, *, do_train: bool, one_pass: bool) -> None:
     """Checks which options make sense together.
 
     Args:
         data: The options.
+        model: Options beside which they have no effect.
         do_train: Whether the command trains.
         one_pass: Whether all systems of a seed are trained at once on one backbone.
 
@@ -179,6 +180,10 @@ def check_mixup(data: DataArguments, *, do_train: bool, one_pass: bool) -> None:
         raise InputError("--mixup is for training, and --do_train is False. Remove one of the two.")
     if one_pass:
         raise InputError("--mixup is not for --one_pass, which reads embeddings once for all layers. Remove one.")
+    if model.cache_frozen is not None:
+        raise InputError(
+            "--cache_frozen keeps states of embeddings that --mixup would mix anew. Remove one of the two."
+        )
     if "mixup_lambda" in given and "mixup_alpha" in given:
         raise InputError("--mixup_lambda fixes what --mixup_alpha draws. Give one of the two.")
     for name, value in ((name, getattr(data, name)) for name in given):

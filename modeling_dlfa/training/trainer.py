@@ -15,7 +15,8 @@ from ..checkpoints.tokenizers import save_tokenizer
 from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
 from .divergence import Divergence
-from .mixup import ROW
+from .frozen_states import ROW, FrozenStates
+from .mixup import ROW as MIXUP_ROW
 from .processes import name_blocks
 
 MEGABATCHES = 50
@@ -76,6 +77,7 @@ class CrossLingualTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         name_blocks(self.accelerator, cast(PreTrainedModel, self.model))
+        self.frozen_states: FrozenStates | None = None
         self.divergence = Divergence(self.args, self.accelerator)
         self.add_callback(self.divergence)
 
@@ -84,6 +86,15 @@ class CrossLingualTrainer(Trainer):
         loss = super().training_step(*args, **kwargs)
         self.divergence.add_loss(loss, self.state.global_step + 1)
         return loss
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        wanted = [MIXUP_ROW] if self.frozen_states is None else [MIXUP_ROW, ROW]  # The collators read them.
+        self._signature_columns += [name for name in wanted if name not in self._signature_columns]
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        inputs = super()._prepare_inputs(inputs)
+        return inputs if self.frozen_states is None else self.frozen_states.take(inputs)
 
     def prediction_step(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
         """Predicts a batch and returns loss, logits and labels; remembers whether they were finite."""
@@ -110,11 +121,6 @@ class CrossLingualTrainer(Trainer):
         model = cast(nn.Module, self.accelerator.unwrap_model(self.model))
         where = f"{self.divergence.run} diverged by step {self.state.global_step}"
         check_finite(where, model.named_parameters(), self.divergence.remedy)
-
-    def _set_signature_columns_if_needed(self) -> None:
-        if self._signature_columns is None:
-            super()._set_signature_columns_if_needed()
-            self._signature_columns = [*(self._signature_columns or ()), ROW]  # The collator's, not the model's.
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         if not self.args.groups_by_length:

@@ -24,7 +24,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.glyphs_dlfa import vocabulary_hash
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.training.mixup import IDS, ROW, WEIGHTS, Mixup, check_mixup
-from modeling_dlfa.training.options import DataArguments
+from modeling_dlfa.training.options import DataArguments, ModelArguments
 
 from ..backbones import BACKBONES, build
 from ..commands import assert_refused, read
@@ -123,15 +123,17 @@ def test_a_batch_gets_its_proposals(tiny_encoder: Path) -> None:
         ({"mixup_lambda": 0.7}, {}, "--mixup_lambda has no effect without --mixup"),
         ({"mixup": "x"}, {"do_train": False}, "--mixup is for training"),
         ({"mixup": "x"}, {"one_pass": True}, "--mixup is not for --one_pass"),
+        ({"mixup": "x"}, {"cache_frozen": "x"}, "--cache_frozen keeps states"),
         ({"mixup": "x", "mixup_lambda": 0.7, "mixup_alpha": 1.0}, {}, "Give one of the two"),
         ({"mixup": "x", "mixup_lambda": 1.0}, {}, "from 0 to below 1"),
         ({"mixup": "x", "mixup_probability": 0.0}, {}, "above 0, and up to 1"),
         ({"mixup": "x", "mixup_alpha": 0.0}, {}, "above 0, and up to 100"),
     ],
 )
-def test_wrong_options(values: dict[str, Any], more: dict[str, bool], message: str) -> None:
+def test_wrong_options(values: dict[str, Any], more: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check_mixup(DataArguments(**values), **{"do_train": True, "one_pass": False, **more})
+        model = ModelArguments("encoder", cache_frozen=more.pop("cache_frozen", None))
+        check_mixup(DataArguments(**values), model, **{"do_train": True, "one_pass": False, **more})
 
 
 @pytest.fixture
