@@ -22,7 +22,7 @@ from ..languages import language_label
 from ..pretrained_dlfa import file_sha256
 from ..tasks import Task
 from .chunks import Chunks
-from .output import check_format, write_rows
+from .output import check_format, check_texts, write_rows
 from .pieces import PieceLanguages
 from .settings import Settings
 from .teacher import Proposal, Question, RandomPieces, Teacher, make_proposer
@@ -105,6 +105,7 @@ def augment_file(
     free_file(str(output), "--output_file", overwrite=overwrite, inputs=[train_file])
     check_format(task, output)
     split = load_file(str(train_file), task, task.source_language, settings.max_train_samples)
+    check_texts(task, output, split.texts)
     tokenizer, pieces, proposer = make_proposer(task.source_language, settings)
     switcher = Switcher(split, Reader(task, tokenizer, settings.max_length), pieces, proposer, settings)
     shaped_by = {"task": task.name, "sha256": split.source.sha256, "copies": copies, **settings.record()}

@@ -28,6 +28,26 @@ def check_format(task: Task, path: Path) -> None:
         )
 
 
+def check_texts(task: Task, path: Path, texts: Iterable[Iterable[Any]]) -> None:
+    """Refuses texts that a file of rows cannot hold: those with tabs or line breaks, and empty words.
+
+    Args:
+        task: Of the texts.
+        path: The file to be written.
+        texts: The columns, of texts or of lists of words.
+
+    Raises:
+        InputError: There is one, and the format has no place for it.
+    """
+    if path.suffix.lower() in (".csv", ".json", ".jsonl"):
+        return
+    for text in (text for column in texts for text in column):
+        for one in text if task.kind == "token" else [text]:
+            if any(mark in one for mark in "\t\n\r") or (task.kind == "token" and not one):
+                what = f"{path.suffix} has no place for {one!r}, with a tab, a line break or nothing in it"
+                raise InputError(f"--output_file {path}: {what}. Write JSON lines (.jsonl).")
+
+
 def write_rows(task: Task, path: Path, rows: Iterable[tuple[list[Any], Any]]) -> int:
     """Writes rows.
 
@@ -38,9 +58,6 @@ def write_rows(task: Task, path: Path, rows: Iterable[tuple[list[Any], Any]]) ->
 
     Returns:
         How many there were.
-
-    Raises:
-        InputError: A text has a tab or a line break, which the format cannot hold.
     """
     write = _json_line if path.suffix.lower() in (".json", ".jsonl") else _FORMATS[task.kind]
     count = 0
@@ -66,8 +83,6 @@ def _row(task: Task, file: TextIO, texts: list[Any], label: Any, comma: bool) ->
 
 def _words(task: Task, file: TextIO, texts: list[Any], labels: Any, comma: bool) -> None:
     for word, label in zip(texts[0], labels, strict=True):
-        if not word:
-            raise InputError("A word is empty, which this format cannot hold. Write JSON lines (.jsonl).")
         _line(file, [word, task.labels[label]], comma)
     file.write("\n")
 
@@ -75,10 +90,8 @@ def _words(task: Task, file: TextIO, texts: list[Any], labels: Any, comma: bool)
 def _line(file: TextIO, fields: list[str], comma: bool) -> None:
     if comma:
         csv.writer(file, lineterminator="\n").writerow(fields)
-        return
-    if any(mark in text for text in fields for mark in "\t\n\r"):
-        raise InputError(f"A text has a tab or a line break, which TSV cannot hold: {fields[0]!r}. Write JSON lines.")
-    file.write("\t".join(fields) + "\n")
+    else:
+        file.write("\t".join(fields) + "\n")
 
 
 _FORMATS = {"sequence": _row, "token": _words}

@@ -98,15 +98,11 @@ class Mixup:
         if ids is None or not model.training:
             return args, kwargs
         given = {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}
-        own = given["input_ids"]
-        mixed, share = self.drawn(weights)
-        embeddings: Any = model.get_input_embeddings()
-        embeds = embeddings(own)
-        given["inputs_embeds"] = _mixed(embeds, embeddings.weight, ids, weights, mixed, share)
+        places = (given["input_ids"], ids, weights, *self.drawn(weights))
+        given["inputs_embeds"] = _mixed(model.get_input_embeddings(), *places)
         table = None if model.glyphs is None else model.glyphs.table
         if table is not None and given.get("visual_embeds") is None:
-            looks = nn.functional.embedding(own, table).float()
-            given["visual_embeds"] = _mixed(looks, table, ids, weights, mixed, share)
+            given["visual_embeds"] = _mixed(lambda ids: nn.functional.embedding(ids, table).float(), *places)
         return (), {**given, "input_ids": None}
 
     def drawn(self, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,11 +126,17 @@ class Mixup:
 _ARGUMENTS = tuple(inspect.signature(DlfaModel.forward).parameters)[1:]
 
 
-def _mixed(own: Tensor, rows: Tensor, ids: Tensor, weights: Tensor, mixed: Tensor, share: Tensor) -> Tensor:
-    """Returns B x T x E with λ·own + (1 − λ)·Σ q·rows where `mixed`, and own elsewhere."""
-    others = (nn.functional.embedding(ids[mixed], rows) * weights[mixed][..., None]).sum(dim=1)
+def _mixed(
+    look_up: Callable[[Tensor], Tensor], own: Tensor, ids: Tensor, weights: Tensor, mixed: Tensor, share: Tensor
+) -> Tensor:
+    """Returns B x T x E with λ·E[own] + (1 − λ)·Σ q·E[ids] where `mixed`, and E[own] elsewhere."""
+    chosen = ids[mixed]
+    # At once: each look-up has a gradient of the size of the vocabulary.
+    rows = look_up(torch.cat([own.flatten(), chosen.flatten()]))
+    mine, others = rows[: own.numel()].view(*own.shape, -1), rows[own.numel() :].view(*chosen.shape, -1)
+    others = (others * weights[mixed][..., None]).sum(dim=1)
     share = share[:, None]
-    return own.index_put((mixed,), (share * own[mixed] + (1 - share) * others).to(own.dtype))
+    return mine.index_put((mixed,), (share * mine[mixed] + (1 - share) * others).to(mine.dtype))
 
 
 class _Collator:
@@ -181,9 +183,7 @@ def check_mixup(data: DataArguments, model: ModelArguments, *, do_train: bool, o
     if one_pass:
         raise InputError("--mixup is not for --one_pass, which reads embeddings once for all layers. Remove one.")
     if model.cache_frozen is not None:
-        raise InputError(
-            "--cache_frozen keeps states of embeddings that --mixup would mix anew. Remove one of the two."
-        )
+        raise InputError("--cache_frozen keeps states of embeddings that --mixup would mix anew. Remove one.")
     if "mixup_lambda" in given and "mixup_alpha" in given:
         raise InputError("--mixup_lambda fixes what --mixup_alpha draws. Give one of the two.")
     for name, value in ((name, getattr(data, name)) for name in given):
