@@ -141,6 +141,7 @@ class Arguments:
             "--tokenizer_name": self.model.tokenizer_name,
             "--glyphs": self.model.glyphs,
             "--dataset_name": self.data.dataset_name,
+            "--mixup": self.data.mixup,
         }
         return {option: name for option, name in named.items() if name} | self.data.files()
 

@@ -18,6 +18,7 @@ from ..files.folders import named_folder
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 from .argument_checks import check_numbers, check_seeds
+from .mixup import check_mixup
 from .processes import launched_with
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     _check_steps(training, arguments.given)
     _check_output(arguments.run, arguments.given)
     _check_sources(arguments.data, training)
+    check_mixup(arguments.data, arguments.model, do_train=training.do_train, one_pass=arguments.one_pass)
 
 
 def _check_numbers(training: CrossLingualTrainingArguments) -> None:

@@ -28,6 +28,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
 SAVE_DTYPES = ("float32", "float16", "bfloat16")
 PEFT_METHODS = ("lora", "frozen")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
+MIXUP_OPTIONS = ("mixup_probability", "mixup_lambda", "mixup_alpha")
 FUSION_OPTIONS = (
     "fusion",
     "fusion_layers",
@@ -175,6 +176,20 @@ class DataArguments:
     )
     max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
     max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
+
+    mixup: str | None = field(
+        default=None,
+        metadata={"help": "File of dlfa augment --mixup_file: mix what a teacher proposes into the embeddings."},
+    )
+    mixup_probability: float | None = field(
+        default=None, metadata={"help": "Share of the words with proposals; 0.15 if left out."}
+    )
+    mixup_lambda: float | None = field(
+        default=None, metadata={"help": "Share of a mixed word's own embedding; 0.7 if left out."}
+    )
+    mixup_alpha: float | None = field(
+        default=None, metadata={"help": "Draw it from Beta(alpha, alpha), folded to 0.5 or more, instead."}
+    )
 
     def files(self) -> dict[str, str]:
         """Returns the given files by their option."""

@@ -25,6 +25,7 @@ from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
 from .checks import check_arguments
 from .glyphs import check_glyphs
+from .mixup import Mixup
 from .options import ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
@@ -51,6 +52,7 @@ class Plan:
         anew: Whether to delete what lies there first; otherwise finished runs stay.
         repository: Where to publish the selected model; None if it is not published.
         languages_without_file: The languages among "all" that are skipped because they have no test file.
+        mixup: What is mixed into the embeddings in training; None for nothing.
         one_pass: Whether all systems of a seed are trained at once on one backbone.
         command: The command that the results name as their origin; the process's own if None.
         started: When, in seconds since the epoch.
@@ -68,6 +70,7 @@ class Plan:
     anew: bool
     repository: HubRepository | None
     languages_without_file: list[str]
+    mixup: Mixup | None
     one_pass: bool
     command: str | None
     started: float
@@ -131,7 +134,11 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         import datasets
 
         datasets.disable_progress_bars()
+    mixup = Mixup.load(asked)
     data = load_task_data(task, asked, training, languages, tokenizer, model.cache_dir)
+    if mixup is not None:
+        mixup.check(asked, data.encoded["train"], tokenizer)
+        data.encoded["train"] = mixup.numbered(data.encoded["train"])
     if is_main:
         logger.info(statistics_text(data.statistics, task))
     return Plan(
@@ -147,6 +154,7 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         anew=anew,
         repository=_repository(training, model.token),
         languages_without_file=missing,
+        mixup=mixup,
         one_pass=arguments.one_pass,
         command=arguments.command,
         started=started,
