@@ -162,6 +162,19 @@ def test_sentence_transformers(bare_environment: Environment, tmp_path: Path) ->
     assert bare_environment.run(marked("prediction", "sentences") + seen, home=tmp_path).value == [[1, 3], [2, 32]]
 
 
+def test_a_smaller_vocabulary(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    (tmp_path / "text").mkdir()
+    for path in tiny_data.iterdir():
+        shutil.copyfile(path, tmp_path / path.name)
+    for code in ("en", "de"):
+        (tmp_path / "text" / f"{code}.txt").write_text("\n".join(WORDS[code]) + "\n", encoding="utf-8")
+    printed = shell(package_environment, marked("trimming", "trim") + "  --languages en de", tmp_path, hub)
+    assert "Tokens: 47 before, 32 after." in printed and "aif-layer4" in printed
+
+
 def test_look_into_the_layers(
     hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path
 ) -> None:
