@@ -21,7 +21,8 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 
-from ..backbones import BACKBONES, batch, build, labels
+from ..backbones import BACKBONES, MODEL_CLASSES, batch, build, labels
+from ..online import Environment
 
 PARTS = {DlfaModel: ["fusion", "pooler"], DlfaForTokenClassification: ["fusion", "classifier"]}
 PARTS[DlfaForSequenceClassification] = ["fusion", "pooler", "classifier"]
@@ -90,6 +91,40 @@ def test_an_adapter_finds_its_base_by_the_auto_class(tmp_path: Path, recwarn: py
     again = AutoPeftModelForSequenceClassification.from_pretrained(tmp_path / "adapter")
     assert torch.equal(answers(again, inputs), answers(model, inputs))
     assert [str(warning.message) for warning in recwarn if "peft" in str(warning.filename)] == []
+
+
+ADAPTED = """
+import json, sys, torch
+import peft
+kinds = [getattr(peft, f"AutoPeftModelFor{task}") for task in sys.argv[2].split()]
+inputs = {name: torch.tensor(value) for name, value in json.loads(sys.argv[1]).items()}
+found = []
+with torch.no_grad():
+    for kind, folder in zip(kinds, sys.argv[3:]):
+        model = kind.from_pretrained(folder, trust_remote_code=True)
+        found.append(model(**inputs)[0].tolist())
+print(json.dumps(["modeling_dlfa" in sys.modules, found]))
+"""
+
+
+@pytest.mark.slow
+def test_a_stranger_finds_the_base_of_an_adapter(bare_environment: Environment, tmp_path: Path) -> None:
+    inputs, expected, folders = batch("bert"), [], []
+    for model_class in MODEL_CLASSES:
+        place = tmp_path / model_class.__name__
+        build(model_class, "bert").save_pretrained(place / "base")
+        base = model_class.from_pretrained(place / "base")
+        model = get_peft_model(base, lora_config(base)).eval()
+        with torch.no_grad():
+            for parameter in (weight for weight in model.parameters() if weight.requires_grad):
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+            expected.append(model(**inputs)[0].tolist())
+        model.save_pretrained(place / "adapter")
+        folders.append(place / "adapter")
+    given = json.dumps({name: value.tolist() for name, value in inputs.items()})
+    tasks = "FeatureExtraction SequenceClassification TokenClassification"
+    imported, found = bare_environment.run(ADAPTED, given, tasks, *folders, home=tmp_path / "home", offline=True).value
+    assert not imported and found == expected
 
 
 def test_a_plain_configuration_with_modules_to_save(tmp_path: Path) -> None:
