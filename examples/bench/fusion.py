@@ -12,6 +12,9 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from transformers import PreTrainedModel
 
+from modeling_dlfa.data.mixup import MixupTable
+from modeling_dlfa.training.mixup import IDS, LAMBDA, PROBABILITY, WEIGHTS, Mixup
+
 from .machine import has_fast_bf16
 from .report import Row, bytes_row, time_row
 from .timing import compare
@@ -20,6 +23,7 @@ from .workload import Workload
 INFERENCE_GOAL, TRAINING_GOAL, MEMORY_GOAL = 1.01, 1.02, 1.02
 GLYPH_GOALS = (1.02, 1.03)  # Of inference, and of a training step.
 GLYPH_SIZE = 69  # Columns of `dlfa glyphs`, bits included.
+MIXUP_GOAL, PROPOSALS = 1.05, 10
 KINDS = {"sequence": "sequence classification", "token": "token classification"}
 
 
@@ -84,15 +88,35 @@ def measure(workload: Workload) -> Iterator[Row]:
     """Compares both heads, and ours with and without glyphs; on a GPU under bf16 autocast, as one runs it there."""
     for kind, head in KINDS.items():
         plain: dict[str, PreTrainedModel] = {"ours": workload.dlfa(kind), "Bert": workload.plain(kind)}
-        yield from _compare(workload, kind, head, plain, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
+        yield from compare_models(workload, kind, head, plain, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
         glyphs: dict[str, PreTrainedModel] = {
             "ours": workload.dlfa(kind, glyph_size=GLYPH_SIZE),
             "without": workload.dlfa(kind),
         }
-        yield from _compare(workload, kind, f"{head} with glyphs", glyphs, GLYPH_GOALS)
+        yield from compare_models(workload, kind, f"{head} with glyphs", glyphs, GLYPH_GOALS)
+    yield _mixup(workload)
 
 
-def _compare(
+def _mixup(workload: Workload) -> Row:
+    """Compares a training step with and without `--mixup`, ten proposals for every token, at its default share."""
+    device, rounds = workload.settings.torch_device, workload.settings.amount("rounds")
+    bf16 = device.type == "cuda" and has_fast_bf16(device)
+    batch = workload.batch(workload.settings.device_batch)
+    shape = (*batch["input_ids"].shape, PROPOSALS)
+    proposed = {IDS: torch.randint(shape[0], shape, device=device), WEIGHTS: torch.full(shape, 0.1, device=device)}
+    models = {"ours": workload.dlfa(), "without": workload.dlfa()}
+    empty = MixupTable.of_rows([], [], PROPOSALS)
+    Mixup(empty, PROBABILITY, LAMBDA, None, "").attach(models["ours"])
+    steps = {
+        name: training_step(model, {**batch, **proposed} if name == "ours" else batch, adamw(model), bf16)
+        for name, model in models.items()
+    }
+    ours, theirs = compare(steps, rounds).values()
+    title = f"mixup, training step, {shape[0]}×{shape[1]} tokens"
+    return time_row("fusion", title, ours, theirs, "without", MIXUP_GOAL, "low")
+
+
+def compare_models(
     workload: Workload,
     kind: str,
     title: str,
@@ -104,6 +128,7 @@ def _compare(
     device, rounds = workload.settings.torch_device, workload.settings.amount("rounds")
     bf16 = device.type == "cuda" and has_fast_bf16(device)
     batch = workload.batch(workload.settings.device_batch, kind)
+    batch["input_ids"] %= min(model.config.vocab_size for model in models.values())
     adam = {name: adamw(model) for name, model in models.items()}
     steps = {name: training_step(model, batch, adam[name], bf16) for name, model in models.items()}
     shape = "×".join(map(str, batch["input_ids"].shape)) + (" tokens, bf16" if bf16 else " tokens")

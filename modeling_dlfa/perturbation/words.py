@@ -6,16 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from ..data.places import WORD, draw
 from ..errors import InputError
 from ..glyphs.scripts import text_script
 from .noises import NOISES, Noise
-
-_WORD = re.compile(r"\S+")
 
 
 @dataclass
@@ -90,7 +88,7 @@ class Changer:
             place += 1
             return self.word(found[0], row, place, column)
 
-        return _WORD.sub(change, text)
+        return WORD.sub(change, text)
 
     def word(self, word: str, row: int, place: int, column: int = 0) -> str:
         """Returns a word, changed if it is chosen and the noise can change it.
@@ -103,7 +101,7 @@ class Changer:
         """
         counts = self.counts.setdefault(self._script(word), Counts())
         counts.words += 1
-        if not self._is_chosen(row, column, place):
+        if draw(self.seed, row, column, place) >= self.share:
             return word
         counts.chosen += 1
         changed = self.noise.change(word)
@@ -111,10 +109,6 @@ class Changer:
             counts.changed += 1
             counts.undone += self._undone(word, changed)
         return changed
-
-    def _is_chosen(self, row: int, column: int, place: int) -> bool:
-        key = f"{self.seed} {row} {column} {place}".encode()
-        return int.from_bytes(blake2b(key, digest_size=8).digest(), "big") < self.share * 2**64
 
     @property
     def total(self) -> Counts:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 
+_NAME = re.compile(r"[^./\\\s][^/\\\t\n\r]*")
+
 
 def check_task(task: Task) -> None:
     """Check that a task can be read, trained, scored and written down.
@@ -33,23 +35,29 @@ def _problems(task: Task) -> Iterator[str]:
         value = getattr(task, field)
         if not isinstance(value, str) or not value.strip():
             yield f"{field} is {value!r}. Give a string that is not empty."
+    if not _NAME.fullmatch(task.name):
+        yield "the name cannot be that of a folder. Give one without '/', '\\' and a dot at the start."
     for field in ("text_columns", "labels", "languages", "unlabelled"):
         if problem := _names_problem(getattr(task, field), needed=field != "unlabelled"):
             yield f"{field} {problem}"
     if task.kind not in ("sequence", "token"):
         yield f"kind is {task.kind!r}. Choose 'sequence' (a label for a text) or 'token' (a label for each word)."
-    if task.problem_type not in ((SINGLE_LABEL,) if task.kind == "token" else PROBLEM_TYPES):
-        yield f"problem_type is {task.problem_type!r}. Choose from {quoted(PROBLEM_TYPES)}; of words only the first."
     if get_metric(task.metric).kind != task.kind:
         yield f"{task.metric} does not score {task.kind} tasks. Choose another metric."
+    if task.hub is not None and not hasattr(task.hub, "locate"):
+        yield f"hub is {task.hub!r}. Give a HubSource, such as HubSource('organisation/name')."
+    checks = (_type_problem, _columns_problem, _labels_problem, _languages_problem, _numbers_problem)
+    yield from filter(None, (check(task) for check in checks))
+
+
+def _type_problem(task: Task) -> str | None:
+    if task.problem_type not in ((SINGLE_LABEL,) if task.kind == "token" else PROBLEM_TYPES):
+        return f"problem_type is {task.problem_type!r}. Choose from {quoted(PROBLEM_TYPES)}; of words only the first."
     if task.problem_type not in get_metric(task.metric).problems:
         fitting = [name for name, metric in METRICS.items() if task.problem_type in metric.problems]
         fitting = [name for name in fitting if METRICS[name].kind == task.kind]
-        yield f"{task.metric} does not score {task.problem_type}. Choose from {quoted(fitting)}."
-    if task.hub is not None and not hasattr(task.hub, "locate"):
-        yield f"hub is {task.hub!r}. Give a HubSource, such as HubSource('organisation/name')."
-    checks = (_columns_problem, _labels_problem, _languages_problem, _numbers_problem)
-    yield from filter(None, (check(task) for check in checks))
+        return f"{task.metric} does not score {task.problem_type}. Choose from {quoted(fitting)}."
+    return None
 
 
 def _names_problem(names: object, needed: bool) -> str | None:

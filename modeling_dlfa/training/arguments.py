@@ -71,15 +71,17 @@ class CrossLingualTrainingArguments(TrainingArguments):
         missing = [name for name in recipe if getattr(self, name) is None]
         if missing:
             raise InputError(
-                f"{type(self).__name__} lacks {', '.join(missing)}, which the recipe of a task gives. Use "
-                f"{type(self).__name__}.for_task(task, ...)."
+                f"{type(self).__name__} lacks {', '.join(missing)}, which come from the recipe of a "
+                f"task. Use {type(self).__name__}.for_task(task, ...)."
             )
         if self.greater_is_better is None:  # The Trainer would take a label's recall for a loss if its name ends so.
             self.greater_is_better = str(self.metric_for_best_model).removeprefix("eval_") != "loss"
         try:
             super().__post_init__()
         except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(f"The Trainer refuses its options: {first_line(error)}. Correct or remove it.") from error
+            raise InputError(
+                f"The Trainer rejects its options: {first_line(error)}. Correct or remove them."
+            ) from error
 
     @classmethod
     def for_task(cls, task: Task | str, **kwargs: Any) -> CrossLingualTrainingArguments:
@@ -144,6 +146,7 @@ class Arguments:
             "--tokenizer_name": self.model.tokenizer_name,
             "--glyphs": self.model.glyphs,
             "--dataset_name": self.data.dataset_name,
+            "--mixup": self.data.mixup,
         }
         return {option: name for option, name in named.items() if name} | self.data.files()
 
@@ -189,8 +192,8 @@ def complete_arguments(
     except (ValueError, ImportError, OSError) as error:  # TrainingArguments checks combinations and packages itself.
         if "bf16" in str(error) and "use_cpu" in str(error):
             raise InputError(
-                "--bf16 True: no GPU here computes in bf16. Leave it out, or compute in bf16 on the CPU by "
-                "--use_cpu True."
+                "--bf16 True needs a GPU that computes in bf16, and there is none here. Leave it "
+                "out, or add --use_cpu True to compute in bf16 on the CPU."
             ) from error
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
     arguments = Arguments(

@@ -42,7 +42,7 @@ def check_data(task: Task, data: DataArguments, training: CrossLingualTrainingAr
     if given and missing:
         instead = " --validation_fraction 0.1 takes validation data from the training file."
         raise InputError(
-            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
+            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none to use the Hub's data."
             f"{instead if missing == ['--validation_file'] else ''}"
         )
 

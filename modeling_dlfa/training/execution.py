@@ -132,6 +132,10 @@ def make_trainer(
         training.ddp_find_unused_parameters = True  # The blocks above the layer get no gradient.
     training.push_to_hub = False  # The command publishes one model at its end.
     encoded = plan.data.encoded
+    collator = data_collator(plan.task, plan.tokenizer, pad_to_multiple_of=8 if training.precision == "fp16" else None)
+    if plan.mixup is not None:
+        plan.mixup.attach(model)
+        collator = plan.mixup.collator(collator)
     if "validation" not in encoded:
         training.eval_strategy = IntervalStrategy.NO  # The Trainer refuses to plan an evaluation without data.
     trainer = CrossLingualTrainer(
@@ -139,9 +143,7 @@ def make_trainer(
         args=training,
         train_dataset=encoded.get("train"),
         eval_dataset=encoded.get("validation"),
-        data_collator=data_collator(
-            plan.task, plan.tokenizer, pad_to_multiple_of=8 if training.precision == "fp16" else None
-        ),
+        data_collator=collator,
         processing_class=plan.tokenizer,
         compute_metrics=compute_metrics,
         compute_loss_func=plan.loss,

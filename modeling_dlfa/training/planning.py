@@ -24,13 +24,15 @@ from .adapters import check_adaptable
 from .argument_checks import check_options
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
-from .checks import check_arguments, try_trainer
+from .checks import check_arguments
 from .glyphs import check_glyphs
 from .learning import loss_function
+from .mixup import Mixup
 from .options import LearningArguments, ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
 from .task_data import TaskData, adapted, load_task_data
+from .trial import try_trainer
 
 logger = logging.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Plan:
         loss: What the Trainer computes the loss by; the model's own loss if None.
         repository: Where to publish the selected model; None if it is not published.
         languages_without_file: The languages among "all" that are skipped because they have no test file.
+        mixup: What is mixed into the embeddings in training; None for nothing.
         one_pass: Whether all systems of a seed are trained at once on one backbone.
         command: The command that the results name as their origin; the process's own if None.
         started: When, in seconds since the epoch.
@@ -73,6 +76,7 @@ class Plan:
     loss: Callable[..., torch.Tensor] | None
     repository: HubRepository | None
     languages_without_file: list[str]
+    mixup: Mixup | None
     one_pass: bool
     command: str | None
     started: float
@@ -123,7 +127,9 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
     )
     runs = own_share(every, saving.shard_index, saving.num_shards)
     if resume not in (None, "last") and len(runs) > 1:
-        raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
+        raise InputError(
+            "A checkpoint's folder continues only one run; for several, use --resume_from_checkpoint last."
+        )
     check_adaptable(task.kind, model, {run.system: run.config for run in every}.values())
     check_buildable(model, runs[0].config)
     fetch_weights(model)
@@ -135,7 +141,11 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         import datasets
 
         datasets.disable_progress_bars()
+    mixup = Mixup.load(asked)
     data = load_task_data(task, asked, training, languages, tokenizer, model.cache_dir)
+    if mixup is not None:
+        mixup.check(asked, data.encoded["train"], tokenizer)
+        data.encoded["train"] = mixup.numbered(data.encoded["train"])
     if is_main:
         logger.info(statistics_text(data.statistics, task))
     return Plan(
@@ -153,6 +163,7 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         loss=arguments.compute_loss_func or loss_function(task, arguments.learning, training, data.train),
         repository=_repository(training, model.token),
         languages_without_file=missing,
+        mixup=mixup,
         one_pass=arguments.one_pass,
         command=arguments.command,
         started=started,

@@ -79,6 +79,7 @@ def recipe(plan: Plan) -> dict[str, Any]:
         **plan.learning.record(),
         **({"cache_frozen": True} if plan.model.cache_frozen is not None else {}),
         **glyphs_record(plan.model),
+        **({} if plan.mixup is None else plan.mixup.record()),
         **({"save_dtype": plan.saving.save_dtype} if plan.saving.save_dtype != "float32" else {}),
         **({"one_pass": True} if plan.one_pass else {}),
     }

@@ -17,6 +17,7 @@ from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
 from .divergence import Diverged, Divergence
 from .frozen_states import ROW, FrozenStates
+from .mixup import ROW as MIXUP_ROW
 from .processes import name_blocks
 
 MEGABATCHES = 50
@@ -89,8 +90,8 @@ class CrossLingualTrainer(Trainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
-        if self.frozen_states is not None and ROW not in self._signature_columns:
-            self._signature_columns.append(ROW)
+        wanted = [MIXUP_ROW] if self.frozen_states is None else [MIXUP_ROW, ROW]  # The collators read them.
+        self._signature_columns += [name for name in wanted if name not in self._signature_columns]
 
     def _prepare_inputs(self, inputs: Any) -> Any:
         inputs = super()._prepare_inputs(inputs)

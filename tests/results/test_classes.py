@@ -33,7 +33,7 @@ def test_a_run_is_chosen_and_described_by_its_labels(xnli_arguments: list[str], 
     recall = run["test"]["de"]["classes"]["neutral"]
     assert f"{100 * recall['precision']:.1f} / {100 * recall['recall']:.1f}" in page and "## German (de)" in page
     text = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
-    assert "Beside it, macro-F1 in percent, average over languages and seeds: aif-layer1" in text
+    assert "For comparison, macro-F1 in percent, averaged over languages and seeds: aif-layer1" in text
 
 
 def test_a_score_that_is_not_computed_is_refused(

@@ -88,7 +88,7 @@ def test_two_languages_other_names_and_drawn_rows(tiny_data: Path, tiny_encoder:
     assert system["transfer_gap"]["mean"] == pytest.approx(scores["en"] - scores["ar"])
     assert load_results(tmp_path / "out").targets == ["ar"]
     page = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
-    for told in ("Trained on en, de.", "| average, targets (not en, de) |", "all languages but en and de"):
+    for told in ("Trained on en, de.", "| average, targets (not en, de) |", "all languages except en and de"):
         assert told in page, told
     assert "Of the training rows: en 21, de 21." in page and "0.25 of 96 rows, drawn with seed 42" in page
     card = (tmp_path / "out" / "models" / "aif-layer1-seed42" / "README.md").read_text(encoding="utf-8")
