@@ -92,7 +92,7 @@ def test_two_languages_other_names_and_drawn_rows(tiny_data: Path, tiny_encoder:
         assert told in page, told
     assert "Of the training rows: en 21, de 21." in page and "0.25 of 96 rows, drawn with seed 42" in page
     card = (tmp_path / "out" / "models" / "aif-layer1-seed42" / "README.md").read_text(encoding="utf-8")
-    assert "fine-tuned on English and German labels" in card and "seen labels in English and German alone" in card
+    assert "fine-tuned on English and German labels" in card and "trained on labels in English and German only" in card
 
 
 @pytest.mark.parametrize(
