@@ -35,7 +35,8 @@ test-all: .work/all-tests-passed
 test-versions: .work/installed $(VERSIONS:%=.work/versions/%/installed)
 	$(ENVIRONMENT) OMP_NUM_THREADS=1 DLFA_TEST_PYTHONS="$(OLDER)" $(BIN)/python -m pytest -q tests/test_versions.py
 	set -e; for python in $(OLDER); do \
-		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/test_security.py; \
+		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/security \
+			tests/inference/test_optimum.py; \
 	done
 
 # Ratios against what one would use in place of this package, on text that is no part of the repository.
@@ -67,13 +68,14 @@ clean:
 	@mkdir -p .work && touch $@
 
 # The package itself is read from this folder: an environment holds what it needs, with one release of transformers.
-# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
+# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf. Optimum's ONNX part knows transformers < 4.58.
 .work/versions/%/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
-		transformers==$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece
+		transformers==$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece \
+		$(if $(filter 4.57.%,$*),onnxscript 'optimum-onnx[onnxruntime]')
 	@touch $@
 
 runs/demo/results.json: .work/installed $(DEMO_SOURCES)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .training.adapters import freeze_backbone, lora_config
     from .training.arguments import CrossLingualTrainingArguments
     from .training.train import train
+    from .trimming.trim import trim_vocabulary
 
 __all__ = [
     "CrossLingualMetric",
@@ -45,6 +46,7 @@ __all__ = [
     "load_results",
     "lora_config",
     "train",
+    "trim_vocabulary",
     "verify_weights",
 ]
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "load_results": "results.results",
     "lora_config": "training.adapters",
     "train": "training.train",
+    "trim_vocabulary": "trimming.trim",
     "verify_weights": "checkpoints.weights",
 }
 

@@ -57,6 +57,7 @@ VERBS = (
     Verb("publish", "Push the selected model of a run to the Hub, with its card.", "publish:main"),
     Verb("export", "Export a checkpoint to ONNX.", "export:main"),
     Verb("compare", "Compare a checkpoint with its ONNX graphs on labelled files.", "compare:main"),
+    Verb("trim", "Keep the part of a model's vocabulary that texts need.", "trim:main"),
     Verb("glyphs", "Tabulate what each token of a vocabulary looks like.", "glyphs:main"),
     Verb("perturb", "Write test files anew with visual noise in a share of their words.", "perturb:main"),
     Verb("augment TASK", "Switch words of the training data into other languages.", "augment:main"),

@@ -174,7 +174,7 @@ class DlfaConfig(PretrainedConfig):
                 f"from {divisors}."
             )
         if not _is_number(self.gate_init) or not 0 < self.gate_init < 1:
-            raise ValueError(f"gate_init={self.gate_init!r} is not a share; choose a number between 0 and 1.")
+            raise ValueError(f"gate_init must be between 0 and 1, got {self.gate_init!r}.")
         for name in ("fusion_dropout", "classifier_dropout"):
             value = getattr(self, name)
             if (value is not None or name == "fusion_dropout") and not (_is_number(value) and 0 <= value < 1):

@@ -83,7 +83,7 @@ def _check_fit(config: PretrainedConfig) -> None:
     elif config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         problem = "not a bidirectional text encoder"
     elif config.model_type in UNFIT_MODEL_TYPES:
-        problem = "not an encoder that reads tokens alone and has a B x T x E state for each layer"
+        problem = "not an encoder that reads only tokens and returns a B x T x E state for each layer"
     elif not all((getattr(config, name, None) or 0) > 0 for name in ("hidden_size", "num_hidden_layers")):
         problem = "without a hidden_size or without blocks (num_hidden_layers)"
     if problem is not None:
@@ -101,12 +101,12 @@ def load_encoder(name_or_path: str, config: PretrainedConfig, options: dict[str,
         )
     if len(set(getattr(encoder, "hf_device_map", None) or {"": None}.values())) > 1:
         raise ValueError(
-            f"device_map={options['device_map']!r} spreads the encoder over several devices; fusion and head belong "
-            "on one with it. Name one device, or save the model and give device_map to from_pretrained."
+            f"device_map={options['device_map']!r} spreads the encoder over several devices, but fusion and head "
+            "must be on its device. Name one, or save the model and give device_map to from_pretrained."
         )
     missing = [key for key in info["missing_keys"] if not key.startswith("pooler.")] or info["mismatched_keys"]
     if missing:
-        raise ValueError(f"{name_or_path} is not a whole {config.model_type!r} checkpoint: it lacks {missing}.")
+        raise ValueError(f"Incomplete {config.model_type!r} checkpoint {name_or_path}: no {missing}. Copy it again.")
     return encoder, bool(info["missing_keys"])
 
 
@@ -165,8 +165,8 @@ def find_weights(name_or_path: str | os.PathLike, variant: str | None, hub_argum
             if error.__cause__ or error.errno:  # The Hub did not answer, or the disk is full: the file may exist.
                 raise
     raise ValueError(
-        f"{name_or_path} has no {names[0]}. DLFA reads no other weights, since loading a pickle can run code. "
-        "Load them with transformers where you trust them, save_pretrained them again, and use that folder."
+        f"{name_or_path} has no {names[0]}. DLFA reads only safetensors, because loading a pickle can run code. If "
+        "you trust the file, load it with transformers, save it with save_pretrained, and use that folder."
     )
 
 

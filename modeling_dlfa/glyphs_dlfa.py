@@ -68,7 +68,7 @@ class GlyphStream(nn.Module):
         if rows is None:
             if self.table is None or ids is None:
                 reason = "the model has no table of glyphs" if self.table is None else "there are no input_ids"
-                raise ValueError(f"What the tokens look like cannot be looked up: {reason}. Give visual_embeds.")
+                raise ValueError(f"The glyphs cannot be looked up: {reason}. Give visual_embeds.")
             rows = nn.functional.embedding(ids, self.table)
         elif rows.dim() != 3 or rows.size(1) not in (1, length) or rows.size(2) != self.size:
             shapes = f"B x {length} x {self.size}, or B x 1 x {self.size} for all tokens alike"
@@ -100,7 +100,7 @@ def glyph_stream(
     """
     if module is None:
         if visual_embeds is not None:
-            raise ValueError("visual_embeds is for models with a visual stream; this one has glyph_size=0.")
+            raise ValueError("visual_embeds needs a visual stream, but this model has glyph_size=0. Leave it out.")
         return []
     ids, embeds = inputs["input_ids"], inputs["inputs_embeds"]
     if ids is None and embeds is None:
@@ -142,9 +142,9 @@ def check_vocabulary(record: Mapping[str, Any], tokenizer: PreTrainedTokenizerBa
     made_of = record["tokenizer"]
     if vocabulary_hash(tokenizer) != made_of["sha256"]:
         raise ValueError(
-            f"The glyphs were made of another vocabulary ({made_of['name']}, {made_of['tokens']:,} tokens) than that "
-            f"of {tokenizer.name_or_path} ({len(tokenizer.get_vocab()):,} tokens). Make them of the model's own "
-            "tokenizer, by dlfa glyphs."
+            f"The glyphs were made for another vocabulary ({made_of['name']}, {made_of['tokens']:,} "
+            f"tokens) than that of {tokenizer.name_or_path} ({len(tokenizer.get_vocab()):,} tokens). "
+            "Make them for the model's own tokenizer, with `dlfa glyphs`."
         )
 
 
@@ -159,8 +159,8 @@ def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
         if record["format"] != FORMAT or tuple(values.shape) != shape or not values.isfinite().all():
             raise ValueError(f"format {record['format']}, {tuple(values.shape)} for {shape} finite numbers")
     except Exception as error:  # safetensors has its own error.
-        message = f"{path} does not hold a table of glyphs, whole and of format {FORMAT}: {error!r}."
-        raise ValueError(f"{message} Make one with dlfa glyphs.") from error
+        message = f"{path} does not contain a complete table of glyphs in format {FORMAT}: {error!r}."
+        raise ValueError(f"{message} Make one with `dlfa glyphs`.") from error
     return values, record
 
 
@@ -181,8 +181,8 @@ def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], opt
         tokenizer = AutoTokenizer.from_pretrained(encoder, **hub_arguments)
     except Exception as error:  # If files are missing, each release of transformers raises whatever fails first.
         raise ValueError(
-            f"{encoder or 'The model'} has no tokenizer that loads, with which the glyphs could be compared. Save it "
-            "there, or give the table itself (GlyphTable.load(folder).values), which is then taken as it is."
+            f"{encoder or 'The model'} has no tokenizer that can be loaded to check the glyphs' vocabulary. Save it "
+            "there, or give the table itself (GlyphTable.load(folder).values), which is used unchecked."
         ) from error
     check_vocabulary(record, tokenizer)
     return values
@@ -192,9 +192,9 @@ def check_table(config: Any, table: Tensor | None) -> None:
     """Raises a ValueError if a table (V x d) and a configuration do not match, or one comes without the other."""
     expected = config.glyph_size if config.glyph_table else 0
     if table is None and expected:
-        raise ValueError(f"glyph_size={expected} needs glyphs=..., or glyph_table=False to take visual_embeds alone.")
+        raise ValueError(f"glyph_size={expected} needs glyphs=..., or glyph_table=False to take only visual_embeds.")
     if table is not None and (table.size(1) != expected or len(table) > config.vocab_size):
         raise ValueError(
-            f"The glyphs are {len(table):,} rows of {table.size(1)}; the configuration has room for "
-            f"{config.vocab_size if expected else 0:,} of {expected}."
+            f"The glyphs are {len(table):,} rows of {table.size(1)}, but the configuration expects up "
+            f"to {(config.vocab_size if expected else 0):,} rows of {expected}."
         )

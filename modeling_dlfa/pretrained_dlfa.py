@@ -95,7 +95,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         asked = [key for key in ("from_flax", "from_tf", "gguf_file") if kwargs.get(key)]
         asked += ["use_safetensors=False"] if kwargs.get("use_safetensors") is False else []
         if asked:
-            raise ValueError(f"DLFA reads safetensors alone; leave out {', '.join(asked)}.")
+            raise ValueError(f"DLFA reads only safetensors; leave out {', '.join(asked)}.")
         if name is None:  # There is no checkpoint: `state_dict` says what is known.
             return super().from_pretrained(None, *model_args, **kwargs)
         hub_arguments = {key: kwargs[key] for key in HUB_ARGUMENTS if kwargs.get(key) is not None}
@@ -124,7 +124,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
             ValueError: Another format than safetensors was asked for.
         """
         if not kwargs.pop("safe_serialization", True):
-            raise ValueError("DLFA writes safetensors alone; leave out safe_serialization=False.")
+            raise ValueError("DLFA writes only safetensors; leave out safe_serialization=False.")
         push = kwargs.pop("push_to_hub", False)
         repo_id = kwargs.pop("repo_id", os.path.basename(os.path.abspath(save_directory)))
         push_arguments = {key: kwargs.pop(key) for key in PUSH_ARGUMENTS & kwargs.keys()}
@@ -176,8 +176,8 @@ class DlfaPreTrainedModel(PreTrainedModel):
         """
         if kwargs.pop("quantization_config", None) is not None:
             raise TypeError(
-                "from_backbone does not quantise: fusion and head are to be trained. Save the trained model, and load "
-                "that by from_pretrained(folder, quantization_config=...)."
+                "from_backbone does not quantise, because fusion and head still have to be trained. Save the "
+                "trained model, then load it with from_pretrained(folder, quantization_config=...)."
             )
         if dtype is not None and "torch_dtype" in kwargs:
             raise TypeError("dtype and torch_dtype are the same argument; give one of the two.")
@@ -189,23 +189,23 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if model is not None:
             settled = [name for name, value in options.items() if value is not None]
             if settled:
-                raise ValueError(f"Leave out {', '.join(settled)}: a model object is taken as it is.")
+                raise ValueError(f"Leave out {', '.join(settled)}: a model object is used as it is.")
             backbone_config = model.config
         elif isinstance(backbone, (str, os.PathLike)):
             backbone_config = AutoConfig.from_pretrained(backbone, **hub_arguments)
         else:
             raise TypeError(
-                f"from_backbone takes a Hub id, a folder or a model of transformers, not {type(backbone).__name__}. "
-                "Of a wrapper such as PEFT's give the model inside."
+                "from_backbone takes a Hub id, a folder or a model of transformers, not "
+                f"{type(backbone).__name__}. If it is a wrapper such as PEFT's, give the model inside."
             )
         if backbone_config.model_type == DlfaConfig.model_type:
             what = backbone if model is None else type(model).__name__
-            raise ValueError(f"{what} is a DLFA checkpoint already: load it with from_pretrained.")
+            raise ValueError(f"{what} is already a DLFA checkpoint: load it with from_pretrained.")
         known = DlfaConfig()
         unknown = [key for key in kwargs if config is not None or not hasattr(known, key)]
         if unknown:
             meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
-            raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig for others.{meant}")
+            raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig.{meant}")
         table = load_glyphs(glyphs, getattr(model, "name_or_path", backbone), hub_arguments, kwargs)
         config = DlfaConfig(backbone_config=backbone_config, **kwargs) if config is None else copy.deepcopy(config)
         check_table(config, table)
@@ -243,7 +243,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if fresh:
             logger.warning(
                 f"Newly initialised in {cls.__name__}, to be trained before use: {', '.join(sorted(fresh))}."
-                + (" The pooler is part of the head: no pretrained one serves it." if "pooler" in fresh else "")
+                + (" The pooler is part of the head, so the encoder's own is not used." if "pooler" in fresh else "")
             )
         return model.eval()
 

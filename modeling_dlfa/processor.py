@@ -40,6 +40,6 @@ def bf16_warning(option: str) -> str:
         option: What the user gave, such as `--bf16 True`.
     """
     return (
-        f"{option}: this processor has no bf16 instructions. Where we measured that, a step that takes 1 s in float32 "
-        "took 8 to 21 s in bf16. Leave the option out to compute in float32."
+        f"{option}: this processor has no bf16 instructions. Where we measured this, a step of 1 s in "
+        "float32 took 8 to 21 s in bf16. Leave the option out to compute in float32."
     )

@@ -34,8 +34,8 @@ def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int, 
     if layers is None:
         if depth == 1:
             raise ValueError(
-                "The backbone has one block, so that no lower one can be fused with it; give fusion_layers=0 for the "
-                "embeddings, or fusion='last'."
+                "The backbone has one block, so there is no lower one to fuse; give fusion_layers=0 "
+                "for the embeddings, or fusion='last'."
             )
         return [round(2 * depth / 3)]
     resolved = [_resolve(layer, depth) for layer in (layers if isinstance(layers, Sequence) else [layers])]
@@ -44,7 +44,7 @@ def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int, 
     if len(set(resolved)) < len(resolved):
         raise ValueError(f"fusion_layers={layers!r} names a layer twice.")
     if fusion == "layer" and len(resolved) > 1:
-        raise ValueError(f"fusion_layers={layers!r}, but fusion='layer' reads one lower layer alone; name one.")
+        raise ValueError(f"fusion_layers={layers!r}, but fusion='layer' reads only one lower layer; name one.")
     return resolved
 
 
@@ -90,7 +90,7 @@ def complete_labels(values: dict[str, Any], saved: bool = False) -> None:
         if ids != {name: i for i, name in names.items()}:
             raise ValueError(f"id2label={names} and label2id={ids} contradict each other; give one of the two.")
         if sorted(names) != list(range(len(ids))):
-            raise ValueError(f"id2label={names}: give each class a name of its own, and number them from 0.")
+            raise ValueError(f"id2label={names}: give each class its own name, and number them from 0.")
         if count not in (None, len(names)):
             raise ValueError(f"num_labels={count}, but id2label names {len(names)} classes: leave num_labels out.")
     values.update(id2label=names, label2id=ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,16 @@ Python = Callable[..., subprocess.CompletedProcess[str]]
 
 def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_words(path: Path) -> list[list[str]]:
+    """Returns the words of a token task's predictions, sentence by sentence, with their escapes undone."""
+    sentences: dict[str, list[str]] = {}
+    plain = {r"\t": "\t", r"\n": "\n", r"\r": "\r", r"\\": "\\"}
+    for line in path.read_bytes().decode().removesuffix("\n").split("\n")[1:]:
+        sentence, word, *_ = line.split("\t")
+        sentences.setdefault(sentence, []).append(re.sub(r"\\.", lambda match: plain[match[0]], word))
+    return list(sentences.values())
 
 
 def assert_refused(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:

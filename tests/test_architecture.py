@@ -22,7 +22,7 @@ ORDER = (
     {"pages"},
     {"results", "glyphs"},
     {"publishing", "inference"},
-    {"training", "perturbation", "augmentation"},
+    {"training", "perturbation", "augmentation", "trimming"},
     {"studies.study"},
     {"studies.report"},
     {"studies.language_scaling", "studies.layer_analysis", "studies.layer_sweep"},

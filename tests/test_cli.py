@@ -59,7 +59,7 @@ def test_the_console_script_is_this_command() -> None:
         (["train"], "name a task: xnli, pawsx, ner, pos"),
         (["train", "--seeds", "1"], "name a task: xnli"),
         (["train", "xnil"], "There is no task 'xnil'. Choose one of: xnli, pawsx, ner, pos."),
-        (["sweep"], "name a task (xnli, pawsx, ner, pos), or a finished sweep by --results_dir"),
+        (["sweep"], "name a task (xnli, pawsx, ner, pos), or a finished sweep with --results_dir"),
         (["sweep", "pos", "--results_dir", "x"], "a task is trained, --results_dir is analysed"),
         (["report", "a", "./a/", "--output_dir", "b"], "a is given twice"),
     ],

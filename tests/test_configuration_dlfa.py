@@ -1,14 +1,13 @@
-"""Every value is checked at construction, and a nested configuration cannot bring code along."""
+"""Every value is checked at construction, stored once, and loads again."""
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import AutoConfig, BertConfig, GPT2Config, ModernBertConfig, T5Config, XLMRobertaConfig
+from transformers import AutoConfig, BertConfig, ModernBertConfig, XLMRobertaConfig
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification
 from modeling_dlfa.values_dlfa import CHOICES
@@ -40,7 +39,7 @@ def test_beside_glyphs_there_may_be_no_layer() -> None:
 def test_one_lower_layer_alone_is_one() -> None:
     assert DlfaConfig(BERT, fusion="layer").fusion_layers == DlfaConfig(BERT).fusion_layers == [8]
     assert DlfaConfig(BERT, fusion="layer", fusion_layers=-13).fusion_layers == [0]
-    for wrong, message in (([3, 6], "reads one lower layer alone"), (-1, "last layer"), ([], "empty")):
+    for wrong, message in (([3, 6], "reads only one lower layer"), (-1, "last layer"), ([], "empty")):
         with pytest.raises(ValueError, match=message):
             DlfaConfig(BERT, fusion="layer", fusion_layers=wrong)
     modern = ModernBertConfig(num_hidden_layers=4, hidden_size=24, num_attention_heads=2, intermediate_size=24)
@@ -173,7 +172,7 @@ def test_either_of_the_two_maps_of_labels_is_enough(tmp_path: Path) -> None:
         ({"id2label": {0: "a", 1: "b"}, "num_labels": 3}, "num_labels=3, but id2label names 2"),
         ({"label2id": {"a": 0}, "num_labels": 2}, "num_labels=2, but id2label names 1"),
         ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "contradict"),
-        ({"id2label": {0: "a", 1: "a"}}, "contradict|a name of its own"),
+        ({"id2label": {0: "a", 1: "a"}}, "contradict|its own name"),
         ({"id2label": {1: "a", 2: "b"}}, "number them from 0"),
         ({"id2label": ["a", "b"]}, "id2label is list"),
     ],
@@ -183,67 +182,11 @@ def test_labels_that_contradict_each_other_are_refused(values: dict[str, Any], m
         DlfaConfig(BERT, **values)
 
 
-@pytest.mark.parametrize("model_type", ["funnel", "layoutlm", "tapas", "perceiver", "fnet", "reformer"])
-def test_encoders_whose_states_cannot_be_fused_are_refused(model_type: str) -> None:
-    with pytest.raises(ValueError, match=f"'{model_type}' is not an encoder that reads tokens alone"):
-        DlfaConfig({"model_type": model_type})
-
-
-@pytest.mark.parametrize(
-    ("backbone", "message"),
-    [
-        (T5Config(), "encoder-decoder"),
-        (GPT2Config(), "not a bidirectional text encoder"),
-        (BertConfig(is_decoder=True), "is_decoder=True"),
-        ({"model_type": "bert", "is_decoder": True}, "is_decoder=True"),
-        ({"model_type": "vit"}, "not a bidirectional text encoder"),
-        ({"model_type": "dlfa"}, "part of the transformers library"),
-        ({"model_type": "nonsense"}, "part of the transformers library"),
-        ({"hidden_size": 4}, "part of the transformers library"),
-    ],
-)
-def test_backbones_that_are_no_library_encoder_are_refused(backbone: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        DlfaConfig(backbone)
-
-
-def test_backbone_of_the_wrong_kind() -> None:
-    with pytest.raises(TypeError, match="str"):
-        DlfaConfig("bert-base")  # type: ignore[arg-type]
-
-
 def test_a_wrong_value_set_later_is_found_when_the_model_is_built() -> None:
     config = DlfaConfig(BERT, fusion_layers=4)
     config.fusion_layers = [40]
     with pytest.raises(ValueError, match="outside"):
         DlfaForSequenceClassification(config)
-
-
-@pytest.mark.parametrize("as_object", [False, True])
-def test_a_nested_config_cannot_bring_code_along(as_object: bool) -> None:
-    poison = {
-        "auto_map": {"AutoModel": "evil.Model"},
-        "trust_remote_code": True,
-        "_attn_implementation_internal": "stranger/kernel",
-        "custom_pipelines": {"x": {"impl": "evil.Pipe"}},
-    }
-    backbone: Any = {**BERT, **poison, "attn_implementation": "stranger/kernel", "quantization_config": {"a": 1}}
-    if as_object:
-        backbone = BertConfig(num_hidden_layers=12, hidden_size=48)
-        for name in ("auto_map", "trust_remote_code", "custom_pipelines"):
-            setattr(backbone, name, poison[name])
-    nested = DlfaConfig(backbone).backbone_config.to_dict()
-    assert not set(poison) & set(nested) and "attn_implementation" not in nested
-    assert DlfaConfig(backbone).backbone_config._attn_implementation is None
-    assert "stranger" not in json.dumps(nested)
-
-
-def test_the_given_backbone_config_is_not_touched() -> None:
-    backbone = BertConfig(num_hidden_layers=12, hidden_size=48, dtype="float16")
-    before = copy.deepcopy(backbone.to_dict())
-    config = DlfaConfig(backbone)
-    config.vocab_size = 7
-    assert backbone.to_dict() == before and config.backbone_config.dtype is None
 
 
 def test_auto_map_names_all_classes_whatever_was_given(tmp_path: Path) -> None:
@@ -294,13 +237,6 @@ def test_a_plain_checkpoint_names_from_backbone(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="from_backbone"):
         DlfaConfig.from_pretrained(tmp_path)
-
-
-def test_pre_norm_encoders_get_commensurate_streams() -> None:
-    modern = ModernBertConfig(num_hidden_layers=4, hidden_size=24, num_attention_heads=2, intermediate_size=24)
-    assert DlfaConfig(modern).stream_norm == "layer_norm"
-    assert DlfaConfig(modern, stream_norm="none").stream_norm == "none"
-    assert DlfaConfig(BERT).stream_norm == "none"
 
 
 @pytest.mark.parametrize(

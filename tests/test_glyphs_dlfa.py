@@ -1,20 +1,17 @@
-"""The visual stream: its formula, where its rows come from, and what is refused."""
+"""The visual stream: its formula, what it changes, and what is refused."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, BertModel, Trainer, TrainingArguments
+from transformers import CONFIG_MAPPING, AutoModel, AutoTokenizer, Trainer, TrainingArguments
 
 from modeling_dlfa import DlfaConfig, DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
-from modeling_dlfa.glyphs import GlyphTable
-from modeling_dlfa.glyphs_dlfa import GlyphStream, read_glyphs
+from modeling_dlfa.glyphs_dlfa import GlyphStream
 
 from .backbones import MODEL_CLASSES, backbone_config, batch, build, labels
 from .conftest import WORDS
@@ -249,86 +246,3 @@ def test_the_trainer_trains_and_predicts(given: bool, tiny_encoder: Path, tiny_g
     extra = {"visual_embeds": torch.stack([row["visual_embeds"] for row in rows])} if given else {}
     with torch.no_grad():
         assert torch.equal(again(ids, **extra).logits, model.eval()(ids, **extra).logits)
-
-
-# The table
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_the_table_stays_in_half_precision(dtype: torch.dtype, tmp_path: Path) -> None:
-    model = build(DlfaForTokenClassification, NAME)
-    table = model.dlfa.glyphs.table.clone()
-    assert table.dtype == torch.float16
-    model.save_pretrained(tmp_path)
-    for other in (DlfaForTokenClassification.from_pretrained(tmp_path, dtype=dtype), model.to(dtype)):
-        assert {parameter.dtype for parameter in other.parameters()} == {dtype}
-        assert other.dlfa.glyphs.table.dtype == torch.float16 and torch.equal(other.dlfa.glyphs.table, table)
-        assert other(**batch(NAME)).logits.isfinite().all()
-
-
-def test_from_backbone_reads_a_folder_or_takes_a_table(tiny_encoder: Path, tiny_glyphs: Path) -> None:
-    values = GlyphTable.load(tiny_glyphs).values
-    models = []
-    for glyphs in (tiny_glyphs, str(tiny_glyphs), values, values.float()):
-        torch.manual_seed(0)
-        models.append(DlfaForTokenClassification.from_backbone(tiny_encoder, fusion_layers=1, glyphs=glyphs))
-    states = [model.state_dict() for model in models]
-    assert all(torch.equal(state[name], value) for state in states for name, value in states[0].items())
-    assert models[0].config.glyph_size == D and torch.equal(models[0].dlfa.glyphs.table, values)
-    encoder = BertModel.from_pretrained(tiny_encoder)
-    encoder.resize_token_embeddings(64)
-    shared = DlfaModel.from_backbone(encoder, fusion_layers=1, glyphs=tiny_glyphs)
-    rows = len(values)
-    assert torch.equal(shared.glyphs.table[:rows], values) and len(shared.glyphs.table) == 64
-    assert not shared.glyphs.table[rows:].any()
-
-
-def test_one_seed_gives_the_same_head_with_glyphs_and_without(tiny_encoder: Path, tiny_glyphs: Path) -> None:
-    heads = []
-    for glyphs in (None, tiny_glyphs):
-        torch.manual_seed(3)
-        model = DlfaForSequenceClassification.from_backbone(tiny_encoder, fusion_layers=1, glyphs=glyphs)
-        heads.append(model.classifier.weight)
-    assert torch.equal(*heads)
-
-
-def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Path, tmp_path: Path) -> None:
-    other, bare = tmp_path / "other", tmp_path / "bare"
-    shutil.copytree(tiny_encoder, other)
-    tokenizer = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
-    words = tokenizer["model"]["vocab"]
-    words["cat"], words["dog"] = words["dog"], words["cat"]
-    (other / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
-    bare.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(tiny_encoder / name, bare)
-    cases: list[tuple[Path, dict[str, Any], str]] = [
-        (other, {"glyphs": tiny_glyphs}, "made of another vocabulary .* Make them of the model's own tokenizer"),
-        (bare, {"glyphs": tiny_glyphs}, "has no tokenizer that loads|made of another vocabulary"),
-        (tiny_encoder, {"glyphs": tmp_path}, "does not hold a table of glyphs.*Make one with dlfa glyphs"),
-        (tiny_encoder, {"glyphs": looks(200, D)}, "200 rows of 6; the configuration has room for"),
-        (tiny_encoder, {"glyphs": looks(10, D), "glyph_size": 5}, "10 rows of 6"),
-        (tiny_encoder, {"glyphs": looks(10, D), "glyph_table": False}, "room for 0 of 0"),
-        (tiny_encoder, {"glyphs": looks(10)}, "V x d numbers"),
-        (tiny_encoder, {"glyphs": looks(10, D) * 1e9}, "finite in half precision"),
-        (tiny_encoder, {"glyph_size": D}, "needs glyphs=..., or glyph_table=False"),
-        (tiny_encoder, {"glyphs": tiny_glyphs, "fusion": "last"}, "glyph_size has no effect with fusion='last'"),
-    ]
-    for folder, options, message in cases:
-        layers = {} if options.get("fusion") == "last" else {"fusion_layers": 1}
-        with pytest.raises(ValueError, match=message):
-            DlfaModel.from_backbone(folder, **layers, **options)
-    config = DlfaConfig(BertModel.from_pretrained(tiny_encoder).config, fusion_layers=1)
-    with pytest.raises(ValueError, match="room for 0 of 0"):
-        DlfaModel.from_backbone(tiny_encoder, config=config, glyphs=tiny_glyphs)
-
-
-@pytest.mark.parametrize("key", ["format", "tokenizer", "columns"])
-def test_a_record_that_lacks_something_is_named(key: str, tiny_glyphs: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "glyphs"
-    shutil.copytree(tiny_glyphs, folder)
-    record = json.loads((folder / "glyphs.json").read_text(encoding="utf-8"))
-    del record[key]
-    (folder / "glyphs.json").write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"does not hold a table of glyphs.*'{key}'"):
-        read_glyphs(folder)

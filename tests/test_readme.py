@@ -31,8 +31,9 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README
 pytestmark = pytest.mark.slow
 SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIPPET.findall(text)]
 # What no test here runs: the installation, without which no test runs, and the benchmark, which takes minutes (in
-# miniature it is run by test_bench.py), and drawing a vocabulary with more glyphs than the tests' (test_table.py).
-NOT_RUN = ["README", "benchmarks", "glyphs"]
+# miniature it is run by test_bench.py), drawing a vocabulary with more glyphs than the tests' (test_table.py), and
+# Optimum, which needs an older transformers (test_optimum.py).
+NOT_RUN = ["README", "benchmarks", "glyphs", "prediction"]
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
 examples = [{"input_ids": [2, 7, 3], "attention_mask": [1, 1, 1], "labels": row % 3} for row in range(8)]
@@ -152,6 +153,26 @@ def test_predict_faster(hub: HubServer, tiny_data: Path, package_environment: En
     assert "| onnx_quantized minus torch |" in printed and "| average, targets |" in printed
     for name in ("labels.onnx.tsv", "labels.int8.tsv"):
         assert len((tmp_path / name).read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_sentence_transformers(bare_environment: Environment, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers", reason="it needs transformers 5")
+    save_checkpoint(tmp_path / "runs/xnli/models/aif-layer4-seed42", "sequence", XNLI.labels)
+    seen = "print([list(scores.shape), list(vectors.shape)])"
+    assert bare_environment.run(marked("prediction", "sentences") + seen, home=tmp_path).value == [[1, 3], [2, 32]]
+
+
+def test_a_smaller_vocabulary(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    (tmp_path / "text").mkdir()
+    for path in tiny_data.iterdir():
+        shutil.copyfile(path, tmp_path / path.name)
+    for code in ("en", "de"):
+        (tmp_path / "text" / f"{code}.txt").write_text("\n".join(WORDS[code]) + "\n", encoding="utf-8")
+    printed = shell(package_environment, marked("trimming", "trim") + "  --languages en de", tmp_path, hub)
+    assert "Tokens: 47 before, 32 after." in printed and "aif-layer4" in printed
 
 
 def test_look_into_the_layers(

@@ -1,6 +1,6 @@
 """What was published loads on a stranger's machine: fresh process, empty cache, without our package, over HTTP.
 
-Each fact of `remote-code.md` that the travelling files rely on is tested here or in `test_security.py`.
+Each fact of `remote-code.md` that the travelling files rely on is tested here or in `security`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import HfApi
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.dynamic_module_utils import get_imports, get_relative_imports
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
@@ -26,6 +26,7 @@ from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassificat
 from .backbones import MODEL_CLASSES
 from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
+from .small_bert import lively
 from .strangers import PLACES, ROWS, TUNE, outputs
 
 CODE = {path.name for path in (ROOT / "modeling_dlfa").glob("*_dlfa.py")}
@@ -42,15 +43,6 @@ REPOS = {
 }
 SEQUENCE = REPOS[DlfaForSequenceClassification]
 SENTENCE = "the cat sleeps today"
-
-
-def lively(model: PreTrainedModel, seed: int = 0) -> Any:
-    """Fills every weight so that no zero or one hides an error."""
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, 0.3)
-    return model.eval()
 
 
 @dataclass(frozen=True)

@@ -88,12 +88,12 @@ def measure(workload: Workload) -> Iterator[Row]:
     """Compares both heads, and ours with and without glyphs; on a GPU under bf16 autocast, as one runs it there."""
     for kind, head in KINDS.items():
         plain: dict[str, PreTrainedModel] = {"ours": workload.dlfa(kind), "Bert": workload.plain(kind)}
-        yield from _compare(workload, kind, head, plain, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
+        yield from compare_models(workload, kind, head, plain, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
         glyphs: dict[str, PreTrainedModel] = {
             "ours": workload.dlfa(kind, glyph_size=GLYPH_SIZE),
             "without": workload.dlfa(kind),
         }
-        yield from _compare(workload, kind, f"{head} with glyphs", glyphs, GLYPH_GOALS)
+        yield from compare_models(workload, kind, f"{head} with glyphs", glyphs, GLYPH_GOALS)
     yield _mixup(workload)
 
 
@@ -116,7 +116,7 @@ def _mixup(workload: Workload) -> Row:
     return time_row("fusion", title, ours, theirs, "without", MIXUP_GOAL, "low")
 
 
-def _compare(
+def compare_models(
     workload: Workload,
     kind: str,
     title: str,
@@ -128,6 +128,7 @@ def _compare(
     device, rounds = workload.settings.torch_device, workload.settings.amount("rounds")
     bf16 = device.type == "cuda" and has_fast_bf16(device)
     batch = workload.batch(workload.settings.device_batch, kind)
+    batch["input_ids"] %= min(model.config.vocab_size for model in models.values())
     adam = {name: adamw(model) for name, model in models.items()}
     steps = {name: training_step(model, batch, adam[name], bf16) for name, model in models.items()}
     shape = "×".join(map(str, batch["input_ids"].shape)) + (" tokens, bf16" if bf16 else " tokens")

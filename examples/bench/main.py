@@ -13,7 +13,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.pages.rendering import to_markdown
 from modeling_dlfa.studies.study import Study
 
-from . import evaluation, fusion, loading, prediction, training
+from . import evaluation, fusion, loading, prediction, training, trimming
 from .machine import describe
 from .report import Row, sections
 from .settings import Settings
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Row]]] = {
     "evaluation": evaluation.measure,
     "loading": loading.measure,
     "prediction": prediction.measure,
+    "trimming": trimming.measure,
 }
 BENCH = Study("bench", command="make bench", heading="Benchmark", sections=sections)
 

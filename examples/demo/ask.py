@@ -14,4 +14,4 @@ if __name__ == "__main__":
     for answer in ask(questions):
         print(json.dumps(answer))
     if "modeling_dlfa" in sys.modules:
-        raise SystemExit("The installed package was imported: this shows nothing of the code beside the checkpoint.")
+        raise SystemExit("The installed package was imported, so this does not test the code beside the checkpoint.")

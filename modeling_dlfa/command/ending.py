@@ -14,15 +14,15 @@ from ..errors import InputError
 INTERRUPTED = 130  # As shells have it.
 _REMEDIES = {
     errno.ENOSPC: "Free some space.",
-    errno.EDQUOT: "Free some space, or have the quota raised.",
-    errno.EFBIG: "Its system allows no file of that size: name another place.",
-    errno.EROFS: "Name a place on a file system that can be written.",
+    errno.EDQUOT: "Free some space, or ask for a larger quota.",
+    errno.EFBIG: "The file system allows no file of that size: choose another place.",
+    errno.EROFS: "Choose a place on a file system that can be written.",
     errno.EACCES: "Name a place that you may write, or change its permissions.",
     errno.EPERM: "Name a place that you may write, or change its permissions.",
-    errno.EISDIR: "Move that folder, or name another place.",
-    errno.ENOTDIR: "Move that file, or name another place.",
-    errno.ENOTEMPTY: "Move what is in that folder, or name another place.",
-    errno.ENAMETOOLONG: "Name a place with a shorter name.",
+    errno.EISDIR: "Move that folder, or choose another place.",
+    errno.ENOTDIR: "Move that file, or choose another place.",
+    errno.ENOTEMPTY: "Move what is in that folder, or choose another place.",
+    errno.ENAMETOOLONG: "Choose a place with a shorter name.",
     errno.EIO: "The disk or its connection is failing.",
 }
 # Libraries in Rust and C++ raise their own errors, with the system's error number or a phrase for it in the text.

@@ -238,7 +238,7 @@ def check_space(folder: Path, wanted: int, what: str, remedy: str, freed: int = 
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free + freed
     if wanted > free:
-        raise InputError(f"{folder} has {size(free)} left, and {what} take {size(wanted)}. {remedy}")
+        raise InputError(f"{folder} has {size(free)} left, but {what} take {size(wanted)}. {remedy}")
 
 
 def size(count: int) -> str:

@@ -40,7 +40,7 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
             )
         if file is not None and not (path / file).is_file():
             below = [found.parent for found in sorted([*path.glob(f"*/{file}"), *path.glob(f"*/*/{file}")])]
-            hint = f" Did you mean {below[0]}?" if below else " Save the model there by save_pretrained."
+            hint = f" Did you mean {below[0]}?" if below else " Save the model there with save_pretrained."
             raise InputError(f"{option} {name}: this folder holds no {file}, so no model is loaded from it.{hint}")
         return
     beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir()] if path.parent.is_dir() else []
@@ -48,6 +48,11 @@ def check_place(option: str, name: str, *, file: str | None = "config.json") -> 
     if not _HUB_ID.fullmatch(name) or name.startswith(".") or close:
         hint = f" Did you mean {path.parent / close[0]}?" if close else ""
         raise InputError(f"{option} {name}: there is no such folder, and it is not an id of the Hub.{hint}")
+
+
+def only_on_hub(name: str) -> bool:
+    """Whether a name can only be an id of the Hub, since nothing here has it."""
+    return _HUB_ID.fullmatch(name) is not None and not Path(name).exists()
 
 
 def hub_commit(name: str, cache_dir: str | None = None, revision: str | None = None) -> str | None:

@@ -169,7 +169,7 @@ def _check(encoder: str, size: int, compare: bool) -> None:
     needed = _LIBRARIES | ({"sklearn": "scikit-learn"} if compare else {})
     missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise InputError(f"Glyphs need {', '.join(missing)}, not installed: pip install 'modeling-dlfa[glyphs]'.")
+        raise InputError(f"Glyphs need {', '.join(missing)} (not installed): pip install 'modeling-dlfa[glyphs]'.")
     if encoder not in ENCODERS:
         raise InputError(f"There is no encoder {encoder!r}. Choose: {', '.join(ENCODERS)}.")
     if size < 1:

@@ -11,7 +11,7 @@ try:
     from fontTools.unicodedata import script, script_horizontal_direction
 except ImportError as error:
     raise InputError(
-        "What script a text is in is told by fonttools, not installed: pip install 'modeling-dlfa[glyphs]'."
+        "Finding the script of a text needs fonttools, which is not installed: pip install 'modeling-dlfa[glyphs]'."
     ) from error
 
 COMMON = "Zyyy"

@@ -70,8 +70,8 @@ def compare_backends(
     for found in (reference, graphs):
         if found.kind != task.kind or set(found.labels) != set(task.labels):
             raise InputError(
-                f"{found.name} tells {', '.join(found.labels)} apart, {task.title} has {', '.join(task.labels)}. "
-                "Give a checkpoint of this task."
+                f"{found.name} has the labels {', '.join(found.labels)}, but {task.title} has "
+                f"{', '.join(task.labels)}. Give a checkpoint of this task."
             )
     _check_same_weights(reference, graphs)
     codes = resolve_languages(languages, task, test_file)

@@ -88,7 +88,10 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
     if model.config.fusion != "aif":
-        raise InputError(f"{name} fuses by {model.config.fusion!r}, which has no gate: it mixes every token alike.")
+        raise InputError(
+            f"{name} was trained with fusion={model.config.fusion!r}, which has no gate to show. Give a checkpoint "
+            "that was trained with fusion='aif'."
+        )
     if not tokenizer.is_fast:
         raise InputError(f"{type(tokenizer).__name__} cannot tell where a token stands in the text. Use a fast one.")
     return model, tokenizer
@@ -144,7 +147,7 @@ def fusion_text(view: FusionView) -> str:
     """
     beside = (["lower layers"] if view.layers else []) + (["glyphs"] if view.glyphs else [])
     what = f"share of the {' and the '.join(beside)}" if view.is_share else "scale of the sum of the streams"
-    lines = [f"{what}, mean over features" + ("; the classifier reads token 0 alone" if view.reads_first else "")]
+    lines = [f"{what}, mean over features" + ("; the classifier reads only token 0" if view.reads_first else "")]
     lines[0] += "; the input is longer than the model reads, and is cut" if view.cut else ""
     width = max(len(name) for name in view.names)
     lines.append("  #  " + "  ".join(f"{name:>{width}}" for name in view.names))

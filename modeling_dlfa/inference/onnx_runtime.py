@@ -33,9 +33,7 @@ def require_onnx(*modules: str) -> None:
     """
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise InputError(
-            f"ONNX needs {', '.join(missing)}, which is not installed: pip install 'modeling-dlfa[onnx]'."
-        )
+        raise InputError(f"ONNX needs {', '.join(missing)} (not installed): pip install 'modeling-dlfa[onnx]'.")
 
 
 def find_graph(name: str, file: str, **hub_arguments: Any) -> Path:
@@ -131,7 +129,9 @@ class OnnxLogits:
     def __init__(self, graph: OnnxGraph, given: Iterable[str], labels: int, where: str) -> None:
         missing = [name for name in graph.inputs if name not in given]
         if missing:
-            raise InputError(f"{where} takes {', '.join(missing)}, not given by its tokenizer. Export it again.")
+            raise InputError(
+                f"{where} takes {', '.join(missing)}, which its tokenizer does not give. Export it again."
+            )
         size = graph.outputs.get("logits", 0)
         if isinstance(size, int) and size != labels:
             raise InputError(

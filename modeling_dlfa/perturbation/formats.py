@@ -119,7 +119,7 @@ def _json_lines(lines: Iterator[Line], layout: Layout, changer: Changer, file: T
         names = layout.columns or _text_columns(record)
         if not names or any(name not in record for name in names):
             there = ", ".join(map(repr, record))
-            raise InputError(f"{where}: which of {there} hold the texts or words? Name them by --columns.")
+            raise InputError(f"{where}: which of {there} hold the texts or words? Name them with --columns.")
         number = next(row)
         for column, name in enumerate(names):
             record[name] = _change_value(record[name], changer, number, column, f"{where}: {name!r}")
@@ -174,8 +174,8 @@ def _conll(lines: Iterator[Line], layout: Layout, changer: Changer, file: TextIO
             word = words[index]
             if len(word.split()) >= TOO_LONG:
                 raise InputError(
-                    f"{layout.where(number)}: a text of several words, in a file that was read as a word and its tag "
-                    "a line. Name the columns of its texts by --columns, or its format by --input_format."
+                    f"{layout.where(number)}: a text of several words, in a file that was read as a word and its "
+                    "tag per line. Name the columns of its texts with --columns, or its format with --input_format."
                 )
             start = line.index(word) + len(mark or "") * word.startswith(mark or "")
             end = line.index(word) + len(word)

@@ -35,8 +35,8 @@ FUSIONS = {
     "mean": "whose last layer is averaged with {layers}",
     "concat": "whose last layer is concatenated with {layers} and mapped back",
     "scalar_mix": "all of whose layers{glyphs} are mixed, with one learnt weight each",
-    "last": "read at its last layer alone",
-    "layer": "read at {layers} alone",
+    "last": "read only at its last layer",
+    "layer": "read only at {layers}",
 }
 
 
@@ -225,27 +225,26 @@ def _limits(results: Results, record: RunRecord, task: Task) -> list[str]:
     weakest = sorted(results.targets, key=lambda code: scores[code])[:3]
     named = ", ".join(f"{get_language(code).name} ({100 * scores[code]:.1f})" for code in weakest)
     limits = [
-        f"It has seen labels in {source} alone."
+        f"It was trained on labels in {source} only."
         + (f" Its weakest languages here: {named}." if named else "")
-        + " In a language that is not in the table nothing is known of it."
+        + " How good it is in a language that is not in the table is unknown."
     ]
     chance = 1 / len(task.labels)
     poor = [get_language(code).name for code in results.languages if scores[code] <= chance]
     if results.metric == "accuracy" and poor:
         limits.append(f"No better than a uniform guess ({100 * chance:.1f}) in: {', '.join(poor)}.")
     if record.collapsed:
-        limits.append("**This run collapsed**: it predicts one label almost always. Do not use it.")
+        limits.append("**This run collapsed**: it nearly always predicts one label. Do not use it.")
     if results.require_summary().systems[record.system].runs == 1:
         limits.append("One seed was trained; another may differ by more than the differences in the table.")
     limits.append(
-        f"Training cut inputs at {results.recipe['max_length']} tokens. What the encoder and the data bring along, "
-        "their biases included, is in the model. It was tested on this task alone and is not for decisions about "
-        "people."
+        f"Training cut inputs at {results.recipe['max_length']} tokens. The model inherits the biases of its "
+        "encoder and data. It was tested only on this task and is not for decisions about people."
     )
     return limits
 
 
 def _licence(license: str | None) -> str:
     if license is None:
-        return "Not stated by who published it; the encoder's and the data's own licences hold."
-    return f"`{license}`, as stated by who published it; the encoder's and the data's own licences hold as well."
+        return "Not stated by the publisher; the encoder's and the data's own licences hold."
+    return f"`{license}`, as stated by the publisher; the encoder's and the data's own licences hold as well."

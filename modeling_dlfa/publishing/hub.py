@@ -195,7 +195,7 @@ def _explain(repo_id: str, error: Exception) -> str:
         401: f"The Hub does not accept the token for {repo_id}. Log in with `hf auth login`, or pass a valid token",
         403: f"The token may not write to {repo_id}. Give one with write permission there, or another repository",
         404: f"{repo_id} or the revision does not exist for this token. Check the names and the token's permissions",
-        429: f"The Hub limits the rate of requests, those about {repo_id} too. Repeat the command later",
+        429: f"The Hub limits the rate of requests, also for {repo_id}. Repeat the command later",
     }
     reason = reasons.get(status, f"The Hub could not publish {repo_id} (HTTP {status}). Repeat the command later")
     return f"{reason}. ({_line(error)})"

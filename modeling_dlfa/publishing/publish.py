@@ -59,8 +59,8 @@ class Publication:
         results = load_results(output.results)
         if results.recipe.get("one_pass"):
             raise InputError(
-                f"{output.path} was trained by --one_pass: the backbone is that of all candidates. Train the selected "
-                "layer alone, and publish that."
+                f"{output.path} was trained with --one_pass: its backbone is shared by all "
+                "candidates. Train the selected layer alone, and publish that."
             )
         if results.shard is not None:
             results.shard.refuse(output.path)
@@ -83,7 +83,7 @@ class Publication:
         best = max(scores, key=lambda name: scores[name])
         others = "the only run" if len(scores) == 1 else f"of the {len(scores)} runs ({', '.join(scores)}) the best"
         reason = f"Published: `{best}`, {others} by {source} validation {metric} ({100 * scores[best][1]:.1f})"
-        return cls(output, results, best, f"{reason}; no target language had a say.")
+        return cls(output, results, best, f"{reason}; no target language was used to choose.")
 
     @property
     def model(self) -> Path:

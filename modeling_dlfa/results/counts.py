@@ -31,7 +31,9 @@ def read_counts(results: Results) -> RunCounts:
         InputError: The results have no folder, or predictions are missing or do not belong to this task.
     """
     if results.folder is None:
-        raise InputError("These results lie in no folder. Read them with load_results, for their predictions.")
+        raise InputError(
+            "These results were not read from a folder, so they have no predictions. Read them with load_results."
+        )
     task, output, metric = results.described_task, OutputDirectory(results.folder), get_metric(results.metric)
     counts: dict[str, dict[str, NDArray[np.int64]]] = {run.name: {} for run in results.runs}
     for name, counted in counts.items():
@@ -45,7 +47,9 @@ def read_counts(results: Results) -> RunCounts:
             try:
                 entry = read_predictions(file, task)
             except (KeyError, ValueError, IndexError) as error:
-                raise InputError(f"{file} holds no {task.title} predictions ({error!r}). Predict again.") from error
+                raise InputError(
+                    f"{file} does not contain {task.title} predictions ({error!r}). Predict again."
+                ) from error
             counted[code] = metric.counts(entry.predictions, entry.references, task.labels)
     return counts
 
@@ -73,4 +77,6 @@ def check_counts(results: Results, counts: RunCounts) -> None:
                 )
     for language in results.languages:
         if len({len(counts[run.name][language]) for run in results.runs}) > 1:
-            raise InputError(f"The runs were tested on different data in {language}; test all on the same.")
+            raise InputError(
+                f"The runs were tested on different data in {language}; test all of them on the same data."
+            )

@@ -108,21 +108,21 @@ class OutputDirectory:
         if misplaced:
             kind, other = ("folder", "file") if misplaced[0] in FILES else ("file", "folder")
             raise InputError(
-                f"{self.path / misplaced[0]} is a {kind}, and the results need a {other} of that name. Move it, or "
-                "name another --output_dir."
+                f"{self.path / misplaced[0]} is a {kind}, but the results need a {other} of that "
+                "name. Move it, or choose another --output_dir."
             )
         taken, record = present(self.path), read_record(self.path)
         if resume and record is None:
             raise InputError(f"There is nothing to resume in {self.path}. Start without --resume_from_checkpoint.")
         if taken and record is None:
             raise InputError(
-                f"--output_dir {self.path} holds {', '.join(taken)}, and no {RECORD} says that a command of this "
-                "package wrote them. They stay as they are: name another directory."
+                f"--output_dir {self.path} contains {', '.join(taken)}, and no {RECORD} shows that a "
+                "command of this package wrote them. They stay as they are: choose another directory."
             )
         kept = kept_files(self.path, record) if record is not None else []
         if kept and not resume and not overwrite:
             raise InputError(
-                f"--output_dir {self.path} holds another run's results ({', '.join(taken)}). Choose another "
+                f"--output_dir {self.path} contains another run's results ({', '.join(taken)}). Choose another "
                 "directory, continue that run with --resume_from_checkpoint last, or delete it with --overwrite."
             )
         anew = not (kept and resume)
@@ -131,8 +131,8 @@ class OutputDirectory:
             for option, name in (inputs or {}).items():
                 if names_one(name, files):
                     raise InputError(
-                        f"{option} {name} lies in --output_dir {self.path}, whose files are deleted at the start. "
-                        "Name another --output_dir."
+                        f"{option} {name} is inside --output_dir {self.path}, whose files are deleted "
+                        "at the start. Choose another --output_dir."
                     )
         return anew
 
@@ -155,7 +155,7 @@ class OutputDirectory:
         Raises:
             InputError: They differ; the message names the places.
         """
-        before = read_json(self.arguments, "Start anew with --overwrite, or in another directory.")
+        before = read_json(self.arguments, "Start again with --overwrite, or in another directory.")
         if details := differences(before, arguments, (" before", " now")):
             raise InputError(f"{self.path} was started with other arguments ({details}). Resume with the same ones.")
 

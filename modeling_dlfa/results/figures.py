@@ -23,8 +23,8 @@ _BASELINE_STYLE = (NEUTRAL, "s")
 _AVERAGES = {"macro_all": "all", "macro_target": "targets"}
 _FAMILY_GAP = 0.45  # in rows
 FIGURE_CAPTION = (
-    "Means over seeds with their 95% intervals; ticks are single runs, crosses collapsed ones. Differences are filled "
-    "where they stand after correction for their number."
+    "Means over seeds with their 95% intervals; ticks are single runs, crosses collapsed ones. "
+    "Differences are filled where they are significant after correction for their number."
 )
 
 

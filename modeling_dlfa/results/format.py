@@ -270,7 +270,8 @@ class ShardPlan(Record):
             InputError: Always.
         """
         raise InputError(
-            f"{name} is a shard, {self.shard_index} of {self.num_shards}. Merge all of them with `dlfa merge` first."
+            f"{name} is only a shard ({self.shard_index} of {self.num_shards}, from 0). Merge all "
+            "shards with `dlfa merge` first."
         )
 
 

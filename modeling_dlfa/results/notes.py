@@ -28,12 +28,12 @@ def table_notes(results: Results, marked: str) -> list[str]:
     metric = get_metric(results.metric)
     notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
     if any("transfer_gap" in system.values for system in systems.values()):
-        notes.append(f"The targets are all languages but {source}; transfer gap: {source} minus their average.")
+        notes.append(f"The targets are all languages except {source}; transfer gap: {source} minus their average.")
     notes += _interval_notes(summary, metric, marked)
     if any(system.baseline for system in systems.values()):
         for name, system in systems.items():
             if not system.baseline and name not in differences:
-                notes.append(f"{name} shares no seed with the baseline, hence no difference.")
+                notes.append(f"{name} shares no seed with the baseline, so no difference is given.")
     notes += _shards(results)
     notes += _beside(results, metric)
     notes += _data(results)
@@ -42,9 +42,9 @@ def table_notes(results: Results, marked: str) -> list[str]:
     notes.append(f"Selection: {results.selection}.")
     collapsed = [run for system in systems.values() for run in system.collapsed]
     if collapsed:
-        notes.append(f"Collapsed runs (one label almost always), counted in the averages: {', '.join(collapsed)}.")
+        notes.append(f"Collapsed runs (nearly always one label), included in the averages: {', '.join(collapsed)}.")
     else:
-        notes.append("Collapsed runs (one label almost always): none.")
+        notes.append("Collapsed runs (nearly always one label): none.")
     return notes
 
 
@@ -55,7 +55,7 @@ def _shards(results: Results) -> list[str]:
     first, *others = results.shards
     unlike = ["versions of libraries"] * any(shard.versions != first.versions for shard in others)
     unlike += ["hardware"] * any(shard.hardware != first.hardware for shard in others)
-    differ = f" Between them differ: {' and '.join(unlike)} (results.json)." if unlike else ""
+    differ = f" The shards differ in {' and '.join(unlike)} (see results.json)." if unlike else ""
     return [f"Merged from {len(results.shards)} shards of the runs.{differ}"]
 
 
@@ -72,13 +72,14 @@ def _interval_notes(summary: RunsSummary, metric: Metric, marked: str) -> list[s
     if summary.intervals is None:
         return [
             *notes,
-            "Intervals: percentile bootstrap, as recorded before version 2, not corrected; none is marked.",
+            "Intervals: percentile bootstrap, as recorded before version 2; they are not corrected, "
+            "so none is marked.",
         ]
     trained = max(map(len, seeds.values())) > 1
     notes.append(method_note(bootstrap.n_resamples, several, aligned=bootstrap.aligned, seeds=trained))
     notes.append(
-        f"{marked}: p <= {summary.intervals.threshold} after Holm's correction for all "
-        f"{summary.intervals.comparisons} differences in languages, and for {len(differences)} in each average."
+        f"{marked}: p <= {summary.intervals.threshold} after Holm's correction, over all "
+        f"{summary.intervals.comparisons} differences in languages, and over {len(differences)} in each average."
     )
     return notes
 
@@ -119,7 +120,7 @@ def _beside(results: Results, metric: Metric) -> list[str]:
             for system in results.systems
         }
         listed = ", ".join(f"{system} {percent(mean)}" for system, mean in means.items())
-        notes.append(f"Beside it, {name} of words in percent, average over languages and seeds: {listed}.")
+        notes.append(f"For comparison, {name} of words in percent, averaged over languages and seeds: {listed}.")
     return notes
 
 

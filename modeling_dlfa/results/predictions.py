@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.loading import Split
-from ..files.writing import _ESCAPES, draft_file, escape
+from ..files.writing import draft_file, escape
 from ..scoring.metrics import softmax
 from ..tasks import Task
-
-_UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
 
 
 @dataclass(frozen=True)
@@ -91,15 +88,6 @@ def read_predictions(path: Path, task: Task) -> Predictions:
     sentence = np.array([int(row[0]) for row in rows])
     starts = np.flatnonzero(np.diff(sentence)) + 1
     return Predictions(np.split(references, starts), np.split(predictions, starts))
-
-
-def read_words(path: Path) -> list[list[str]]:
-    """Returns the words of a token task's predictions, sentence by sentence, with their escapes undone."""
-    sentences: dict[str, list[str]] = {}
-    for sentence, word, *_ in _read_rows(path)[1:]:
-        plain = re.sub(r"\\.", lambda match: _UNESCAPES[match[0]], word)
-        sentences.setdefault(sentence, []).append(plain)
-    return list(sentences.values())
 
 
 def _read_rows(path: Path) -> list[list[str]]:

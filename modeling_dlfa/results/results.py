@@ -101,8 +101,8 @@ class Results(Record):
             InputError: No language was tested.
         """
         if self.summary is None:
-            holder = "These results hold" if self.folder is None else f"{self.folder} holds"
-            raise InputError(f"{holder} no scores of test languages. Predict them (--do_predict True).")
+            holder = "These results contain" if self.folder is None else f"{self.folder} holds"
+            raise InputError(f"{holder} no scores of test languages. Test some (--do_predict True).")
         return self.summary
 
     @property
@@ -217,7 +217,7 @@ class Results(Record):
             if name not in self.systems:
                 raise InputError(f"There is no system '{name}' in these results. Choose from {quoted(self.systems)}.")
         if system == other:
-            raise InputError(f"'{system}' is compared with itself. Name two systems.")
+            raise InputError(f"'{system}' cannot be compared with itself. Name two systems.")
         summary = self.require_summary()
         recorded = summary.differences.get(system)
         if recorded is not None and recorded.baseline == other and summary.intervals is not None:
@@ -228,7 +228,9 @@ class Results(Record):
             }
         seeds = self.seeds_of(system, other)
         if not seeds:
-            raise InputError(f"'{system}' and '{other}' share no seed, so they cannot be paired. Train both with one.")
+            raise InputError(
+                f"'{system}' and '{other}' share no seed, so they cannot be paired. Train both with the same seed."
+            )
         _, counts = self.with_counts()
         return compare_to_baseline(
             {system: self.stacked(counts, system, seeds)},

@@ -48,7 +48,9 @@ def summarise_runs(
     systems = list(dict.fromkeys(run.system for run in sorted(runs, key=lambda run: not run.baseline)))
     baselines = list(dict.fromkeys(run.system for run in runs if run.baseline))
     if len(baselines) > 1:
-        raise InputError(f"Differences need one baseline, but {', '.join(baselines)} are all marked as one.")
+        raise InputError(
+            f"Differences need one baseline, but {', '.join(baselines)} are all marked as baselines. Mark one of them."
+        )
     check_counts(results, counts)
     aligned = aligned and len({len(counts[run.name][code]) for run in runs for code in languages}) == 1
     options: dict[str, Any] = {"metric": get_metric(results.metric), "source_language": results.source_language}

@@ -67,7 +67,7 @@ class Study:
             InputError: The file is not the record of this study.
         """
         if not self.wrote(record):
-            raise InputError(f"{record} is not what `{self.command}` writes. Write it again.")
+            raise InputError(f"{record} is not what `{self.command}` writes. Run that command again.")
         content: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
         return content
 
@@ -143,11 +143,11 @@ def free_folder(
     there = [file for file in owners if (folder / file).exists()]
     if strange := [file for file in there if not owners[file](folder / file)]:
         raise InputError(
-            f"{folder} holds {', '.join(strange)}, which this command did not write. They stay as they are: move "
-            f"them, or name another {option}."
+            f"{folder} contains {', '.join(strange)}, which this command did not write. They stay as "
+            f"they are: move them, or choose another {option}."
         )
     if there and not overwrite:
-        raise InputError(f"{folder} holds {what}. Name another {option}, or replace it with --overwrite.")
+        raise InputError(f"{folder} contains {what}. Choose another {option}, or replace it with --overwrite.")
     return folder
 
 
@@ -173,4 +173,4 @@ def check_figures(files: Iterable[Path], earlier: Collection[str]) -> None:
     """
     for file in files:
         if file.exists() and f"figures/{file.stem}" not in earlier:
-            raise InputError(f"{file} is not of an earlier study. Move it, or name another --output_dir.")
+            raise InputError(f"{file} does not belong to an earlier study. Move it, or choose another --output_dir.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*")
 
+_NAME = re.compile(r"[^./\\\s][^/\\\t\n\r]*")
+
 
 def check_task(task: Task) -> None:
     """Check that a task can be read, trained, scored and written down.
@@ -33,6 +35,8 @@ def _problems(task: Task) -> Iterator[str]:
         value = getattr(task, field)
         if not isinstance(value, str) or not value.strip():
             yield f"{field} is {value!r}. Give a string that is not empty."
+    if not _NAME.fullmatch(task.name):
+        yield "the name cannot be that of a folder. Give one without '/', '\\' and a dot at the start."
     for field in ("text_columns", "labels", "languages", "unlabelled"):
         if problem := _names_problem(getattr(task, field), needed=field != "unlabelled"):
             yield f"{field} {problem}"

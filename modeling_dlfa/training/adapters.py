@@ -73,7 +73,7 @@ def lora_config(
     wanted = tuple(target_modules or TARGET_MODULES.get(model_type, ()))
     if not wanted:
         known = ", ".join(TARGET_MODULES)
-        raise InputError(f"Which modules of {model_type!r} LoRA adapts is known for {known}. Name target_modules.")
+        raise InputError(f"No default LoRA target modules for {model_type!r} (known: {known}). Pass target_modules.")
     backbone: Any = model.base_model.backbone
     missing = sorted(set(wanted) - {name.rpartition(".")[2] for name, _ in backbone.named_modules()})
     if missing:
@@ -134,12 +134,14 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
         if blocks is None:
             kind = model.config.backbone_config.model_type
             raise InputError(
-                f"The backbone {kind!r} does not keep its blocks in a list, so no layer can be frozen alone."
+                f"DLFA finds no list of blocks in the backbone {kind!r}, so it cannot freeze single "
+                "layers. Freeze the whole backbone instead."
             )
         if not 0 <= up_to < len(blocks):
             raise InputError(
-                f"Layer {up_to} cannot be the last to stay frozen: the backbone has {counted(len(blocks), 'block')}, "
-                f"and one has to be trained. Choose from 0 (the embeddings) to {len(blocks) - 1}, or freeze all of it."
+                f"Layer {up_to} cannot be the last frozen one: the backbone has "
+                f"{counted(len(blocks), 'block')}, and at least one must be trained. Choose from 0 "
+                f"(the embeddings) to {len(blocks) - 1}, or freeze the whole backbone."
             )
         # Every backbone registers its embeddings, and any maps between them and the blocks, before the blocks.
         first = next(blocks[up_to].parameters())

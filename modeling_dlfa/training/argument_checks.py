@@ -60,7 +60,7 @@ def check_options(task: Task, options: Options | Arguments) -> None:
     if options.model.glyphs is not None:
         _check_glyphs(task, options.model)
     if task.kind == "token" and options.model.pooling is not None:
-        raise InputError("--pooling has no effect: the task labels words, and nothing is pooled. Remove it.")
+        raise InputError("--pooling has no effect: the task labels words, so nothing is pooled. Remove it.")
     _check_peft(options.model)
     _check_places(options.model, options.data, options.given)
 
@@ -78,7 +78,7 @@ def check_installed(packages: Iterable[str], extra: str, what: str) -> None:
     """
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"{what} needs {', '.join(missing)}, not installed: pip install 'modeling-dlfa[{extra}]'.")
+        raise InputError(f"{what} needs {', '.join(missing)} (not installed): pip install 'modeling-dlfa[{extra}]'.")
 
 
 def check_numbers(group: Any, bounds: Mapping[str, tuple[float, float]]) -> None:
@@ -106,7 +106,7 @@ def check_seeds(name: str, seeds: Iterable[int | None]) -> None:
     """
     for seed in seeds:
         if seed is not None and not 0 <= seed <= LARGEST_SEED:
-            raise InputError(f"{name} {seed}: a seed is a number from 0 to {LARGEST_SEED}. Give another one.")
+            raise InputError(f"{name} {seed} is not a seed. Give a number from 0 to {LARGEST_SEED}.")
 
 
 def check_effect(options: Mapping[str, Any], fusion: str) -> None:
@@ -122,11 +122,10 @@ def check_effect(options: Mapping[str, Any], fusion: str) -> None:
     for name in options:
         readers = READ_BY.get(name, (fusion,))
         if fusion not in readers:
-            reasons = {"last": "reads the last layer alone", "scalar_mix": "weighs all layers"}
+            reasons = {"last": "reads only the last layer", "scalar_mix": "weighs all layers"}
             raise InputError(
                 f"--{name} has no effect with --fusion {fusion}, which {reasons.get(fusion, 'has no gate')}. Remove "
-                "it, or choose a fusion that "
-                f"reads it: {', '.join(readers)}."
+                f"it, or choose a fusion that uses it: {', '.join(readers)}."
             )
 
 
@@ -135,11 +134,11 @@ def _check_run(run: RunArguments, model: ModelArguments, given: Collection[str])
     if len(set(seeds)) < len(seeds):
         raise InputError(f"--seeds {' '.join(map(str, seeds))} names a seed twice. Give each seed once.")
     if run.seeds is not None and "seed" in given:
-        raise InputError("--seed has no effect beside --seeds, which names the seed of every run. Remove one of them.")
+        raise InputError("--seed has no effect with --seeds, which gives the seed of every run. Remove one of them.")
     if not 0 <= run.shard_index < run.num_shards:
         raise InputError(
-            f"--shard_index {run.shard_index} with --num_shards {run.num_shards}: shards are numbered from 0. Correct "
-            "one of the two."
+            f"--shard_index {run.shard_index} does not exist with --num_shards {run.num_shards}: "
+            "shards are numbered from 0. Correct one of the two."
         )
     if run.baseline and model.fusion == "last":
         raise InputError("--fusion last is the baseline itself. Remove --baseline, or choose another fusion.")
@@ -150,14 +149,14 @@ def _check_glyphs(task: Task, model: ModelArguments) -> None:
     fusion, readers = model.fusion or "aif", READ_BY["glyph_size"]
     if fusion not in readers:
         raise InputError(
-            f"--glyphs has no effect with --fusion {fusion}, which reads one layer alone. Remove it, or choose from "
-            f"{', '.join(readers)}."
+            f"--glyphs has no effect with --fusion {fusion}, which reads only one layer. Remove it, "
+            f"or choose from {', '.join(readers)}."
         )
     first_alone = task.kind == "sequence" and model.pooling in (None, "cls") and model.glyph_kernel_size in (None, 1)
     if first_alone and fusion != "aif":  # AIF's gate reads the whole sentence.
         raise InputError(
-            f"--glyphs has no effect with --fusion {fusion} and --pooling cls: the classifier reads the first token "
-            "alone, a special one that has no look. Give --pooling mean."
+            f"--glyphs has no effect with --fusion {fusion} and --pooling cls: the classifier reads "
+            "only the first token, a special one without a look. Give --pooling mean."
         )
 
 
@@ -166,9 +165,9 @@ def _check_peft(model: ModelArguments) -> None:
         raise InputError(f"--peft {model.peft} does not exist; choose from {', '.join(PEFT_METHODS)}.")
     alone = [name for name in LORA_OPTIONS if getattr(model, name) is not None]
     if alone and model.peft != "lora":
-        raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")
+        raise InputError(f"--{alone[0]} has an effect only with --peft lora. Remove it, or add --peft lora.")
     if model.peft is not None and model.freeze_up_to is not None:
-        raise InputError("--peft and --freeze_up_to each say which part is trained. Give one of the two.")
+        raise InputError("--peft and --freeze_up_to both decide which part is trained. Give only one of them.")
     if model.cache_frozen is not None and model.peft != "frozen" and not model.freeze_up_to:
         raise InputError(
             "--cache_frozen keeps the states of frozen blocks, and there are none. Add --freeze_up_to 1 or more, or "
@@ -181,6 +180,6 @@ def _check_places(model: ModelArguments, data: DataArguments, given: Collection[
         raise InputError(f"--model_revision has no effect: {model.model_name_or_path} is a folder. Remove it.")
     first = next(iter(data.files()), None)
     if first and data.dataset_name:
-        raise InputError(f"--dataset_name and {first} name two sources of data. Give one of the two.")
+        raise InputError(f"--dataset_name and {first} are two sources of data. Give only one of them.")
     if first and data.dataset_revision:
         raise InputError(f"--dataset_revision has no effect on {first}: files have no revisions. Remove it.")

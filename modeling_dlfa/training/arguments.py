@@ -71,13 +71,15 @@ class CrossLingualTrainingArguments(TrainingArguments):
         missing = [name for name in recipe if getattr(self, name) is None]
         if missing:
             raise InputError(
-                f"{type(self).__name__} lacks {', '.join(missing)}, which the recipe of a task gives. Use "
-                f"{type(self).__name__}.for_task(task, ...)."
+                f"{type(self).__name__} lacks {', '.join(missing)}, which come from the recipe of a "
+                f"task. Use {type(self).__name__}.for_task(task, ...)."
             )
         try:
             super().__post_init__()
         except (AttributeError, KeyError, TypeError) as error:
-            raise InputError(f"The Trainer refuses its options: {first_line(error)}. Correct or remove it.") from error
+            raise InputError(
+                f"The Trainer rejects its options: {first_line(error)}. Correct or remove them."
+            ) from error
 
     @classmethod
     def for_task(cls, task: Task | str, **kwargs: Any) -> CrossLingualTrainingArguments:
@@ -182,8 +184,8 @@ def complete_arguments(task: Task, options: Options) -> Arguments:
     except (ValueError, ImportError, OSError) as error:  # TrainingArguments checks combinations and packages itself.
         if "bf16" in str(error) and "use_cpu" in str(error):
             raise InputError(
-                "--bf16 True: no GPU here computes in bf16. Leave it out, or compute in bf16 on the CPU by "
-                "--use_cpu True."
+                "--bf16 True needs a GPU that computes in bf16, and there is none here. Leave it "
+                "out, or add --use_cpu True to compute in bf16 on the CPU."
             ) from error
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
     arguments = Arguments(options.model, options.data, options.run, training, given=options.given)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import PretrainedConfig, PreTrainedModel, Trainer
+from transformers import Trainer
 from transformers.debug_utils import DebugOption
 from transformers.integrations import INTEGRATION_TO_CALLBACK, integration_utils
 from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import is_liger_kernel_available
 
-from ..errors import InputError, first_line
+from ..errors import InputError
 from ..files.folders import named_folder
 from ..scoring.metrics import get_metric
 from ..tasks import Task
@@ -30,11 +27,11 @@ if TYPE_CHECKING:
 
 # Trainer arguments with the only value under which every example gets its answer and its score.
 SPOILING = {
-    "dataloader_drop_last": (False, "leaves out the last examples of validation and test data as well"),
-    "eval_do_concat_batches": (True, "leaves the predictions in batches, which have no order of examples"),
-    "prediction_loss_only": (False, "throws the predictions away, of which every score is made"),
-    "label_names": (["labels"], "has the Trainer look for labels that the examples do not have"),
-    "batch_eval_metrics": (False, "scores every batch alone, and a score is of all examples together"),
+    "dataloader_drop_last": (False, "also leaves out the last examples of the validation and test data"),
+    "eval_do_concat_batches": (True, "keeps the predictions in batches, which loses the order of the examples"),
+    "prediction_loss_only": (False, "discards the predictions, from which every score is computed"),
+    "label_names": (["labels"], "makes the Trainer look for label columns that do not exist"),
+    "batch_eval_metrics": (False, "scores each batch by itself, but a score needs all examples together"),
 }
 SAMPLING = ("random", "sequential", "group_by_length", "batch_rebalance")
 # Optimisers that work only on named modules.
@@ -89,42 +86,48 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
 
 def _check_numbers(training: CrossLingualTrainingArguments) -> None:
     check_numbers(training, NUMBERS)
+    if training.max_steps < -1 or training.max_steps == 0:  # The Trainer would train for its epochs instead.
+        raise InputError(f"--max_steps {training.max_steps} is out of range. Give 1 or more, or leave it out.")
     for entry in fields(training):
         value = getattr(training, entry.name)
         if isinstance(value, float) and math.isnan(value):
             raise InputError(f"--{entry.name} nan is not a number. Correct it.")
     if training.max_steps <= 0 and training.num_train_epochs == 0:
-        raise InputError("--num_train_epochs 0 trains nothing. Give more, or --do_train False to evaluate.")
+        raise InputError("--num_train_epochs 0 trains nothing. Give a larger number, or --do_train False to evaluate.")
     check_seeds("--seed", [training.seed])
     check_seeds("--data_seed", [training.data_seed])
 
 
 def _check_runs(run: RunArguments, seeds: Sequence[int], training: CrossLingualTrainingArguments) -> None:
     if run.overwrite and training.resume_from_checkpoint:
-        raise InputError("--overwrite deletes what --resume_from_checkpoint continues. Give one of the two.")
+        raise InputError("--overwrite deletes what --resume_from_checkpoint would continue. Give only one of them.")
     if len(seeds) > 1 and not training.do_train:
-        raise InputError("--do_train False evaluates one checkpoint; several --seeds would evaluate it again.")
+        raise InputError(
+            "--do_train False evaluates one checkpoint, which several --seeds would only repeat. Leave --seeds out."
+        )
     if run.baseline and not training.do_train:
-        raise InputError("--baseline trains a second model, which --do_train False excludes. Remove one of the two.")
+        raise InputError("--baseline trains a second model, which --do_train False rules out. Remove one of the two.")
     if not training.do_train and not training.do_predict and not training.do_eval:
-        raise InputError("Nothing to do: --do_train, --do_eval and --do_predict are all False.")
+        raise InputError(
+            "Nothing to do: --do_train, --do_eval and --do_predict are all False. Set at least one to True."
+        )
 
 
 def _check_save_dtype(run: RunArguments, training: CrossLingualTrainingArguments) -> None:
     if run.save_dtype == "float32":
         return
     if not training.do_train:
-        raise InputError("--save_dtype is for a model that is trained; --do_train False saves none. Remove it.")
+        raise InputError("--save_dtype is for models that are trained, and --do_train False trains none. Remove it.")
     if launched_with("FSDP") or launched_with("DEEPSPEED") or training.deepspeed or training.fsdp:
-        raise InputError("--save_dtype rounds a whole model, which FSDP and DeepSpeed split. Remove it.")
+        raise InputError("--save_dtype rounds a whole model, but FSDP and DeepSpeed split it. Remove it.")
 
 
 def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> None:
     """Refuses options that would make the Trainer lose an example's answer or score after the first epoch."""
     if DebugOption.UNDERFLOW_OVERFLOW in training.debug:
         raise InputError(
-            "--debug underflow_overflow measures every module's inputs, and fails at the attention mask, which holds "
-            "no numbers. Remove it."
+            "--debug underflow_overflow checks the inputs of every module and fails at the attention "
+            "mask, which is not a tensor of numbers. Remove it."
         )
     for name, (good, consequence) in SPOILING.items():
         value = getattr(training, name, good)  # Not every release of transformers has each of them.
@@ -148,7 +151,7 @@ def _check_parts(model: ModelArguments, training: CrossLingualTrainingArguments)
     for name in ("peft", "freeze_up_to"):
         if getattr(model, name) is not None and not training.do_train:
             raise InputError(
-                f"--{name} trains a part of the model, which --do_train False excludes. Remove one of the two."
+                f"--{name} trains a part of the model, which --do_train False rules out. Remove one of the two."
             )
     if model.cache_frozen is None:
         return
@@ -156,7 +159,7 @@ def _check_parts(model: ModelArguments, training: CrossLingualTrainingArguments)
     if training.torch_compile:
         raise InputError("--cache_frozen replaces blocks, which --torch_compile would not see. Remove one of the two.")
     if launched_with("FSDP") or launched_with("DEEPSPEED") or training.deepspeed or training.fsdp:
-        raise InputError("--cache_frozen replaces whole blocks, which FSDP and DeepSpeed split. Remove it.")
+        raise InputError("--cache_frozen replaces whole blocks, but FSDP and DeepSpeed split them. Remove it.")
 
 
 def _check_packages(training: CrossLingualTrainingArguments) -> None:
@@ -168,9 +171,11 @@ def _check_packages(training: CrossLingualTrainingArguments) -> None:
         if available is not None and not available():
             raise InputError(f"--report_to {name}: {name} is not installed. Install it, or remove the option.")
     if training.use_liger_kernel and training.do_train and not is_liger_kernel_available():
-        raise InputError("--use_liger_kernel needs liger-kernel, which is not installed. Install it, or remove it.")
+        raise InputError(
+            "--use_liger_kernel needs liger-kernel, which is not installed. Install it, or remove the option."
+        )
     if any("=" not in part for part in (training.optim_args or "=").split(",")):
-        raise InputError(f"--optim_args {training.optim_args} is not of the form name=value,name=value. Correct it.")
+        raise InputError(f"--optim_args {training.optim_args} is not in the form name=value,name=value. Correct it.")
     if training.do_train:
         try:
             Trainer.get_optimizer_cls_and_kwargs(training)
@@ -189,12 +194,12 @@ def _check_effect(training: CrossLingualTrainingArguments, given: Collection[str
     optimiser = str(getattr(training.optim, "value", training.optim))
     if training.optim_target_modules is not None and not any(kind in optimiser for kind in LOW_RANK):
         raise InputError(
-            f"--optim_target_modules has no effect with --optim {optimiser}; it is read by those of "
-            f"{', '.join(LOW_RANK)}. Remove it, or choose one of these."
+            f"--optim_target_modules has no effect with --optim {optimiser}; only optimisers of "
+            f"{', '.join(LOW_RANK)} use it. Remove it, or choose one of these."
         )
     if training.precision == "fp16" and training.device.type == "cpu":
         raise InputError(
-            "--fp16 True (or the launcher's fp16) is for a GPU, and this command runs on the CPU. Remove it."
+            "--fp16 True (or the launcher's fp16) needs a GPU, but this command runs on the CPU. Remove it."
         )
     for name in ("hub_model_id", "hub_private_repo", "hub_revision"):
         if name in given and not training.push_to_hub:
@@ -223,6 +228,11 @@ def _check_steps(training: CrossLingualTrainingArguments, given: Collection[str]
 def _check_output(run: RunArguments, given: Collection[str]) -> None:
     if "shard_index" in given and "num_shards" not in given:
         raise InputError("--shard_index has no effect without --num_shards. Add that, or remove it.")
+    if run.num_shards > 1 and "shard_index" not in given:
+        raise InputError(
+            f"--num_shards {run.num_shards} needs --shard_index: which shard this command runs, from 0 to "
+            f"{run.num_shards - 1}. Add it."
+        )
     if "license" in given and not run.save_models:
         raise InputError(
             "--license has no effect with --save_models False, which writes no card. Remove one of the two."
@@ -236,7 +246,7 @@ def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments)
     missing = [name for name in needed if name not in given]
     if given and missing:
         raise InputError(
-            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none for the Hub."
+            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none to use the Hub's data."
         )
 
 
@@ -244,57 +254,17 @@ def _check_publishing(run: RunArguments, training: CrossLingualTrainingArguments
     strategy = HubStrategy(training.hub_strategy)
     if strategy != HubStrategy.END:
         raise InputError(
-            f"--hub_strategy {strategy.value} would push the checkpoints of several runs into one repository. Remove "
-            "it: the selected model is published in the end."
+            f"--hub_strategy {strategy.value} would push the checkpoints of several runs into one "
+            "repository. Remove it: the selected model is published at the end."
         )
     if run.num_shards > 1 or not run.save_models:
         raise InputError(
-            "--push_to_hub publishes the best of all runs: a shard does not know it, and --save_models False does not "
-            "keep it. Remove one of the two, or merge the shards (dlfa merge) and publish the whole (dlfa publish)."
+            "--push_to_hub publishes the best of all runs, which a shard does not know and "
+            "--save_models False does not keep. Remove one of the two, or merge the shards (dlfa "
+            "merge) and publish the whole (dlfa publish)."
         )
     if not training.do_train or not training.do_predict:
-        raise InputError("--push_to_hub publishes a trained and tested model; --do_train or --do_predict is False.")
-
-
-class _Trial(PreTrainedModel):
-    """The smallest thing that a Trainer accepts as a transformers model: some options read its configuration."""
-
-    config_class = PretrainedConfig
-
-    def __init__(self, config: PretrainedConfig) -> None:
-        super().__init__(config)
-        self.layer = torch.nn.Linear(1, 1)
-
-
-def try_trainer(training: CrossLingualTrainingArguments) -> None:
-    """Builds the Trainer and, for training, its schedule, and discards both.
-
-    Args:
-        training: The Trainer's options.
-
-    Raises:
-        InputError: They conflict with each other or with how the processes were launched.
-    """
-    if training.deepspeed or launched_with("DEEPSPEED"):
-        return  # Its engine can be built only from the whole model.
-    trial = copy.copy(training)
-    trial.report_to, trial.push_to_hub, trial.eval_strategy = [], False, IntervalStrategy.NO
-    model = _Trial(PretrainedConfig())
-    try:
-        with tempfile.TemporaryDirectory() as trial.output_dir:  # The Trainer creates the folder.
-            trainer = Trainer(model=model, args=trial)
-    except Exception as error:  # Each underlying library raises its own errors.
-        fsdp = "--fsdp: " if training.fsdp else ""
-        remedy = "Launch several processes, or remove --fsdp." if fsdp else "Correct or remove the option."
-        raise InputError(f"{fsdp}the Trainer cannot be built: {first_line(error)}. {remedy}") from error
-    if not training.do_train:
-        return
-    try:
-        trainer.create_scheduler(10, torch.optim.SGD(model.parameters(), lr=0.1))
-    except Exception as error:  # A schedule is called with whatever was given, and raises what Python does.
-        kwargs = f" with --lr_scheduler_kwargs {training.lr_scheduler_kwargs}" if training.lr_scheduler_kwargs else ""
-        name = getattr(training.lr_scheduler_type, "value", training.lr_scheduler_type)
         raise InputError(
-            f"--lr_scheduler_type {name}{kwargs}: {first_line(error)}. Correct --lr_scheduler_kwargs, or choose "
-            "another schedule."
-        ) from error
+            "--push_to_hub publishes a model that was trained and tested, but --do_train or --do_predict "
+            "is False. Remove one of the two."
+        )

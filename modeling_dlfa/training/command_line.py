@@ -180,14 +180,14 @@ def trainer_options() -> list[str]:
 
 
 def _trainer_help(task: Task | None, names: Sequence[str]) -> str:
-    defaults = "The published recipe of a task is the default; `dlfa train xnli --help` names XNLI's.\n"
+    defaults = "The default is the published recipe of each task; `dlfa train xnli --help` shows XNLI's.\n"
     if task is not None:
         recipe = "".join(f"  --{name} {value}\n" for name, value in recipe_of(task).items())
-        defaults = f"If left out, these are those of the published recipe:\n{recipe}"
+        defaults = f"The defaults of these are those of the published recipe:\n{recipe}"
     listed = textwrap.fill(" ".join(names), 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     return (
         f"training: all TrainingArguments of transformers work as well ({TRAINER_PAGE}).\n"
-        f"{defaults}\nAll of them:\n{listed}"
+        f"{defaults}\nThe full list:\n{listed}"
     )
 
 
@@ -200,7 +200,7 @@ def arguments_of_file(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"Cannot read the file of arguments {path}: {error.strerror}.") from error
+        raise InputError(f"Cannot read the argument file {path}: {error.strerror}. Check its name.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start + 1}). Save it as UTF-8.") from error
     try:
@@ -208,13 +208,13 @@ def arguments_of_file(path: Path) -> list[str]:
     except ValueError as error:
         raise InputError(f"{path} is not valid {path.suffix[1:].upper()}: {error}.") from error
     if not isinstance(values, dict):
-        raise InputError(f"{path} must hold a mapping from argument names to values.")
+        raise InputError(f"{path} must contain a mapping of argument names to values, such as learning_rate: 2e-5.")
     languages = values.get("languages")
     for language in languages if isinstance(languages, list) else [languages]:
         if isinstance(language, bool):
             raise InputError(
-                f"{path}: among the languages is {str(language).lower()}, as which YAML reads "
-                "the word no (and yes, on, off). Put quotes around it if you mean the code: 'no'."
+                f"{path}: the languages contain {str(language).lower()}, because YAML reads an unquoted no, yes, on "
+                "or off as true or false. If you mean the language code, quote it: 'no'."
             )
     return arguments_of(values)
 

@@ -54,8 +54,8 @@ def check_disk(plan: Plan) -> str:
         output.path,
         wanted,
         listed,
-        "Free some space, name an --output_dir on another disk, or keep less: --save_dtype float16, "
-        "--save_models False, --save_only_model True.",
+        "Free some space, choose an --output_dir on another disk, or save less: --save_dtype "
+        "float16, --save_models False, --save_only_model True.",
         freed=output.replaced(None if plan.anew else [run.name for run in open_runs]),
     )
     return f"Disk space for {listed}: about {size(wanted)}."

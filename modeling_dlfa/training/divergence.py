@@ -34,11 +34,11 @@ class Divergence(TrainerCallback):
     def remedy(self) -> str:
         """What to do about it."""
         if not self.args.do_train:
-            return "Evaluate in float32 (without --bf16, --fp16 and the like), or give a whole checkpoint."
+            return "Evaluate in float32 (without --bf16, --fp16 and the like), or give an undamaged checkpoint."
         return (
-            f"Lower --learning_rate ({self.args.learning_rate:g}), give warm-up, or train without --fp16, in another "
-            "--output_dir or with --overwrite; where the cause was outside, --resume_from_checkpoint last goes on and "
-            "keeps the finished runs."
+            f"Lower --learning_rate ({self.args.learning_rate:g}), add warm-up, or train without "
+            "--fp16, in another --output_dir or with --overwrite. If the cause lay elsewhere, "
+            "--resume_from_checkpoint last continues and keeps the finished runs."
         )
 
     def add_loss(self, loss: torch.Tensor, step: int) -> None:
@@ -70,7 +70,7 @@ class Divergence(TrainerCallback):
         bad = self._latest(self._answers)
         self._answers.zero_()
         if bad:
-            self._end(f"the answers of the model of step {step} are not finite")
+            self._end(f"the model's outputs at step {step} are not finite")
 
     def _latest(self, flag: torch.Tensor) -> int:
         gathered: Any = self.accelerator.gather(flag)

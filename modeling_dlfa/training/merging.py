@@ -56,7 +56,9 @@ class Shard:
         output = OutputDirectory(path)
         results = load_results(output.path)
         if results.shard is None:
-            raise InputError(f"{path} is not a shard. Merge the output directories of commands with --num_shards.")
+            raise InputError(
+                f"{path} is not a shard. Merge the output directories of commands that were run with --num_shards."
+            )
         return cls(output, results, results.shard, read_json(output.arguments))
 
     @property
@@ -129,13 +131,13 @@ def check_belong_together(shards: Sequence[Shard]) -> None:
         if details := differences(first.identity(), other.identity()):
             raise InputError(
                 f"{first.output.path} and {other.output.path} are not shards of one command ({details}). Start all "
-                "with the same arguments but for --shard_index and --output_dir."
+                "of them with the same arguments, except for --shard_index and --output_dir."
             )
     owner: dict[str, Path] = {}
     for shard in shards:
         for name in shard.names:
             if name in owner:
-                raise InputError(f"{owner[name]} and {shard.output.path} both hold {name}. Give every shard once.")
+                raise InputError(f"{owner[name]} and {shard.output.path} both contain {name}. Give each shard once.")
             owner[name] = shard.output.path
     if missing := [name for name in first.plan.planned_runs if name not in owner]:
         raise InputError(

@@ -55,24 +55,29 @@ class ModelArguments:
     )
     model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
     tokenizer_name: str | None = field(default=None, metadata={"help": "Tokenizer, if not the model's."})
-    cache_dir: str | None = field(default=None, metadata={"help": "Where downloads are kept."})
+    cache_dir: str | None = field(default=None, metadata={"help": "Folder in which downloads are kept."})
     token: str | None = field(default=None, metadata={"help": "Hub token; the stored login if left out."})
     fusion: str | None = field(
         default=None,
-        metadata={"choices": CHOICES["fusion"], "help": "aif is DLFA; last the last layer alone, layer a lower one."},
+        metadata={
+            "choices": CHOICES["fusion"],
+            "help": "aif: DLFA; last, layer: the last or a lower layer alone; the others: comparisons.",
+        },
     )
     fusion_layers: list[int] | None = field(
         default=None,
         metadata={
-            "help": "Lower layer or layers to fuse with the last: 0 the embeddings, k block k, -2 last but one; with "
-            "--glyphs there may be none."
+            "help": "Lower layers to fuse with the last: 0 is the embeddings, k the output of block k, -2 "
+            "the last but one. With --glyphs there may be none."
         },
     )
     gate: str | None = field(
         default=None, metadata={"choices": CHOICES["gate"], "help": "select: a*X + (1-a)*Y; excite: a*(X+Y)."}
     )
-    gate_init: float | None = field(default=None, metadata={"help": "Gate at the start, between 0 and 1."})
-    reduction_ratio: int | None = field(default=None, metadata={"help": "r of the squeeze E to E/r."})
+    gate_init: float | None = field(default=None, metadata={"help": "Initial value of the gate, between 0 and 1."})
+    reduction_ratio: int | None = field(
+        default=None, metadata={"help": "Reduction ratio r of the squeeze from E to E/r."}
+    )
     fusion_norm: str | None = field(
         default=None, metadata={"choices": CHOICES["fusion_norm"], "help": "Normalisation inside the gate."}
     )
@@ -85,21 +90,25 @@ class ModelArguments:
     )
     classifier_dropout: float | None = field(default=None, metadata={"help": "Dropout before the classifier."})
     glyphs: str | None = field(
-        default=None, metadata={"help": "Folder of dlfa glyphs: fuse what each token looks like, too."}
+        default=None, metadata={"help": "Folder written by `dlfa glyphs`: also fuse what each token looks like."}
     )
     glyph_kernel_size: int | None = field(
-        default=None, metadata={"help": "Neighbouring tokens whose looks are read together, an odd number; 1 alone."}
+        default=None,
+        metadata={
+            "help": "Number of neighbouring tokens whose looks are read together (odd); 1 reads each token alone."
+        },
     )
     attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
     peft: str | None = field(
         default=None,
         metadata={
-            "help": "lora: LoRA on the backbone; frozen: it stays. Fusion and head are trained.",
+            "help": "lora: train LoRA on the backbone; frozen: freeze the backbone. Fusion and head are "
+            "always trained.",
         },
     )
     freeze_up_to: int | None = field(
         default=None,
-        metadata={"help": "Last layer that stays as it is: 0 the embeddings, k the blocks up to k with them."},
+        metadata={"help": "Freeze the backbone up to this layer: 0 is the embeddings, k also blocks 1 to k."},
     )
     cache_frozen: str | None = field(
         default=None,
@@ -109,8 +118,10 @@ class ModelArguments:
         },
     )
     lora_r: int | None = field(default=None, metadata={"help": "Rank of LoRA's updates; 8 if left out."})
-    lora_alpha: int | None = field(default=None, metadata={"help": "Their scale is lora_alpha / r; 16 if left out."})
-    lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before them; 0.1 if left out."})
+    lora_alpha: int | None = field(default=None, metadata={"help": "LoRA's scale is lora_alpha / r; 16 if left out."})
+    lora_dropout: float | None = field(
+        default=None, metadata={"help": "Dropout before LoRA's updates; 0.1 if left out."}
+    )
     lora_target_modules: list[str] | None = field(
         default=None, metadata={"help": "Modules of the backbone that LoRA adapts; query and value if left out."}
     )
@@ -144,19 +155,25 @@ class DataArguments:
         default=None, metadata={"help": "English training data: TSV, CSV, CoNLL, JSON or Parquet."}
     )
     validation_file: str | None = field(
-        default=None, metadata={"help": "English data on which checkpoints are chosen."}
+        default=None, metadata={"help": "English validation data, on which checkpoints are chosen."}
     )
     test_file: str | None = field(
         default=None, metadata={"help": "Test data; {language} in the name stands for the language code."}
     )
-    dataset_name: str | None = field(default=None, metadata={"help": "Another data set of the Hub, same layout."})
+    dataset_name: str | None = field(
+        default=None, metadata={"help": "Another data set on the Hub with the same layout."}
+    )
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the data set."})
     languages: list[str] = field(
         default_factory=lambda: ["all"],
-        metadata={"help": "Languages to test, such as ar bg de, or all (that have a file)."},
+        metadata={"help": "Languages to test, such as ar bg de, or all (those that have a test file)."},
     )
-    max_length: int | None = field(default=None, metadata={"help": "Longest input in tokens; the task's recipe."})
-    max_train_samples: int | None = field(default=None, metadata={"help": "Take only the first rows for training."})
+    max_length: int | None = field(
+        default=None, metadata={"help": "Longest input in tokens; the task's recipe if left out."}
+    )
+    max_train_samples: int | None = field(
+        default=None, metadata={"help": "Use only this many rows for training, the first ones."}
+    )
     max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
     max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
 
@@ -187,34 +204,32 @@ class RunArguments:
     _argument_group_name = "runs and output"
 
     baseline: bool = field(
-        default=False, metadata={"help": "Train the plain last-layer model beside it, same seeds and data order."}
+        default=False, metadata={"help": "Also train the plain last-layer model, with the same seeds and data order."}
     )
-    seeds: list[int] | None = field(default=None, metadata={"help": "One run for each seed; --seed if left out."})
+    seeds: list[int] | None = field(default=None, metadata={"help": "One run per seed; --seed if left out."})
     overwrite: bool = field(
-        default=False, metadata={"help": "Delete an earlier run's results in the output directory."}
+        default=False, metadata={"help": "Delete the results of an earlier run in the output directory."}
     )
     keep_checkpoints: bool = field(
         default=False, metadata={"help": "Keep the checkpoints of finished runs, with their optimiser states."}
     )
     save_models: bool = field(
-        default=True, metadata={"help": "Keep the models; False keeps their predictions and scores alone."}
+        default=True, metadata={"help": "Save the models; False keeps only their predictions and scores."}
     )
     save_dtype: str = field(
         default="float32",
         metadata={
             "choices": SAVE_DTYPES,
-            "help": "float16 or bfloat16 halves what is saved; the scores are of the rounded weights.",
+            "help": "float16 or bfloat16 halves the size of saved models; scores are those of the rounded weights.",
         },
     )
     num_shards: int = field(
-        default=1, metadata={"help": "Split the command's runs into this many commands, such as one a machine."}
+        default=1, metadata={"help": "Split the runs into this many shards, for example one per machine."}
     )
     shard_index: int = field(
-        default=0, metadata={"help": "Which of them this one is, from 0; `dlfa merge` merges them."}
+        default=0, metadata={"help": "Which shard this command runs, from 0; `dlfa merge` merges them."}
     )
-    license: str | None = field(
-        default=None, metadata={"help": "Licence that the model card states, as the Hub names it."}
-    )
+    license: str | None = field(default=None, metadata={"help": "Licence for the model card, as the Hub names it."})
 
     def shard(self) -> dict[str, int] | None:
         """Returns which shard the command is, as recorded; None for a whole command."""

@@ -23,13 +23,14 @@ from .adapters import check_adaptable
 from .argument_checks import check_options
 from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
-from .checks import check_arguments, try_trainer
+from .checks import check_arguments
 from .glyphs import check_glyphs
 from .mixup import Mixup
 from .options import ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
 from .task_data import TaskData, load_task_data
+from .trial import try_trainer
 
 logger = logging.get_logger(__name__)
 
@@ -119,7 +120,9 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
     )
     runs = own_share(every, saving.shard_index, saving.num_shards)
     if resume not in (None, "last") and len(runs) > 1:
-        raise InputError("A checkpoint's folder continues one run; with several, use --resume_from_checkpoint last.")
+        raise InputError(
+            "A checkpoint's folder continues only one run; for several, use --resume_from_checkpoint last."
+        )
     check_adaptable(task.kind, model, {run.system: run.config for run in every}.values())
     check_buildable(model, runs[0].config)
     fetch_weights(model)

@@ -47,14 +47,14 @@ def check_launch(peft: str | None) -> None:
     fsdp = launched_with("FSDP")
     if fsdp and PartialState().distributed_type == DistributedType.MULTI_CPU:
         raise InputError(
-            "Accelerate has no FSDP on the CPU and would train the whole model in every process. Launch without it "
-            "(accelerate launch --cpu), or on GPUs."
+            "Accelerate does not support FSDP on the CPU and would train the whole model in every "
+            "process. Launch without FSDP (accelerate launch --cpu), or on GPUs."
         )
     zero3 = launched_with("DEEPSPEED") and os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
     if peft == "lora" and (fsdp or zero3):
         raise InputError(
-            "--peft lora merges the adapter into the weights, which FSDP and ZeRO 3 split over the processes. Launch "
-            "without them (accelerate launch --multi_gpu)."
+            "--peft lora merges the adapter into the weights, but FSDP and ZeRO 3 split them over "
+            "the processes. Launch without these (accelerate launch --multi_gpu)."
         )
 
 

@@ -21,6 +21,7 @@ from .frozen_cache import check_cache
 from .planning import Plan, planned
 from .processes import check_shared, on_main_process
 from .record import collect_results, start_record
+from .reports import own_reports
 from .systems import Run
 
 logger = logging.get_logger(__name__)
@@ -77,7 +78,7 @@ def _start(plan: Plan) -> Plan:
         for sentence in filter(None, told):
             logger.info(sentence)
         if plan.anew and (others := plan.output.start(record)):
-            logger.info(f"Left as they are, not written by an earlier command: {', '.join(others)}.")
+            logger.info(f"Left unchanged, because no earlier command wrote them: {', '.join(others)}.")
     return replace(plan, repository=repository)
 
 
@@ -91,10 +92,11 @@ def _execute_runs(plan: Plan, together: Together | None) -> None:
         if any(plan.output.finished(run.name) is None for run in job):
             if state.is_main_process:
                 logger.info(f"[{index}/{len(jobs)}] {' '.join(run.name for run in job)}")
-            if together is None:
-                execute_run(plan, job[0])
-            else:
-                together(plan, job)
+            with own_reports():
+                if together is None:
+                    execute_run(plan, job[0])
+                else:
+                    together(plan, job)
         state.wait_for_everyone()
 
 

@@ -90,8 +90,8 @@ def plan_runs(
         if isinstance(start, DlfaConfig):
             if baseline:
                 raise InputError(
-                    "--baseline needs a plain encoder to start both systems from; "
-                    f"{model.model_name_or_path} is a DLFA checkpoint."
+                    f"--baseline needs a plain encoder to start both systems from, but {model.model_name_or_path} "
+                    "is a DLFA checkpoint. Give an encoder, or remove --baseline."
                 )
             new_head = _check_checkpoint(task, model, start, do_train=do_train)
             configs = [start]
@@ -134,7 +134,7 @@ def own_share(planned: Sequence[Run], index: int, shards: int) -> list[Run]:
         InputError: There are fewer runs than shards.
     """
     if shards > len(planned):
-        raise InputError(f"--num_shards {shards} is more than this command has runs ({len(planned)}). Lower it.")
+        raise InputError(f"--num_shards {shards} is more than the {len(planned)} runs of this command. Lower it.")
     return list(planned[index * len(planned) // shards : (index + 1) * len(planned) // shards])
 
 
@@ -144,8 +144,8 @@ def _load_config(model: ModelArguments) -> PretrainedConfig:
         return AutoConfig.from_pretrained(model.model_name_or_path, **model.hub_options())
     except (OSError, ValueError) as error:
         remedy = (
-            "Offline, give --model_name_or_path the folder of an encoder, or an id that is in the cache with "
-            "HF_HUB_OFFLINE=1."
+            "Offline, give --model_name_or_path the folder of an encoder, or an id that is in the "
+            "cache, and set HF_HUB_OFFLINE=1."
         )
         raise cannot_load(model.model_name_or_path, error, remedy) from error
 
@@ -176,8 +176,8 @@ def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, d
     path, options = model.model_name_or_path, model.fusion_options()
     if model.glyphs is not None:
         raise InputError(
-            f"--glyphs is for a plain encoder; the checkpoint {path} keeps what it was trained with. Remove it, or "
-            "start from a plain encoder."
+            f"--glyphs is for plain encoders; the checkpoint {path} keeps the glyphs that it was "
+            "trained with. Remove it, or start from a plain encoder."
         )
     check_effect(options, saved.fusion)
     same = options.get("fusion", saved.fusion) == saved.fusion
@@ -198,11 +198,11 @@ def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, d
     head = f"the labels {labels}" if fits else f"{saved.architectures}, not {model_class}"
     if not do_train:
         raise InputError(
-            f"{path} has {head}; {task.title} has {list(task.labels)}. Evaluate a checkpoint of this task, or "
-            "train this one."
+            f"{path} has {head}, but {task.title} has {list(task.labels)}. Evaluate a checkpoint of "
+            "this task, or train this one."
         )
     logger.warning(
-        f"{path} has {head}: it is of another task, and training on {task.title} starts with a new head for "
-        f"{list(task.labels)}."
+        f"{path} has {head}: it belongs to another task, so training on {task.title} starts with a "
+        f"new head for {list(task.labels)}."
     )
     return True

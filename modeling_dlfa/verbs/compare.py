@@ -19,9 +19,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("onnx_folder", help="Where `dlfa export` wrote its graphs.")
     parser.add_argument("--task", choices=TASK_NAMES, required=True, help="What the files hold.")
     parser.add_argument("--test_file", required=True, help="Labelled files; {language} stands for the language code.")
-    parser.add_argument("--languages", nargs="+", default=["all"], help="Codes, or all that have a file.")
-    parser.add_argument("--max_samples", type=int, help="Take no more than the first so many examples of a language.")
-    parser.add_argument("--batch_size", type=int, default=32, help="Inputs of a batch.")
+    parser.add_argument(
+        "--languages", nargs="+", default=["all"], help="Language codes, or all (those that have a file)."
+    )
+    parser.add_argument(
+        "--max_samples", type=int, help="Use only this many examples of each language, the first ones."
+    )
+    parser.add_argument("--batch_size", type=int, default=32, help="Batch size.")
     parser.add_argument("--output_file", help="Also write every number as JSON.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the output file.")
     given = parser.parse_args(argv)

@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("text_pair", nargs="?", help="For checkpoints that take pairs.")
     parser.add_argument("--png", help="File for the picture.")
     parser.add_argument("--text_file", help="File for the text; standard output if left out.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace the files.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace existing files.")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
     given = parser.parse_args(argv)
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"--png and --text_file are both {given.png}. Name two files.")
     if given.png is not None:
         if Path(given.png).suffix not in (".png", ".svg", ".pdf"):
-            raise InputError(f"--png {given.png}: the ending names the form. Use .png, .svg or .pdf.")
+            raise InputError(f"--png {given.png}: the extension decides the format. Use .png, .svg or .pdf.")
         check_installed(["matplotlib"], "studies", "--png")
     view = view_fusion(*load_fusion(given.checkpoint, **hub), given.text, given.text_pair)
     if given.text_file:
@@ -52,4 +52,6 @@ def main(argv: Sequence[str]) -> None:
     if given.png:
         missing = plot_fusion(view, given.png)
         if missing:
-            print(f"{missing} tokens have numbers in {given.png}: its font cannot write them.", file=sys.stderr)
+            print(
+                f"{missing} tokens are shown as numbers in {given.png}: its font cannot write them.", file=sys.stderr
+            )

@@ -27,14 +27,19 @@ def main(argv: Sequence[str]) -> None:
     parser = CommandParser(prog="dlfa glyphs", description=__doc__)
     parser.add_argument("tokenizer", help="Folder or Hub id of a tokenizer or encoder, or a vocab.txt.")
     parser.add_argument("--output_dir", required=True, help="A new folder.")
-    parser.add_argument("--font_dir", help="Fonts of your own, asked before the installed packages'.")
+    parser.add_argument("--font_dir", help="Your own fonts, tried before those of the installed packages.")
     parser.add_argument(
-        "--encoder", choices=("pca", "conv"), help="Principal components, if left out, or an autoencoder."
+        "--encoder", choices=("pca", "conv"), help="Principal components (if left out) or an autoencoder."
     )
-    parser.add_argument("--size", type=int, help="Numbers a token, besides its bits; 64 if left out.")
-    parser.add_argument("--seed", type=int, default=0, help="Of the autoencoder, or of the control; 0 if left out.")
+    parser.add_argument("--size", type=int, help="Numbers per token, besides its bits; 64 if left out.")
     parser.add_argument(
-        "--compare", action="store_true", default=None, help="Measure what each encoder tells; into glyphs.json."
+        "--seed", type=int, default=0, help="Seed of the autoencoder or of the control; 0 if left out."
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        default=None,
+        help="Measure how well each encoding tells tokens apart; written to glyphs.json.",
     )
     parser.add_argument(
         "--control",
@@ -83,9 +88,9 @@ def _glyphs(given: argparse.Namespace, command: str) -> GlyphTable:
 
 def _control(given: argparse.Namespace, command: str) -> GlyphTable:
     if not given.control:
-        raise InputError("--table is what a control is made from. Choose one by --control, or leave it out.")
+        raise InputError("--table is what a control is made from. Choose one with --control, or leave it out.")
     if not given.table:
-        raise InputError(f"--control {given.control} is made from finished glyphs. Name their folder by --table.")
+        raise InputError(f"--control {given.control} is made from finished glyphs. Name their folder with --table.")
     others = [f"--{name}" for name in _OF_GLYPHS if getattr(given, name) is not None]
     if others:
         raise InputError(f"A control takes size and statistics from --table. Leave out {', '.join(others)}.")

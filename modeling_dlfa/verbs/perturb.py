@@ -20,14 +20,22 @@ def main(argv: Sequence[str]) -> None:
     """Writes the files, and says how many words were changed."""
     parser = CommandParser(prog="dlfa perturb", description=__doc__)
     parser.add_argument("input", help="TSV, CSV, JSON lines, CoNLL or CoNLL-U; {language} stands for the code.")
-    parser.add_argument("--output_file", required=True, help="A file of the same format, with {language} as well.")
+    parser.add_argument(
+        "--output_file", required=True, help="Output file of the same format, with {language} as well."
+    )
     parser.add_argument("--noise", choices=("homoglyphs", "diacritics", "leetspeak"), required=True)
-    parser.add_argument("--share", type=float, default=0.1, help="Of the words; 0.1 if left out.")
-    parser.add_argument("--seed", type=int, default=0, help="Of the choice of words; 0 if left out.")
-    parser.add_argument("--languages", nargs="+", default=["all"], help="Codes, or all that have a file.")
-    parser.add_argument("--columns", nargs="+", default=[], help="Of the texts; known names if left out.")
+    parser.add_argument("--share", type=float, default=0.1, help="Share of the words to change; 0.1 if left out.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the choice of words; 0 if left out.")
+    parser.add_argument(
+        "--languages", nargs="+", default=["all"], help="Language codes, or all (those that have a file)."
+    )
+    parser.add_argument(
+        "--columns", nargs="+", default=[], help="Names of the text columns; those of our tasks are found if left out."
+    )
     parser.add_argument("--input_format", choices=("tsv", "csv", "jsonl", "conll", "conllu"))
-    parser.add_argument("--tokenizer", help="Folder or Hub id; count the changes that its normalisation undoes.")
+    parser.add_argument(
+        "--tokenizer", help="Folder or Hub id of a tokenizer: count the changes that its normalisation undoes."
+    )
     parser.add_argument("--report_file", help="Also write every count as JSON.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the output files.")
     given = parser.parse_args(argv)
@@ -45,10 +53,10 @@ def main(argv: Sequence[str]) -> None:
     if several != (PLACEHOLDER in given.output_file):
         raise InputError(f"Put {PLACEHOLDER} into both names, the input's and --output_file's, or into neither.")
     if not several and given.languages != ["all"]:
-        raise InputError(f"--languages is for names with {PLACEHOLDER}. Leave it out.")
+        raise InputError(f"--languages needs {PLACEHOLDER} in the file names. Add it, or leave --languages out.")
     found = languages_on_disk(given.input) if given.languages == ["all"] and several else given.languages
     if not found:
-        raise InputError(f"{given.input}: there is no file for any language. Check the path.")
+        raise InputError(f"{given.input}: no file exists for any language. Check the path.")
     files = expand_files(given.input, found)
     outputs = {code: given.output_file.replace(PLACEHOLDER, code) for code in files}
     for code, path in files.items():

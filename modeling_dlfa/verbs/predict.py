@@ -42,17 +42,23 @@ def main(argv: Sequence[str]) -> None:
         "--columns",
         nargs="+",
         default=[],
-        help=f"Of {', '.join(WITH_COLUMNS)}; known names if left out.",
+        help=f"Columns to read, of {', '.join(WITH_COLUMNS)}; known names if left out.",
     )
-    parser.add_argument("--output_file", help="Standard output if left out.")
-    parser.add_argument("--output_format", choices=OUTPUT_FORMATS, help="Told by the file's extension if left out.")
+    parser.add_argument("--output_file", help="Standard output if left out or -.")
+    parser.add_argument("--output_format", choices=OUTPUT_FORMATS, help="Taken from the file's extension if left out.")
     parser.add_argument(
-        "--threshold", type=float, help=f"Probability of a label, where several can be given; {THRESHOLD} if left out."
+        "--threshold",
+        type=float,
+        help=f"Probability from which a label is given, where several can be; {THRESHOLD} if left out.",
     )
     parser.add_argument("--overwrite", action="store_true", help="Replace the output file.")
-    parser.add_argument("--skip_bad_lines", action="store_true", help="Report broken lines, leave them out, go on.")
-    parser.add_argument("--batch_size", type=int, default=32, help="Inputs computed at once.")
-    parser.add_argument("--buffer_size", type=int, default=4096, help="Examples sorted by length at once.")
+    parser.add_argument(
+        "--skip_bad_lines", action="store_true", help="Report and skip broken lines instead of stopping."
+    )
+    parser.add_argument("--batch_size", type=int, default=32, help="Batch size.")
+    parser.add_argument(
+        "--buffer_size", type=int, default=4096, help="Number of examples that are read and sorted by length at once."
+    )
     parser.add_argument(
         "--max_length", type=int, help="Longest input in tokens; what the checkpoint reads if left out."
     )
@@ -61,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, ...; the accelerator, if there is one, if left out.")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument("--revision", help="Branch, tag or commit on the Hub.")
-    parser.add_argument("--cache_dir", help="Where downloads are kept.")
+    parser.add_argument("--cache_dir", help="Folder in which downloads are kept.")
     parser.add_argument("--token", help="Hub token; the stored login if left out.")
     parser.add_argument("--trust_remote_code", action="store_true", help="Run code beside a model that is not DLFA's.")
     parser.add_argument("--quiet", action="store_true", help="Show no progress.")
@@ -74,6 +80,8 @@ def predict(given: argparse.Namespace) -> None:
     Raises:
         InputError: Wrong input.
     """
+    if given.output_file == STREAM:
+        given.output_file = None
     kind = output_format(given.output_file, given.output_format)
     check_output(given.output_file, given.overwrite, [given.input, given.checkpoint])
 
@@ -123,7 +131,7 @@ def predict(given: argparse.Namespace) -> None:
         count = write_predictions(predictor.stream(examples), head, kind, file, progress.update)
         if not count:
             broken = counted(skipped, "broken example")
-            raise InputError(f"{source.name}: nothing to predict, {broken}. Give at least one that is whole.")
+            raise InputError(f"{source.name}: nothing to predict, only {broken}. Give at least one that is whole.")
     if skipped:
         print(f"{counted(skipped, 'broken example')} left out.", file=sys.stderr)
     tell_of_texts(predictor)
@@ -148,7 +156,7 @@ def with_threshold(checkpoint: Checkpoint, threshold: float | None) -> Head:
         return checkpoint.head
     if checkpoint.head.problem != MULTI_LABEL:
         raise InputError(
-            f"--threshold is for checkpoints that give several labels; {checkpoint.name} is for "
+            f"--threshold is for checkpoints that give several labels, but {checkpoint.name} is for "
             f"{checkpoint.head.problem}. Leave it out."
         )
     if not 0 <= threshold <= 1:
@@ -176,6 +184,6 @@ def load_backend(given: argparse.Namespace, checkpoint: Checkpoint) -> Backend:
         return checkpoint.load(device, getattr(torch, given.dtype))
     if given.device not in (None, "cpu") or given.dtype != "float32":
         raise InputError(
-            "--backend onnx computes on the CPU, in the graph's precision: leave out --device and --dtype."
+            "--backend onnx computes on the CPU, in the graph's precision. Leave out --device and --dtype."
         )
     return checkpoint.load_onnx(given.onnx_file or MODEL_FILE)

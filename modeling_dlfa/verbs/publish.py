@@ -19,9 +19,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--run", help="Run to publish; the best fused one on English validation data if left out.")
     parser.add_argument("--license", help="Licence of the model as the Hub names it, such as apache-2.0.")
     parser.add_argument("--private", action="store_true", default=None, help="Make a private repository.")
-    parser.add_argument("--revision", help="Branch, made where it is absent.")
+    parser.add_argument("--revision", help="Branch; created if it does not exist.")
     parser.add_argument("--create_pr", action="store_true", help="Open a pull request instead of committing.")
-    parser.add_argument("--commit_message", help="Of the commit that brings the model.")
+    parser.add_argument("--commit_message", help="Message of the commit that brings the model.")
     parser.add_argument("--token", help="Hub token; the stored login or HF_TOKEN if left out.")
     given = parser.parse_args(argv)
 

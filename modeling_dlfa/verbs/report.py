@@ -20,7 +20,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("sources", nargs="+", metavar="RUN", help="Output directory of a command, or a file of it.")
     parser.add_argument("--output_dir", required=True, help="Where report.html, report.md and figures/ go.")
     parser.add_argument("--title", default="DLFA: results", help="Title of the page.")
-    parser.add_argument("--overwrite", action="store_true", help="Replace a report that is there.")
+    parser.add_argument("--overwrite", action="store_true", help="Replace an earlier report.")
     given = parser.parse_args(argv)
 
     check_installed(STUDY_PACKAGES, "studies", "dlfa report")
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
 
     places = [Path(source).resolve() for source in given.sources]
     if twice := [source for source, place in zip(given.sources, places, strict=True) if places.count(place) > 1]:
-        raise InputError(f"{twice[0]} is given twice, and would be compared with itself. Give every source once.")
+        raise InputError(f"{twice[0]} is given twice and would be compared with itself. Give each source once.")
     check_free(given.output_dir, overwrite=given.overwrite)
     sections = build_report(given.sources, [SWEEP, AGREEMENT, ANALYSIS, SCALING])
     page = write_report(given.title, sections, given.output_dir, overwrite=given.overwrite)

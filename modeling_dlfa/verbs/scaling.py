@@ -22,22 +22,35 @@ class ScalingArguments:
     output_dir: str = field(metadata={"help": "Where language_scaling.json, .md and figures/ go."})
     similarity: str | None = field(
         default=None,
-        metadata={"help": "Similarity of each language to English: TSV or JSON; shared family, branch and script."},
+        metadata={
+            "help": (
+                "Similarity of each language to English: TSV or JSON; shared family, branch and script if left out."
+            )
+        },
     )
     data_sizes: str | None = field(
-        default=None, metadata={"help": "Pre-training data of each language: TSV or JSON; CC-100's if left out."}
+        default=None,
+        metadata={"help": "Amount of pre-training data of each language: TSV or JSON; CC-100's if left out."},
     )
-    max_subsets: int = field(default=100, metadata={"help": "About how many sets of n languages are looked at."})
+    max_subsets: int = field(default=100, metadata={"help": "About how many sets of n languages to look at."})
     n_resamples: int = field(default=1000, metadata={"help": "Bootstrap resamples of the examples."})
-    seed: int = field(default=0, metadata={"help": "Of the bootstrap and the sampled sets."})
+    seed: int = field(default=0, metadata={"help": "Seed of the bootstrap and of the sampled sets."})
     overwrite: bool = field(default=False, metadata={"help": "Replace a study that is there."})
-    measure_cost: bool = field(default=False, metadata={"help": "Time testing n languages, with the first results."})
-    cost_model: str | None = field(default=None, metadata={"help": "Checkpoint to time; the results' own."})
-    cost_test_file: str | None = field(default=None, metadata={"help": "Test files, with {language}; the results'."})
-    cost_samples: int | None = field(default=None, metadata={"help": "Examples of each language to time; all."})
-    cost_batch_size: int = field(default=64, metadata={"help": "Examples of a batch."})
-    cost_repeats: int = field(default=3, metadata={"help": "Passes of each n."})
-    cost_cpu: bool = field(default=False, metadata={"help": "Time on the CPU where there is an accelerator."})
+    measure_cost: bool = field(
+        default=False, metadata={"help": "Also time testing n languages, with the first results."}
+    )
+    cost_model: str | None = field(
+        default=None, metadata={"help": "Checkpoint to time; the results' own if left out."}
+    )
+    cost_test_file: str | None = field(
+        default=None, metadata={"help": "Test files, with {language} for the code; the results' own if left out."}
+    )
+    cost_samples: int | None = field(
+        default=None, metadata={"help": "Examples of each language to time; all if left out."}
+    )
+    cost_batch_size: int = field(default=64, metadata={"help": "Batch size."})
+    cost_repeats: int = field(default=3, metadata={"help": "Passes for each n."})
+    cost_cpu: bool = field(default=False, metadata={"help": "Time on the CPU even if there is an accelerator."})
 
 
 def main(argv: Sequence[str]) -> None:
@@ -52,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
     if not given.measure_cost:
         for entry in fields(given):
             if entry.name.startswith("cost_") and getattr(given, entry.name) != entry.default:
-                parser.error(f"--{entry.name} has no effect without --measure_cost")
+                parser.error(f"--{entry.name} has no effect without --measure_cost. Add that, or remove it.")
 
     from ..studies.language_scaling.command import run_language_scaling
     from ..studies.language_scaling.evaluation_cost import CostOptions

@@ -39,8 +39,10 @@ def main(argv: Sequence[str]) -> None:
         description=f"{__doc__}\nTASK is one of {', '.join(TASK_NAMES)}.",
     )
     parser.add_argument("--results_dir", help="Analyse the sweep in this output directory.")
-    parser.add_argument("--one_pass", action="store_true", help="With TASK: all layers of a seed in one training.")
-    parser.add_argument("--compare_with", metavar="ONE_PASS", help="With --results_dir: a one-pass sweep's directory.")
+    parser.add_argument("--one_pass", action="store_true", help="With TASK: train all layers of a seed at once.")
+    parser.add_argument(
+        "--compare_with", metavar="ONE_PASS", help="With --results_dir: directory of a one-pass sweep to compare."
+    )
     given, options = parser.parse_known_args(list(argv[named:]))
     if task is not None and given.results_dir is not None:
         parser.error("a task is trained, --results_dir is analysed: give one of the two")
@@ -53,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
         parser.error("--one_pass trains: name a task")
     if given.results_dir is None:
         parser.refuse_unknown(options)
-        parser.error(f"name a task ({', '.join(TASK_NAMES)}), or a finished sweep by --results_dir")
+        parser.error(f"name a task ({', '.join(TASK_NAMES)}), or a finished sweep with --results_dir")
     if options:
         parser.error(f"--results_dir trains nothing and takes no further arguments, but got {' '.join(options)}")
     check_installed(STUDY_PACKAGES, "studies", "dlfa sweep")
@@ -78,7 +80,10 @@ def _train(task: Task, options: Sequence[str], *, one_pass: bool) -> None:
     if sweep is not None:
         _tell(sweep, output[0])
     elif int(os.environ.get("RANK", "0")) == 0:
-        print("One shard is trained. Merge all with `dlfa merge`, then analyse them: dlfa sweep --results_dir MERGED.")
+        print(
+            "This shard is trained. Merge all shards with `dlfa merge`, then analyse them: dlfa sweep "
+            "--results_dir MERGED."
+        )
 
 
 def _tell(sweep: dict[str, Any], folder: str) -> None:

@@ -48,5 +48,5 @@ def how_to_go_on(output: str | None = None) -> str:
     from ..results.directory import OutputDirectory
 
     if output is not None and OutputDirectory(output).has_results():
-        return "What is finished is kept: go on with the same command and --resume_from_checkpoint last."
-    return "Nothing was finished: start the same command again."
+        return "Finished runs are kept: continue with the same command and --resume_from_checkpoint last."
+    return "Nothing was finished: run the same command again."

@@ -51,7 +51,7 @@ def test_without_a_tokenizer(command: str, tmp_path: Path) -> None:
     for path in model.glob("*token*"):
         path.unlink()
     found = message(LOADERS[command], model)
-    assert found.startswith(f"{model} holds no tokenizer that can be loaded: there is no tokenizer_config.json")
+    assert found.startswith(f"{model} has no tokenizer that can be loaded: there is no tokenizer_config.json")
     remedy = "--tokenizer_name" if command == "train" else "Save the one that the model was trained with there"
     assert remedy in found
 
@@ -70,7 +70,7 @@ def test_a_graph_without_weights(command: str, tmp_path: Path) -> None:
     (model / "model.safetensors").unlink()
     (model / MODEL_FILE).write_bytes(b"")
     found = message(LOADERS[command], model)
-    assert found.startswith(f"{model} holds an ONNX graph (model.onnx) and no weights for PyTorch")
+    assert found.startswith(f"{model} holds an ONNX graph (model.onnx) but no weights for PyTorch")
     assert "--backend onnx" in found
 
 

@@ -32,7 +32,7 @@ ENDINGS = {
     "folder": (
         IsADirectoryError(errno.EISDIR, "Is a directory", "labels.tsv"),
         1,
-        "error: labels.tsv cannot be written: Is a directory. Move that folder, or name another place. Go on.\n",
+        "error: labels.tsv cannot be written: Is a directory. Move that folder, or choose another place. Go on.\n",
     ),
     "interrupted": (KeyboardInterrupt(), 130, "Interrupted. Go on.\n"),
 }
@@ -115,5 +115,5 @@ def test_ctrl_c_says_how_to_go_on(finished: bool, xnli_arguments: list[str], tmp
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in printed, printed[-3000:]
     said = [line for line in printed.splitlines() if line.startswith("Interrupted.")]
-    expected = "--resume_from_checkpoint last." if finished else "Nothing was finished: start the same command again."
+    expected = "--resume_from_checkpoint last." if finished else "Nothing was finished: run the same command again."
     assert len(said) == 1 and said[0].endswith(expected)

@@ -142,7 +142,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as stop:
         run([*argv[:5], str(tmp_path), *argv[6:]])
     assert stop.value.code == 2 and not output.exists()
-    assert "does not hold a table" in capsys.readouterr().err
+    assert "does not contain a complete table" in capsys.readouterr().err
     run([*argv, "--seed", "4"])
     assert f"Control: {output}" in capsys.readouterr().out
     record = json.loads((output / "glyphs.json").read_text(encoding="utf-8"))
@@ -152,8 +152,8 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--control", "permuted"], "Name their folder by --table."),
-        (["--table", "glyphs"], "Choose one by --control, or leave it out."),
+        (["--control", "permuted"], "Name their folder with --table."),
+        (["--table", "glyphs"], "Choose one with --control, or leave it out."),
         (["--control", "permuted", "--table", "x", "--size", "0", "--compare"], "Leave out --size, --compare."),
     ],
 )

@@ -65,7 +65,7 @@ def test_the_numbers_are_the_gate(name: str, folders: dict[str, Path]) -> None:
     assert words == "".join(pair).replace(" ", "")
     lines = fusion_text(view).splitlines()
     assert len(lines) == 2 + len(view.tokens)
-    assert ("reads token 0 alone" in lines[0]) == view.reads_first
+    assert ("reads only token 0" in lines[0]) == view.reads_first
     for line, row, token in zip(lines[2:], view.shares, view.tokens, strict=True):
         assert [float(number) for number in re.findall(r"\d\.\d{3}", line)] == pytest.approx(row.tolist(), abs=6e-4)
         assert line.endswith(f"  {token}")
@@ -115,7 +115,7 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
     png, text = str(tmp_path / "a" / "gate.png"), str(tmp_path / "gate.txt")
     pair = corpus_pairs("zh")[0]
     dlfa(["gate", str(folders["several"]), *pair, "--png", png, "--text_file", text])
-    assert "tokens have numbers in" in capfd.readouterr().err
+    assert "tokens are shown as numbers in" in capfd.readouterr().err
     dlfa(["gate", str(folders["several"]), *pair])
     assert capfd.readouterr().out == Path(text).read_text(encoding="utf-8")
     errors: list[tuple[list[Any], str]] = [
@@ -123,8 +123,12 @@ def test_the_command(folders: dict[str, Path], tmp_path: Path, capfd: pytest.Cap
         ([folders["one"], "a", "--png", ""], "--png '' is not the name of a file"),
         ([folders["one"], "a", "--text_file", tmp_path, "--overwrite"], "is not the name of a file"),
         ([folders["one"], "a", "--png", tmp_path / "x", "--text_file", tmp_path / "x"], "Name two files"),
-        ([folders["one"], "a", "--png", tmp_path / "x.xyz"], "the ending names the form. Use .png, .svg or .pdf"),
-        ([folders["last"], "a"], "which has no gate"),
+        (
+            [folders["one"], "a", "--png", tmp_path / "x.xyz"],
+            "the extension decides the format. Use .png, .svg or .pdf",
+        ),
+        ([folders["last"], "a"], "no gate to show. Give a checkpoint that was trained with fusion='aif'"),
+        (["nope", "a"], "Cannot load nope: there is no such folder, and as an id of the Hub it fails: "),
         ([folders["one"], " "], "blank text"),
         ([tmp_path, "a"], "this folder holds no config.json"),
     ]
@@ -153,7 +157,7 @@ def test_a_picture_needs_matplotlib(
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # As if it were not installed.
     with pytest.raises(SystemExit):
         dlfa(["gate", str(folders["one"]), "a", "--png", str(tmp_path / "x.png"), "--text_file", str(tmp_path / "x")])
-    assert "--png needs matplotlib, not installed: pip install" in capsys.readouterr().err
+    assert "--png needs matplotlib (not installed): pip install" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

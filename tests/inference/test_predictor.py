@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -23,10 +22,10 @@ from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.predictor import Predictor, group_by_length
-from modeling_dlfa.inference.reading import Example, InputFormat, read_examples
-from modeling_dlfa.results.predictions import read_words
+from modeling_dlfa.inference.reading import Example
 from modeling_dlfa.tasks import XNLI
 
+from ..commands import read_words
 from ..online import ROOT
 from ..tiny_checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
 
@@ -155,66 +154,6 @@ def test_order_does_not_depend_on_batch_or_buffer_and_memory_is_bounded(sequence
         np.testing.assert_allclose(one.scores, other.scores, atol=2e-6)
 
 
-@pytest.mark.parametrize("form", ["lines", "conll", "conllu", "jsonl"])
-def test_every_format_of_words(form: str) -> None:
-    conllu = "# text\n1-2\tdu\t_\t_\t_\t_\t_\t_\t_\t_\n" + "".join(
-        f"{index}\t{word}\t_\tX\t_\t_\t0\tx\t_\t_\n" for index, word in ((1, "de"), (2, "le"), (3, "ชาย"))
-    )
-    content = {
-        "lines": "du  ชาย\r\n猫\n\n",
-        "conll": "\ufeffdu\tX\nชาย\n\n\n-DOCSTART- O\n\n猫 N O\n",
-        "conllu": conllu + "\n1\t猫\t_\tX\t_\t_\t0\tx\t_\t_\n",
-        "jsonl": '{"tokens": ["du", "ชาย"]}\n{"tokens": ["猫"], "x": 1}\n',
-    }[form]
-    lines = enumerate(io.BytesIO(content.encode()), start=1)
-    examples = list(read_examples(lines, InputFormat("token", form), "x"))
-    assert [example.texts for example in examples] == [["du", "ชาย"], ["猫"]]
-    assert [example.number for example in examples] == [0, 1]
-
-
-BAD = {
-    "three columns": ("tsv", (), b"a\tb\na\tb\tc\nc\td\n", "line 2: malformed, 3 columns"),
-    "another number of columns": ("tsv", (), b"a\tb\na\nc\td\n", "line 2: malformed, 1 column "),
-    "a blank text": ("tsv", (), b"a\tb\na\t \nc\td\n", "line 2: a text is blank"),
-    "a blank line": ("tsv", (), b"a\tb\n\nc\td\n\n", "line 2: the line is blank"),
-    "not UTF-8": ("tsv", (), b"a\tb\na\t\xff\nc\td\n", "line 2: not UTF-8 (byte 3)"),
-    "short row": ("tsv", ("y",), b"x\ty\nb\nx\tc\n", "line 2: malformed, 1 column "),
-    "no JSON": ("jsonl", (), b'{"text": "b"}\n{"text"\n{"text": "d"}\n', "line 2: malformed JSON"),
-    "no object": ("jsonl", (), b'{"text": "b"}\n[1]\n{"text": "d"}\n', "line 2: malformed, expected a JSON object"),
-    "no text": ("jsonl", (), b'{"text": "b"}\n{"txt": "c"}\n{"text": "d"}\n', "line 2: there is no 'text'"),
-    "a number": ("jsonl", (), b'{"text": "b"}\n{"text": 3}\n{"text": "d"}\n', "line 2: 'text' must be text"),
-    "half a character": (
-        "jsonl",
-        (),
-        b'{"text": "b"}\n{"text": "\\ud800"}\n{"text": "d"}\n',
-        "line 2: a text holds half a surrogate pair",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_broken_lines(case: str) -> None:
-    name, columns, content, expected = BAD[case]
-    form = InputFormat("sequence", name, columns)
-
-    def read(on_bad: Any = None) -> list[Example]:
-        return list(read_examples(enumerate(io.BytesIO(content), start=1), form, "in", on_bad))
-
-    with pytest.raises(InputError, match="in, " + expected.replace("(", r"\(").replace(")", r"\)")):
-        read()
-    reported: list[InputError] = []
-    kept = read(reported.append)
-    assert len(reported) == 1 and [example.line for example in kept] == ([3] if columns else [1, 3])
-
-
-def test_a_broken_line_breaks_its_sentence() -> None:
-    content, reported = b"a\nb\n\nc\n\tX\n\nd\n", []
-    lines = enumerate(io.BytesIO(content), start=1)
-    kept = list(read_examples(lines, InputFormat("token", "conll"), "in", reported.append))
-    assert [(example.number, example.texts) for example in kept] == [(0, ["a", "b"]), (2, ["d"])]
-    assert "in, line 5: malformed" in str(reported[0])
-
-
 def test_nothing_is_half_written(sequence: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.tsv").write_text("a\tb\n" * 9 + "a\tb\tc\n" + "a\tb\n", encoding="utf-8")
     output = tmp_path / "out.tsv"
@@ -251,7 +190,7 @@ def test_standard_input_and_output(sequence: Path) -> None:
 
 
 def test_other_checkpoints_and_options(
-    sequence: Path, token: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    sequence: Path, token: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer = letter_tokenizer()
     names = {0: "yes", 1: "no"}
@@ -273,7 +212,11 @@ def test_other_checkpoints_and_options(
     )
     (tmp_path / "in.txt").write_text("word " * 200 + "\n", encoding="utf-8")
     run(sequence, tmp_path / "in.txt")
-    assert "1 text longer than 160 tokens: cut" in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert "1 text longer than 160 tokens: cut" in printed.err
+    monkeypatch.chdir(tmp_path)
+    run(sequence, "in.txt", "--output_file", "-")
+    assert capfd.readouterr().out == printed.out and not Path("-").exists()
     config.architectures = ["BertModel"]
     config.save_pretrained(bert)
     assert "not a classifier of texts or words" in fails(capfd, bert, tmp_path / "in.txt")

@@ -231,8 +231,8 @@ def test_the_command_for_all_languages(tmp_path: Path, capsys: pytest.CaptureFix
     [
         (["a.tsv", "--output_file", "b-{language}.tsv"], "into both names"),
         (["a-{language}.tsv", "--output_file", "b.tsv"], "into both names"),
-        (["b-{language}.tsv", "--output_file", "c-{language}.tsv"], "there is no file for any language"),
-        (["a.tsv", "--output_file", "b.tsv", "--languages", "en"], "--languages is for names with {language}"),
+        (["b-{language}.tsv", "--output_file", "c-{language}.tsv"], "no file exists for any language"),
+        (["a.tsv", "--output_file", "b.tsv", "--languages", "en"], "--languages needs {language} in the file names"),
         (["a.tsv", "--output_file", "a.tsv", "--overwrite"], "is the input, which it would replace"),
         (["a.tsv", "--output_file", "old.tsv"], "exists. Name another file, or replace it with --overwrite"),
         (["a.tsv", "--output_file", "new/b.tsv"], "its folder does not exist"),

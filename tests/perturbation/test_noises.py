@@ -163,4 +163,4 @@ def test_without_fonttools_its_lack_is_named() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert shown.returncode == 2
-    assert "fonttools, not installed: pip install 'modeling-dlfa[glyphs]'" in shown.stderr
+    assert "needs fonttools, which is not installed: pip install 'modeling-dlfa[glyphs]'" in shown.stderr

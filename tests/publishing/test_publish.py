@@ -61,7 +61,7 @@ def test_the_best_fused_run_on_validation_data_is_selected(tmp_path: Path) -> No
     ]
     publication = selected(tmp_path, records)
     assert publication.run == "aif-seed2"
-    assert "best by en validation accuracy (80.0); no target language had a say" in publication.selection
+    assert "best by en validation accuracy (80.0); no target language was used to choose" in publication.selection
     assert selected(tmp_path, records, "last-seed1").selection == (
         "Published: `last-seed1`, named by its publisher among 6 runs."
     )
@@ -77,7 +77,7 @@ def test_what_cannot_be_selected(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds no model: the command kept none"):
             selected(tmp_path, [{**record("a-seed1", 0.5), "model": None}], run)
     (tmp_path / "results.json").write_text(json.dumps({**EMPTY, "recipe": {"one_pass": True}}))
-    with pytest.raises(InputError, match="trained by --one_pass"):
+    with pytest.raises(InputError, match="trained with --one_pass"):
         Publication.of(tmp_path)
     (tmp_path / "results.json").write_text(json.dumps(EMPTY))
     with pytest.raises(InputError, match="no scores of test languages"):
@@ -174,7 +174,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no config": (leave_out("config.json"), "config.json cannot be read"),
     "no tokenizer": (
         lambda model: [leave_out(name)(model) for name in ("tokenizer.json", "tokenizer_config.json")],
-        "holds no tokenizer that can be loaded",
+        "has no tokenizer that can be loaded",
     ),
     "no figure": (
         lambda model: shutil.rmtree(model.parents[1] / "figures"),

@@ -82,7 +82,7 @@ def test_what_no_record_says_is_ours_is_left_alone(record: str | None, tmp_path:
         (tmp_path / "arguments.json").write_text(record)
     before, output = files(tmp_path), OutputDirectory(tmp_path)
     for overwrite in (False, True):
-        with pytest.raises(InputError, match="figures, models, results.json, and no arguments.json says"):
+        with pytest.raises(InputError, match="figures, models, results.json, and no arguments.json shows"):
             output.check_free(resume=False, overwrite=overwrite)
     with pytest.raises(InputError, match="nothing to resume"):
         output.check_free(resume=True, overwrite=False)
@@ -125,7 +125,7 @@ def test_what_was_finished_is_not_free(name: str, tmp_path: Path) -> None:
     output.start(RECORD)
     fill(tmp_path, (name,))
     assert output.has_results() and not output.check_free(resume=True, overwrite=False)
-    with pytest.raises(InputError, match="holds another run's results"):
+    with pytest.raises(InputError, match="contains another run's results"):
         output.check_free(resume=False, overwrite=False)
 
 
@@ -137,7 +137,7 @@ def test_a_folder_where_a_file_should_be(name: str, folder: bool, tmp_path: Path
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_text("mine")
-    kinds = "is a folder, and the results need a file" if folder else "is a file, and the results need a folder"
+    kinds = "is a folder, but the results need a file" if folder else "is a file, but the results need a folder"
     with pytest.raises(InputError, match=kinds):
         output.check_free(resume=False, overwrite=True)
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from modeling_dlfa.data.loading import SourceInfo, Split
-from modeling_dlfa.results.predictions import read_predictions, read_words, write_predictions
+from modeling_dlfa.results.predictions import read_predictions, write_predictions
 from modeling_dlfa.tasks import get_task
+
+from ..commands import read_words
 
 
 def test_predictions_survive_the_disk(tmp_path: Path) -> None:

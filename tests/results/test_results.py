@@ -84,7 +84,7 @@ def test_what_cannot_be_compared(whole: Path, tmp_path: Path) -> None:
         results.compare("aif", "last")
     with pytest.raises(InputError, match="compared with itself"):
         results.compare(one, one)
-    with pytest.raises(InputError, match="lie in no folder"):
+    with pytest.raises(InputError, match="were not read from a folder"):
         replace(results, folder=None).compare(other, one)
     shutil.copyfile(whole / "results.json", tmp_path / "results.json")
     with pytest.raises(InputError, match="intervals need the predictions"):

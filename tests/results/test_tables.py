@@ -1,48 +1,25 @@
+"""Tables and reports hold the numbers of results.json, marked only where they stand."""
+
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES, by_family
-from modeling_dlfa.results.figures import plot_scores_by_language, scores_by_language
+from modeling_dlfa.results.figures import scores_by_language
 from modeling_dlfa.results.results import Results
 from modeling_dlfa.results.tables import markdown_table, text_table, write_report
 from modeling_dlfa.scoring.metrics import METRICS
 
 from ..scored import make_runs, with_summary
-
-if TYPE_CHECKING:
-    from matplotlib.collections import LineCollection
-
-XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
-
-
-def make_results(languages: list[str], systems: dict[str, list[int]], **options: Any) -> dict[str, Any]:
-    return with_summary(*make_runs(languages, systems, **options))
-
-
-CASES: dict[str, dict[str, Any]] = {
-    "two systems": {"languages": XNLI, "systems": {"last": [1, 2, 3], "aif-layer4": [1, 2, 3]}},
-    "one system": {"languages": XNLI, "systems": {"aif-layer4": [1, 2]}},
-    "only the baseline": {"languages": ["en", "de"], "systems": {"last": [1, 2]}},
-    "one seed": {"languages": ["en", "de"], "systems": {"last": [1], "aif-layer4": [1]}},
-    "only the source": {"languages": ["en"], "systems": {"last": [1, 2], "aif-layer4": [1, 2]}},
-    "no source": {"languages": ["de", "fr"], "systems": {"last": [1, 2], "aif-layer4": [1, 2]}},
-    "own language": {"languages": ["en", "de", "qx"], "systems": {"aif|layer4": [7]}},
-    "40 languages": {"languages": list(LANGUAGES)[:40], "systems": {"last": [1, 2], "aif-layer4": [1, 2]}},
-    "many systems": {
-        "languages": XNLI,
-        "systems": {"aif-layer4-select-ratio16-layer_norm": [1, 2], "last": [1, 2], "mean": [1, 2], "concat": [1, 2]}
-        | {f"aif-layer{layer}": [1, 2] for layer in range(5, 12)},
-    },
-}
+from .made import CASES, XNLI, make_results
 
 
 @pytest.fixture(params=list(CASES.values()), ids=list(CASES))
@@ -151,13 +128,6 @@ def test_a_transfer_gap_that_rounds_to_nothing_has_no_sign() -> None:
         assert not re.search(r"-0\.0(?!\d)", text) and "+0.0 [+0.0, +0.0]" in text
 
 
-def test_without_the_source_language_the_figure_draws_one_average() -> None:
-    figure = scores_by_language(Results.from_dict(make_results(["de", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]})))
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][2:] == ["targets"]
-    both = scores_by_language(Results.from_dict(make_results(["en", "fr"], {"last": [1, 2], "aif-layer4": [1, 2]})))
-    assert [label.get_text() for label in both.axes[0].get_yticklabels()][2:] == ["all", "targets"]
-
-
 def test_text_table_orders_languages_by_family() -> None:
     results = make_results(XNLI, {"last": [1]})
     assert re.findall(r"^[A-Z]\w+ \((\w\w)\)", text_table(Results.from_dict(results)), flags=re.MULTILINE) == ordered(
@@ -178,7 +148,8 @@ def test_notes_say_how_the_numbers_came_about() -> None:
         assert "Student's t over the seeds plus the bootstrap error of the examples" in text
         assert "100 resamples of the examples, the same in every language" in text
         assert (
-            "p <= 0.05 after Holm's correction for all 2 differences in languages, and for 1 in each average." in text
+            "p <= 0.05 after Holm's correction, over all 2 differences in languages, and over 1 in each average."
+            in text
         )
         assert "best checkpoint by English validation accuracy" in text
         assert re.search("Collapsed runs.*: aif-seed3", text)
@@ -216,54 +187,8 @@ def test_results_of_version_1_keep_their_intervals_and_mark_none(tmp_path: Path)
         del entry["transfer_gap"]["p_value"], entry["transfer_gap"]["p_adjusted"]
     text = markdown_table(Results.from_dict(results))
     assert "+10.0 [+5.0, +15.0]" in text and "**" not in text
-    assert "percentile bootstrap, as recorded before version 2, not corrected; none is marked" in text
+    assert "percentile bootstrap, as recorded before version 2; they are not corrected, so none is marked" in text
     write_report(Results.from_dict(results), tmp_path)
-
-
-def test_figure_is_a_readable_png(results: dict[str, Any], tmp_path: Path) -> None:
-    from matplotlib.image import imread
-
-    path = tmp_path / "figures" / "accuracy.png"
-    plot_scores_by_language(Results.from_dict(results), path)
-    height, width = imread(path).shape[:2]
-    assert 800 <= width <= 2000
-    assert 300 <= height <= 6000
-    assert path.stat().st_size < 500_000
-
-
-def test_figure_draws_every_score_and_interval(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **kwargs: (drawn.append(figure), path.touch()))
-    results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    plot_scores_by_language(Results.from_dict(results), tmp_path / "unused.png")
-    scores, differences = drawn[0].axes
-    for axis, entries in ((scores, results["summary"]["systems"]), (differences, results["summary"]["differences"])):
-        expected = {
-            tuple(round(100 * value[key], 6) for key in ("low", "high"))
-            for entry in entries.values()
-            for value in [*entry["languages"].values(), entry["macro_all"], entry["macro_target"]]
-        }
-        segments = [segment for lines in axis.collections for segment in cast("LineCollection", lines).get_segments()]
-        assert {(round(segment[0, 0], 6), round(segment[1, 0], 6)) for segment in segments} == expected
-        marks = {round(float(x), 6) for line in axis.lines for x in np.asarray(line.get_xdata())}
-        assert marks >= {round(100 * value["mean"], 6) for entry in entries.values() for value in [entry["macro_all"]]}
-    assert [text.get_text() for text in scores.get_yticklabels()][:2] == ["English (en)", "German (de)"]
-    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert labels == ["last (baseline)", "aif-layer4", "uniform guess (33.3)"]
-    families = [text.get_text() for text in differences.texts]
-    assert families == [*(family for family, _ in by_family(XNLI, "en")), "average"]
-
-
-def test_figure_leaves_matplotlib_alone(tmp_path: Path) -> None:
-    import matplotlib
-
-    before = dict(matplotlib.rcParams)
-    backend = matplotlib.rcParams._get("backend")  # type: ignore[attr-defined]
-    plot_scores_by_language(Results.from_dict(make_results(["en", "de"], {"last": [1]})), tmp_path / "figure.png")
-    assert matplotlib.rcParams._get("backend") is backend  # type: ignore[attr-defined]
-    assert dict(matplotlib.rcParams) == before
 
 
 def test_report_is_written_and_points_to_its_figure(tmp_path: Path) -> None:
@@ -334,12 +259,3 @@ def test_f1_is_called_f1_and_counts_sentences_and_words(tmp_path: Path) -> None:
     assert report.startswith("# PAN-X: F1 by language\n")
     assert "![F1 by language](figures/f1_by_language.png)" in report
     assert (tmp_path / "figures" / "f1_by_language.png").is_file()
-
-
-def test_figure_axis_names_task_and_metric(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **kwargs: (drawn.append(figure), path.touch()))
-    plot_scores_by_language(Results.from_dict(make_results(["en", "de"], {"last": [1]})), tmp_path / "unused.png")
-    assert drawn[0].axes[0].get_xlabel() == "XNLI accuracy (%), 95% intervals"

@@ -253,16 +253,17 @@ def test_a_miniature_run_of_everything(
         "evaluation",
         "loading",
         "prediction",
+        "trimming",
     ]
     for row in rows:
         assert row["ratio"]["median"] > 0 and math.isfinite(row["ratio"]["median"]), row
-    memory = [row["ratio"]["median"] for row in rows if "peak memory" in row["name"]]
+    memory = [row["ratio"]["median"] for row in rows if row["group"] == "fusion" and "peak memory" in row["name"]]
     assert len(memory) == 4 and all(1.0 < share < 1.5 for share in memory)
     with_goals = [row for row in rows if row["goal"] is not None]
     bf16 = sum("bf16" in row["name"] for row in with_goals)
     # Fusion has twelve goals, training and evaluation one each, loading two, prediction two, and with each kind of
-    # ONNX three; where bf16 is, it has those of fp32.
-    assert len(with_goals) == 24 + bf16
+    # ONNX three; where bf16 is, it has those of fp32. Trimming has six.
+    assert len(with_goals) == 30 + bf16
     assert bf16 == 4 or any(row["name"] == "bf16" and row["ratio"] is None for row in results["rows"])
     assert results["machine"]["device"] == "cpu" and results["machine"]["size"] == "tiny"
     assert set(results["machine"]) >= set(describe(tiny)) >= {"processor", "threads", "versions", "date", "command"}
@@ -273,7 +274,7 @@ def test_an_earlier_benchmark_is_not_replaced_unless_asked_for(tiny: Settings) -
     output = Path(tiny.output_dir)
     output.mkdir()
     (output / "bench.json").write_text('{"study": "bench", "rows": []}', encoding="utf-8")
-    with pytest.raises(InputError, match="holds a study. Name another --output_dir, or replace it with --overwr"):
+    with pytest.raises(InputError, match="contains a study. Choose another --output_dir, or replace it with --overwr"):
         run(replace(tiny, only=["loading"]))
     assert run(replace(tiny, only=["loading"], overwrite=True))["rows"]
     (output / "bench.json").write_text("My own notes.", encoding="utf-8")

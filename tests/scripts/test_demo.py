@@ -149,7 +149,7 @@ def test_a_second_call_says_that_nothing_is_trained(finished_demo: Path, capsys:
     before = contents(finished_demo)
     demo.main(["--show"])
     out = capsys.readouterr().out
-    assert out.startswith("Nothing is trained: this is the last run, in ")
+    assert out.startswith("No training: this is the last run, in ")
     assert out.count("average, targets") == 1 and "Three questions" in out
     assert contents(finished_demo) == before
 
@@ -161,7 +161,7 @@ def test_without_a_run_there_is_nothing_to_show(
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
         demo.main(["--show"])
-    assert ended.value.code == 2 and "holds no finished run" in capsys.readouterr().err
+    assert ended.value.code == 2 and "contains no finished run" in capsys.readouterr().err
 
 
 def test_an_interrupted_repetition_keeps_the_last_run(
@@ -220,7 +220,7 @@ def test_a_checkpoint_without_its_code_is_an_error(told: tuple[Path, str, str], 
     for path in (told[0] / "models" / "aif-layer1-seed1").iterdir():
         if not path.name.endswith("_dlfa.py"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(demo.InputError, match="does not load by the code beside it"):
+    with pytest.raises(demo.InputError, match="does not load with the code beside it"):
         demo.ask(tmp_path)
 
 
@@ -242,8 +242,8 @@ def test_its_questions_are_not_in_the_corpus(question: tuple[str, str, str, str]
         (-0.01, 0.02, 0.4, "the interval includes 0"),
         (0.01, 0.02, 0.01, "is better"),
         (-0.02, -0.01, 0.01, "is worse"),
-        (0.01, 0.02, 0.06, "not told apart after correction"),
-        (0.01, 0.02, None, "not told apart after correction"),
+        (0.01, 0.02, 0.06, "do not differ significantly after correction"),
+        (0.01, 0.02, None, "do not differ significantly after correction"),
     ],
 )
 def test_one_sentence_says_whether_they_differ(low: float, high: float, p: float | None, words: str) -> None:

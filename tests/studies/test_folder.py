@@ -49,7 +49,7 @@ def test_what_is_not_ours_stays(study: str, finished: Path, tmp_path: Path) -> N
     other = tmp_path / "other" / "figures" / figure.name
     other.parent.mkdir(parents=True)
     other.write_text("mine")
-    with pytest.raises(InputError, match="is not of an earlier study"):
+    with pytest.raises(InputError, match="does not belong to an earlier study"):
         write(finished, tmp_path / "other", overwrite=True)
     assert other.read_text() == "mine" and len(list(other.parent.iterdir())) == 1
 
@@ -58,7 +58,7 @@ def test_a_page_of_ours_that_became_the_users_stays(finished: Path, tmp_path: Pa
     scaling(finished, tmp_path, overwrite=False)
     page = tmp_path / "language_scaling.md"
     page.write_text("# Mine\n", encoding="utf-8")
-    with pytest.raises(InputError, match="holds language_scaling.md, which this command did not write"):
+    with pytest.raises(InputError, match="contains language_scaling.md, which this command did not write"):
         scaling(finished, tmp_path, overwrite=True)
     assert page.read_text(encoding="utf-8") == "# Mine\n"
 
@@ -92,7 +92,7 @@ def test_a_missing_package_is_named_with_its_extra(
     options = [str(finished), "--output_dir", str(tmp_path / "out")]
     with pytest.raises(SystemExit):
         dlfa([verb, *(["--results_dir", str(finished)] if verb == "sweep" else options)])
-    message = f"error: dlfa {verb} needs matplotlib, not installed: pip install 'modeling-dlfa[studies]'"
+    message = f"error: dlfa {verb} needs matplotlib (not installed): pip install 'modeling-dlfa[studies]'"
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
@@ -103,4 +103,4 @@ def test_a_seed_that_numpy_does_not_take(
     options = {"scaling": [str(finished)], "layers": ["--model_name_or_path", "x", "--aligned_file", "y"]}[verb]
     with pytest.raises(SystemExit):
         dlfa([verb, *options, "--output_dir", str(tmp_path / "out"), "--seed", "-1"])
-    assert "error: --seed -1: a seed is a number from 0 to" in capsys.readouterr().err
+    assert "error: --seed -1 is not a seed. Give a number from 0 to" in capsys.readouterr().err

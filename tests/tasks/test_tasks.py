@@ -69,6 +69,8 @@ def test_treebanks_are_put_together_by_language() -> None:
         ({"kind": "tokens"}, "kind is 'tokens'. Choose 'sequence'"),
         ({"metric": None}, "metric is None"),
         ({"name": " "}, "name is ' '"),
+        ({"name": "a/b"}, "Task 'a/b': the name cannot be that of a folder. Give one without '/'"),
+        ({"name": "..\\b"}, "the name cannot be that of a folder"),
         ({"hub": "unimelb-nlp/wikiann"}, "hub is 'unimelb-nlp/wikiann'. Give a HubSource"),
         ({"max_length": 0}, "max_length is 0. Give a whole number of 1 or more"),
         ({"batch_size": True}, "batch_size is True"),

@@ -21,7 +21,8 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 
-from ..backbones import BACKBONES, batch, build, labels
+from ..backbones import BACKBONES, MODEL_CLASSES, batch, build, labels
+from ..online import Environment
 
 PARTS = {DlfaModel: ["fusion", "pooler"], DlfaForTokenClassification: ["fusion", "classifier"]}
 PARTS[DlfaForSequenceClassification] = ["fusion", "pooler", "classifier"]
@@ -92,6 +93,40 @@ def test_an_adapter_finds_its_base_by_the_auto_class(tmp_path: Path, recwarn: py
     assert [str(warning.message) for warning in recwarn if "peft" in str(warning.filename)] == []
 
 
+ADAPTED = """
+import json, sys, torch
+import peft
+kinds = [getattr(peft, f"AutoPeftModelFor{task}") for task in sys.argv[2].split()]
+inputs = {name: torch.tensor(value) for name, value in json.loads(sys.argv[1]).items()}
+found = []
+with torch.no_grad():
+    for kind, folder in zip(kinds, sys.argv[3:]):
+        model = kind.from_pretrained(folder, trust_remote_code=True)
+        found.append(model(**inputs)[0].tolist())
+print(json.dumps(["modeling_dlfa" in sys.modules, found]))
+"""
+
+
+@pytest.mark.slow
+def test_a_stranger_finds_the_base_of_an_adapter(bare_environment: Environment, tmp_path: Path) -> None:
+    inputs, expected, folders = batch("bert"), [], []
+    for model_class in MODEL_CLASSES:
+        place = tmp_path / model_class.__name__
+        build(model_class, "bert").save_pretrained(place / "base")
+        base = model_class.from_pretrained(place / "base")
+        model = get_peft_model(base, lora_config(base)).eval()
+        with torch.no_grad():
+            for parameter in (weight for weight in model.parameters() if weight.requires_grad):
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+            expected.append(model(**inputs)[0].tolist())
+        model.save_pretrained(place / "adapter")
+        folders.append(place / "adapter")
+    given = json.dumps({name: value.tolist() for name, value in inputs.items()})
+    tasks = "FeatureExtraction SequenceClassification TokenClassification"
+    imported, found = bare_environment.run(ADAPTED, given, tasks, *folders, home=tmp_path / "home", offline=True).value
+    assert not imported and found == expected
+
+
 def test_a_plain_configuration_with_modules_to_save(tmp_path: Path) -> None:
     build(DlfaForSequenceClassification, "bert").save_pretrained(tmp_path / "base")
     base = DlfaForSequenceClassification.from_pretrained(tmp_path / "base")
@@ -138,7 +173,7 @@ def test_wrong_modules_are_one_error() -> None:
     with pytest.raises(InputError, match="has no modules Wqkv"):
         lora_config(model, target_modules=["Wqkv"])
     model.config.backbone_config.model_type = "flaubert"
-    with pytest.raises(InputError, match="Name target_modules"):
+    with pytest.raises(InputError, match=r"No default LoRA target modules .*Pass target_modules"):
         lora_config(model)
 
 
@@ -167,7 +202,7 @@ def test_layers_up_to_one_stay_as_they_are(name: str, layer: int) -> None:
     assert same == [True] * kept + [False] * (len(same) - kept)
     changed = sum(value.numel() for key, value in model.state_dict().items() if not torch.equal(value, before[key]))
     assert changed <= parameter_counts(model)[0] < parameter_counts(model)[1]
-    with pytest.raises(InputError, match="one has to be trained"):
+    with pytest.raises(InputError, match="one must be trained"):
         freeze_backbone(model, up_to=model.config.num_hidden_layers)
 
 
@@ -291,10 +326,10 @@ def test_the_runner_resumes(
 
 ERRORS = {
     "no such method": (["--peft", "prefix"], "--peft prefix does not exist; choose from lora, frozen"),
-    "LoRA's options alone": (["--lora_r", "4"], "--lora_r is for --peft lora"),
+    "LoRA's options alone": (["--lora_r", "4"], "--lora_r has an effect only with --peft lora"),
     "modules that are not there": (["--peft", "lora", "--lora_target_modules", "Wqkv"], "has no modules Wqkv"),
-    "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to each say"),
-    "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last to stay frozen"),
+    "two ways": (["--peft", "frozen", "--freeze_up_to", "0"], "--peft and --freeze_up_to both decide"),
+    "no such layer": (["--freeze_up_to", "9"], "Layer 9 cannot be the last frozen one"),
     "no training": (["--peft", "lora", "--do_train", "False"], "--peft trains a part of the model"),
 }
 

@@ -52,7 +52,7 @@ def test_a_disk_without_room_is_refused_before_training(
     xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 30, 1 << 30, 1000))
-    assert_refused(xnli_arguments, "has 0.0 MB left, and 1 model (", capsys)
+    assert_refused(xnli_arguments, "has 0.0 MB left, but 1 model (", capsys)
     assert not (tmp_path / "out").exists()
 
 
@@ -66,5 +66,5 @@ def test_what_is_replaced_counts_as_room(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1 << 30, 1 << 30, 0))
     main("xnli", [*arguments, "--overwrite"])
     printed = capsys.readouterr().out
-    assert told(printed) == wanted and "Left as they are, not written by an earlier command: models/mine." in printed
+    assert told(printed) == wanted and "Left unchanged, because no earlier command wrote them: models/mine." in printed
     assert (tmp_path / "out" / "models" / "mine").stat().st_size == 1 << 20

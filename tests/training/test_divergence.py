@@ -99,7 +99,7 @@ def test_the_first_step_without_a_finite_loss_is_named() -> None:
     divergence.add_loss(torch.tensor(1.0), 5)
     divergence.check_loss()
     divergence.add_answers((None, (torch.ones(2), torch.tensor([1.0, float("nan")]))))
-    with pytest.raises(InputError, match="the answers of the model of step 7"):
+    with pytest.raises(InputError, match="the model's outputs at step 7"):
         divergence.check_answers(7)
     divergence.check_answers(7)
 

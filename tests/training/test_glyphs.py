@@ -61,9 +61,9 @@ def test_a_file_of_arguments_can_name_no_layer(tiny_encoder: Path, tiny_glyphs: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fusion", "last"], "--glyphs has no effect with --fusion last, which reads one layer alone"),
+        (["--fusion", "last"], "--glyphs has no effect with --fusion last, which reads only one layer"),
         (["--fusion", "layer"], "--glyphs has no effect with --fusion layer"),
-        (["--fusion", "mean"], "the classifier reads the first token alone.*Give --pooling mean"),
+        (["--fusion", "mean"], "the classifier reads only the first token.*Give --pooling mean"),
         (["--fusion", "concat", "--pooling", "cls"], "Give --pooling mean"),
     ],
 )
@@ -92,7 +92,10 @@ def test_a_table_of_another_vocabulary_is_refused_before_anything_is_written(
     table = GlyphTable.load(tiny_glyphs)
     made_of = {**table.record["tokenizer"], "sha256": "0" * 64}
     GlyphTable(table.values, {**table.record, "tokenizer": made_of}).save(tmp_path / "other")
-    for folder, message in ((tmp_path / "other", "made of another vocabulary"), (tmp_path, "does not hold a table")):
+    for folder, message in (
+        (tmp_path / "other", "made for another vocabulary"),
+        (tmp_path, "does not contain a complete table"),
+    ):
         with pytest.raises(SystemExit) as ended:
             main("xnli", [*xnli_arguments, "--glyphs", str(folder)])
         assert ended.value.code == 2 and message in capsys.readouterr().err
@@ -145,7 +148,7 @@ def test_a_checkpoint_is_evaluated_without_its_table_and_refuses_another(
     assert again["system"] == "aif-layer1+glyphs" and again["test"] == first["test"]
     with pytest.raises(SystemExit):
         main("xnli", [*given, str(tmp_path / "other"), "--glyphs", str(tiny_glyphs)])
-    assert "keeps what it was trained with" in capsys.readouterr().err
+    assert "keeps the glyphs that it was trained with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("one_pass", [False, True])

@@ -129,7 +129,7 @@ def test_a_disk_without_room_for_the_copies(
     shards: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: mock.Mock(free=100))
-    with pytest.raises(InputError, match="has 0.0 MB left, and the shards' models and predictions take"):
+    with pytest.raises(InputError, match="has 0.0 MB left, but the shards' models and predictions take"):
         merge_runs(shards, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
 
@@ -143,7 +143,7 @@ def test_a_shard_is_not_taken_for_the_command(
     ):
         with pytest.raises(SystemExit) as stop:
             dlfa([*verb, str(tmp_path / "new")])
-        assert stop.value.code == 2 and "is a shard, 1 of 2. Merge all of them" in capsys.readouterr().err
+        assert stop.value.code == 2 and "is only a shard (1 of 2, from 0). Merge all shards" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
@@ -155,7 +155,7 @@ def test_what_differs_between_machines_is_noted(shards: list[Path], tmp_path: Pa
     assert [shard.versions["torch"] for shard in results.shards or ()] == [first, "1.0"]
     assert len(results.command.splitlines()) == 3, "the commands of the shards, and the one that merges"
     report = (tmp_path / "merged" / "results.md").read_text(encoding="utf-8")
-    assert "Merged from 2 shards of the runs. Between them differ: versions of libraries (results.json)." in report
+    assert "Merged from 2 shards of the runs. The shards differ in versions of libraries (see results.json)." in report
 
 
 def test_shards_that_were_not_tested(arguments: list[str], tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_shards_that_do_not_belong_together(case: str, shards: list[Path], tmp_p
 
 
 def test_shards_that_overlap_or_lack_runs(shards: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="both hold aif-layer1-seed1"):
+    with pytest.raises(InputError, match="both contain aif-layer1-seed1"):
         merge_runs([*shards, shards[0]], tmp_path / "merged")
     with pytest.raises(InputError, match=r"lack 2 of the command's runs \(aif-layer1-seed2, last-seed2\)"):
         merge_runs(shards[:1], tmp_path / "merged")
@@ -245,9 +245,16 @@ def test_nothing_of_the_users_is_overwritten(shards: list[Path], tmp_path: Path)
 
 
 WRONG = {
-    "beyond the last": (["--num_shards", "2", "--shard_index", "2"], "--shard_index 2 with --num_shards 2"),
-    "more shards than runs": (["--num_shards", "5"], "--num_shards 5 is more than this command has runs (4)"),
-    "pushing a shard": (["--num_shards", "2", "--push_to_hub", "True"], "a shard does not know it"),
+    "beyond the last": (
+        ["--num_shards", "2", "--shard_index", "2"],
+        "--shard_index 2 does not exist with --num_shards 2",
+    ),
+    "more shards than runs": (["--num_shards", "5", "--shard_index", "0"], "--num_shards 5 is more than the 4 runs"),
+    "pushing a shard": (
+        ["--num_shards", "2", "--shard_index", "0", "--push_to_hub", "True"],
+        "which a shard does not know",
+    ),
+    "which shard": (["--num_shards", "2"], "--num_shards 2 needs --shard_index: "),
     "pushing no model": (["--save_models", "False", "--push_to_hub", "True"], "--save_models False"),
 }
 

@@ -63,7 +63,7 @@ def test_fsdp_on_the_cpu_is_no_silent_ddp(xnli_arguments: list[str], tmp_path: P
     process = start(xnli_arguments, config="fsdp.yaml")
     printed = process.communicate(timeout=300)[0]
     assert process.returncode != 0
-    assert printed.count("error: Accelerate has no FSDP on the CPU") == 1, printed[-3000:]
+    assert printed.count("error: Accelerate does not support FSDP on the CPU") == 1, printed[-3000:]
     assert not (tmp_path / "out").exists()
 
 

@@ -58,7 +58,7 @@ def test_what_is_tested_is_what_is_saved(
     ("extra", "message"),
     [
         (["--save_dtype", "int8"], "invalid choice: 'int8'"),
-        (["--save_dtype", "float16", "--do_train", "False"], "--do_train False saves none"),
+        (["--save_dtype", "float16", "--do_train", "False"], "--do_train False trains none"),
     ],
 )
 def test_what_cannot_be_rounded_is_refused(
@@ -75,7 +75,7 @@ def test_split_models_are_not_rounded(
 ) -> None:
     arguments = parse_arguments(XNLI, [*xnli_arguments, "--save_dtype", "float16"])
     monkeypatch.setenv(launcher, "true")
-    with pytest.raises(InputError, match="which FSDP and DeepSpeed split"):
+    with pytest.raises(InputError, match="but FSDP and DeepSpeed split"):
         check_arguments(XNLI, arguments)
 
 

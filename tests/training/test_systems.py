@@ -30,7 +30,7 @@ def test_the_baseline_leaves_out_what_only_the_fused_system_reads(tiny_encoder: 
 def test_a_lower_layer_alone_is_planned_beside_the_last(tiny_encoder: Path, tmp_path: Path) -> None:
     lower, baseline = planned(tiny_encoder, tmp_path, "--fusion", "layer", "--fusion_layers", "-3", "--baseline")
     assert (lower.system, baseline.system) == ("layer-1", "last") and lower.config.fusion_layers == [1]
-    with pytest.raises(InputError, match="reads one lower layer alone"):
+    with pytest.raises(InputError, match="reads only one lower layer"):
         planned(tiny_encoder, tmp_path, "--fusion", "layer", "--fusion_layers", "0", "1")
 
 

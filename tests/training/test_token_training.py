@@ -18,10 +18,9 @@ from modeling_dlfa import DlfaForTokenClassification
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.conll import read_sentences
-from modeling_dlfa.results.predictions import read_words
 from modeling_dlfa.training.trainer import CrossLingualTrainer
 
-from ..commands import Python, read
+from ..commands import Python, read, read_words
 from ..conftest import ROOT, WORDS
 from ..launching import launch
 from ..tiny_checkpoints import letter_tokenizer
@@ -101,7 +100,7 @@ def test_report_and_models_follow_the_task(finished: Path) -> None:
         "F1 in percent, mean ± standard deviation over seeds 1, 2.",
         "paired by seed (seeds 1, 2) and sentence.",
         "Student's t over the seeds plus the bootstrap error of the sentences (2,000 resamples of the sentences).",
-        "Beside it, accuracy of words in percent, average over languages and seeds: last ",
+        "For comparison, accuracy of words in percent, averaged over languages and seeds: last ",
         "(72 sentences); validation",
         "Test sentences: 25 in each language.",
         f"Test words: {words.pop()} in each language.",
@@ -208,7 +207,7 @@ def test_a_run_that_finds_no_name_is_collapsed(ner_arguments: list[str], tiny_ta
     run = read(tmp_path / "out" / "results.json")["runs"][0]
     assert run["collapsed"] and run["validation"]["f1"] == 0.0
     report = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
-    assert f"Collapsed runs (one label almost always), counted in the averages: {run['name']}." in report
+    assert f"Collapsed runs (nearly always one label), included in the averages: {run['name']}." in report
 
 
 ERRORS = {

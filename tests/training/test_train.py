@@ -113,7 +113,7 @@ def test_arguments_made_by_hand_are_checked(tiny_encoder: Path, tmp_path: Path) 
         XNLI, output_dir=str(tmp_path / "out"), prediction_loss_only=True
     )
     arguments = Arguments(ModelArguments(str(tiny_encoder)), DataArguments(), RunArguments(), training)
-    with pytest.raises(InputError, match="--prediction_loss_only True throws the predictions away"):
+    with pytest.raises(InputError, match="--prediction_loss_only True discards the predictions"):
         run_task(XNLI, arguments)
     arguments.training = CrossLingualTrainingArguments.for_task(XNLI, output_dir=str(tmp_path / "out"))
     arguments.model = ModelArguments(str(tiny_encoder), fusion="last", fusion_layers=[1])

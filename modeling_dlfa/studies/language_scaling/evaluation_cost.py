@@ -113,8 +113,8 @@ def _arguments(results: Results, options: CostOptions) -> list[str]:
     pattern = _pattern(files)
     if pattern is None or not all(Path(file).is_file() for file in files.values()):
         raise InputError(
-            f"The test files of the results ({next(iter(sources.values())).source}, ...) are not here. "
-            "Name them with --cost_test_file, {language} for the code."
+            f"The test files of the results ({next(iter(sources.values())).source}, ...) are not "
+            f"here. Name them with --cost_test_file, with {{language}} for the code."
         )
     return [*argv, "--test_file", pattern]
 

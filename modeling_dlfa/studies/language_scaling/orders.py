@@ -59,12 +59,12 @@ def read_values(path: str | Path) -> dict[str, float]:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read {path}: {error}.") from error
-    remedy = 'It needs a JSON object {"de": 1.5, ...}, or lines of a language code, a tab and a number.'
+    remedy = 'It needs a JSON object such as {"de": 1.5}, or lines with a language code, a tab and a number.'
     if Path(path).suffix == ".json":
         try:
             pairs = list(json.loads(text).items())
         except (ValueError, AttributeError) as error:
-            raise InputError(f"{path} holds no JSON object. {remedy}") from error
+            raise InputError(f"{path} does not contain a JSON object. {remedy}") from error
     else:
         pairs = [tuple(line.split("\t")) for line in text.splitlines() if line.strip()]
         if pairs and len(pairs[0]) == 2 and not _is_number(pairs[0][1]):
@@ -72,7 +72,7 @@ def read_values(path: str | Path) -> dict[str, float]:
     values: dict[str, float] = {}
     for pair in pairs:
         if len(pair) != 2 or not _is_number(pair[1]) or pair[0] in values:
-            raise InputError(f"{path}: {pair} is not a language with its number, or is there twice. {remedy}")
+            raise InputError(f"{path}: {pair} is not a language and a number, or occurs twice. {remedy}")
         values[pair[0]] = float(pair[1])
     return values
 
@@ -106,10 +106,10 @@ def language_orders(
         InputError: There are no target languages, a file lacks one, or a data size is not above zero.
     """
     if not targets:
-        raise InputError(f"Only {source_language} was tested, the language of the labels; test others.")
+        raise InputError(f"Only {source_language} was tested, the language of the labels; test other languages too.")
     families = [tuple(codes) for _, codes in by_family(targets, source_language)]
     orders = [
-        Order("random", "at random", "All sets of n languages count the same.", (tuple(targets),)),
+        Order("random", "at random", "All sets of n languages count equally.", (tuple(targets),)),
         Order("family", "family by family", "Families of the World Atlas of Language Structures.", tuple(families)),
     ]
     left_out = []
@@ -120,9 +120,9 @@ def language_orders(
         origin = f"From {Path(similarity).name}."
     elif not unknown:
         values, unit = {code: shared_levels(code, source_language) for code in targets}, "shared level"
-        origin = f"How many of family, branch (both as in WALS) and script a language shares with {source}."
+        origin = f"How many of family, branch (both from WALS) and script a language shares with {source}."
     if similarity is None and unknown:
-        left_out.append(f"No order by similarity: nothing is known of {', '.join(unknown)}. Give --similarity.")
+        left_out.append(f"No order by similarity: it is not known for {', '.join(unknown)}. Give --similarity.")
     else:
         tiers = _tiers(values)
         orders.insert(1, Order("similarity", f"closest to {source} first", origin, tiers, values, unit))
@@ -130,12 +130,15 @@ def language_orders(
         sizes, origin = _complete(read_values(data_sizes), targets, data_sizes), f"From {Path(data_sizes).name}."
     else:
         sizes = {code: CC100_SIZES[code] for code in targets if code in CC100_SIZES}
-        origin = "Sizes of CC-100's files: XLM-R's training data, for other encoders how much text there is."
+        origin = (
+            "Sizes of CC-100's files: the training data of XLM-R; for other encoders, a measure of how "
+            "much text exists."
+        )
     if any(size <= 0 for size in sizes.values()):
-        raise InputError(f"{data_sizes}: data sizes must be above zero.")
+        raise InputError(f"{data_sizes}: data sizes must be greater than zero. Correct them.")
     if len(sizes) < len(targets):
         missing = ", ".join(code for code in targets if code not in sizes)
-        left_out.append(f"No order by data size: none is known of {missing}. Give --data_sizes.")
+        left_out.append(f"No order by data size: it is not known for {missing}. Give --data_sizes.")
     else:
         logs = {code: math.log2(size) for code, size in sizes.items()}
         title = "most pre-training data first"

@@ -56,7 +56,7 @@ def _section(entry: Mapping[str, Any], study: Mapping[str, Any], source: str, na
         *_pictures(entry, name),
         *_tables_in_order(entry),
         *_trends(entry),
-        Heading("What this says, and what not"),
+        Heading("How to read this"),
         Notes(tuple(_notes(entry, study))),
         Text("Command:"),
         Code(study["command"]),
@@ -79,7 +79,7 @@ def corrected_difference(value: Mapping[str, Any], digits: int = 1) -> Phrase:
 def _all_languages(entry: Mapping[str, Any]) -> Iterable[Block]:
     gains = entry["all_languages"]
     if not gains:
-        yield Text("There is no baseline that shares a seed with another system, hence no gain.")
+        yield Text("No baseline shares a seed with another system, so there is no gain to report.")
         return
     keys = [key for key in ("mean", "worst", "spread", "further_languages") if key in next(iter(gains.values()))]
     names = {
@@ -123,8 +123,8 @@ def _tables_at_random(entry: Mapping[str, Any]) -> Iterable[Block]:
             yield Table(what, header, tuple(rows))
     if entry["gains"]["random"]:
         yield Table(
-            f"Had one tested n languages drawn at random: half the width of the 95% interval of the mean gain, in "
-            f"points, and in how many of the sets it lies above or below 0 (difference to {entry['baseline']})",
+            "If n random languages had been tested: half the width of the 95% interval of the mean gain, in "
+            f"points, and the share of sets in which it lies above or below 0 (difference to {entry['baseline']})",
             header,
             tuple(
                 (system, *(_power(points[n - 1]["mean"]) for n in shown))
@@ -186,8 +186,8 @@ def _trends(entry: Mapping[str, Any]) -> Iterable[Block]:
 def _pictures(entry: Mapping[str, Any], name: str) -> Iterable[Block]:
     yield Picture(
         f"{name}-scores",
-        "Mean, worst language and spread of each system against the number of target languages, one column for each "
-        "order. The tables beside it hold the numbers.",
+        "Mean, worst language and spread of each system against the number of target languages, one "
+        "column per order. The tables hold the numbers.",
         "Averages over the sets of n languages that an order allows.",
         partial(scores_against_n, entry),
     )
@@ -196,8 +196,8 @@ def _pictures(entry: Mapping[str, Any], name: str) -> Iterable[Block]:
     bands = "Bands: the 95% interval that one set of n languages gives, averaged over the sets."
     yield Picture(
         f"{name}-gains",
-        "Gain over the baseline in the mean and in the worst language against the number of target languages, one "
-        "column for each order. The tables beside it hold the numbers.",
+        "Gain over the baseline in the mean and in the worst language against the number of target "
+        "languages, one column per order. The tables hold the numbers.",
         bands if len(entry["all_languages"]) <= MAX_BANDS else "Intervals are in the tables.",
         partial(gains_against_n, entry),
     )
@@ -215,20 +215,21 @@ def _pictures(entry: Mapping[str, Any], name: str) -> Iterable[Block]:
 def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     settings, total = study["settings"], len(entry["targets"])
     yield (
-        "At random, the expected mean over n languages is the same for every n, and the expected variance between "
-        "them as well: that these lines are flat follows from the design and says nothing about transfer. What does "
-        "change with n is the worst language (a minimum over more of them: it falls for every system, gain or not), "
-        "the width of the interval, and how often n languages would have shown a difference."
+        "In random order, the expected mean over n languages is the same for every n, and so is the expected "
+        "variance between them: these lines are flat by design and say nothing about transfer. What does change "
+        "with n is the worst language (a minimum over more of them: it falls for every system, gain or not), the "
+        "width of the interval, and how often n languages would have shown a difference."
     )
     yield (
-        "In the other orders the languages differ, and a line that rises or falls says that near and far, large and "
-        "small languages gain differently. Neighbouring points share languages; the slope over log2(n) is therefore "
-        "refitted in every resample, never tested point by point. It describes these languages in this order."
+        "In the other orders the languages differ, and a rising or falling line says that near and "
+        "far, or large and small, languages gain differently. Neighbouring points share languages, "
+        "so the slope over log2(n) is refitted in every resample and points are never tested one by "
+        "one. It describes these languages in this order."
     )
     yield (
-        "The slope over languages (gain of a language = a + b times its measure) takes the languages for a sample: "
-        "its interval has the scatter of languages about the line, and the variance between seeds. Relatives are not "
-        "independent, so that it is rather too narrow."
+        "The slope over languages (gain of a language = a + b times its measure) treats the languages as a "
+        "sample: its interval includes the scatter of languages about the line and the variance between seeds. "
+        "Related languages are not independent, so the interval is probably too narrow."
     )
     seeds = sorted({len(system["seeds"]) for system in entry["systems"].values()})
     yield (
@@ -237,18 +238,18 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     )
     yield from seeds_note(seeds[0])
     yield (
-        f"{MARK} and bold: the interval, corrected (Bonferroni) for all that the table compares, excludes 0. "
-        "Nothing else may be called a difference. The worst of n measured scores is lower than the worst of n true "
-        "ones, for both systems."
+        f"{MARK} and bold: the interval, corrected (Bonferroni) for everything that the table "
+        "compares, excludes 0. Nothing else counts as a difference. The worst of n measured scores "
+        "is lower than the worst of n true ones, for both systems."
     )
     sets = max(point["sets"] for point in next(iter(entry["scores"]["random"].values())))
     yield (
-        f"Sets of n of {total} languages: all where there are at most {settings['max_subsets']}, else up to {sets} in "
-        f"which every language is equally often (seed {settings['seed']})."
+        f"Sets of n of {total} languages: all of them if there are at most {settings['max_subsets']}, otherwise up "
+        f"to {sets} in which every language occurs equally often (seed {settings['seed']})."
     )
     yield from entry["left_out"]
     collapsed = [run for system in entry["systems"].values() for run in system["collapsed"]]
-    yield f"Collapsed runs (one label almost always), counted like others: {', '.join(collapsed) or 'none'}."
+    yield f"Collapsed runs (nearly always one label), counted like the others: {', '.join(collapsed) or 'none'}."
 
 
 def _cost_section(cost: Mapping[str, Any]) -> Section:
@@ -264,13 +265,13 @@ def _cost_section(cost: Mapping[str, Any]) -> Section:
         cells += [f"{fast:.2f}, {slow:.2f}", *(f"{value / 2**20:,.0f}" for value in memory)]
         rows.append(tuple(cells))
     notes = [
-        f"One pass over the examples of n languages, longest first, as the runner tests; batches of "
-        f"{cost['batch_size']}; model {cost['model']}. Each n in a process of its own; the median of "
+        "One pass over the examples of n languages, longest first, as the runner tests; batches of "
+        f"{cost['batch_size']}; model {cost['model']}. Each n ran in its own process; times are the median of "
         f"{len(points[0]['passes'])} passes. Languages in the order {', '.join(cost['languages'])}.",
         _slope(cost["seconds_per_language"], "seconds of the pass", 1.0),
         _slope(cost["memory_per_language"], "MiB of peak memory", 2.0**20),
-        "Testing language by language in processes of their own would cost the start n times. Time on a machine that "
-        "does other work as well is an upper bound.",
+        "Testing each language in its own process would pay for the start n times. If the machine "
+        "did other work as well, the times are upper bounds.",
     ]
     drawn = Picture(
         "scaling-cost",
@@ -290,4 +291,4 @@ def _slope(value: Mapping[str, float] | None, what: str, unit: float) -> str:
     if value is None:
         return ""
     mean, low, high = (number(value[key] / unit, 2, signed=True) for key in ("mean", "low", "high"))
-    return f"A further language costs {mean} {what} (least squares over n, 95% interval [{low}, {high}])."
+    return f"Each further language costs {mean} {what} (least squares over n, 95% interval [{low}, {high}])."

@@ -63,7 +63,7 @@ def read_aligned(
     if repeated:
         raise InputError(f"Language {quoted(repeated)} is given more than once. Give each language once.")
     if len(columns) < 2:
-        raise InputError(f"{path}: there is nothing to compare with one language ({' '.join(columns)}). Give two.")
+        raise InputError(f"{path}: one language ({' '.join(columns)}) leaves nothing to compare. Give at least two.")
     table = read_table(path, columns)
     whole = [row for row, texts in enumerate(zip(*table.columns, strict=True)) if all(map(str.strip, texts))]
     rows = whole
@@ -88,6 +88,9 @@ def _check_codes(path: str | Path, columns: Sequence[str]) -> None:
 
 def _header(path: str | Path) -> list[str]:
     if Path(path).suffix.lower() != ".tsv":
-        raise InputError(f"{path}: aligned text is read from .tsv files. Name the languages, or convert the file.")
+        raise InputError(
+            f"{path}: the names of the languages are read from the header of .tsv files only. Name them "
+            "with --languages, or convert the file."
+        )
     first = decode(read_content(str(path)), str(path)).split("\n", 1)[0].removesuffix("\r")
     return next(csv.reader([first], delimiter="\t", quoting=csv.QUOTE_NONE), [])

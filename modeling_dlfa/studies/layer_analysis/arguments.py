@@ -31,28 +31,35 @@ class LayerAnalysisArguments:
     source_language: str = field(default="en", metadata={"help": "Language of the part-of-speech training file."})
     genealogy_file: str | None = field(
         default=None,
-        metadata={"help": "TSV with the columns code name family genus script, for languages that we do not know."},
+        metadata={
+            "help": "TSV with the columns code name family genus script, for languages unknown to this package."
+        },
     )
     max_sentences: int = field(default=1000, metadata={"help": "Rows of the aligned file, drawn by the seed."})
     max_pos_train_sentences: int = field(default=1000, metadata={"help": "Sentences to train on, drawn by the seed."})
-    max_pos_test_sentences: int = field(default=300, metadata={"help": "Sentences a language, drawn by the seed."})
+    max_pos_test_sentences: int = field(
+        default=300, metadata={"help": "Test sentences per language, drawn by the seed."}
+    )
     n_resamples: int = field(default=500, metadata={"help": "Half-samples of the sentences, for intervals."})
     n_permutations: int = field(default=9999, metadata={"help": "Permutations of the languages, for p-values."})
     figure_similarity: str = field(
         default="cka",
         metadata={"help": "Similarity of languages to draw: cka, cosine or centroids.", "choices": SIMILARITIES},
     )
-    seed: int = field(default=42, metadata={"help": "Of every draw."})
+    seed: int = field(default=42, metadata={"help": "Seed of every random draw."})
     batch_size: int = field(default=32, metadata={"help": "Inputs computed at once."})
-    max_length: int | None = field(default=None, metadata={"help": "Longest input in tokens, if less than it reads."})
+    max_length: int | None = field(
+        default=None, metadata={"help": "Longest input in tokens; what the model reads if left out."}
+    )
     device: str | None = field(
         default=None, metadata={"help": "cpu, cuda, cuda:1, mps, ...; the accelerator, if there is one."}
     )
     states_dir: str | None = field(
-        default=None, metadata={"help": "Where hidden states are kept for the next call; OUTPUT_DIR/states."}
+        default=None,
+        metadata={"help": "Folder that keeps hidden states for the next call; OUTPUT_DIR/states if left out."},
     )
     overwrite: bool = field(default=False, metadata={"help": "Replace an earlier analysis in the output directory."})
     tokenizer_name: str | None = field(default=None, metadata={"help": "Tokenizer, if not the model's."})
     model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
-    cache_dir: str | None = field(default=None, metadata={"help": "Where downloads are kept."})
+    cache_dir: str | None = field(default=None, metadata={"help": "Folder in which downloads are kept."})
     token: str | None = field(default=None, metadata={"help": "Hub token; the stored login if left out."})

@@ -80,8 +80,8 @@ def load_encoder(
         tokenizer: Any = AutoTokenizer.from_pretrained(tokenizer_name or name, **hub_arguments)
     except (OSError, ValueError, RuntimeError) as error:
         remedy = (
-            "Give the folder or Hub id of an encoder or a DLFA checkpoint, and a device that exists; name a tokenizer "
-            "from elsewhere with --tokenizer_name."
+            "Give the folder or Hub id of an encoder or a DLFA checkpoint, and a device that exists. "
+            "If the tokenizer is elsewhere, name it with --tokenizer_name."
         )
         raise cannot_load(name, error, remedy) from error
     check_finite(name, model.named_parameters(), "Copy it again, or train again.")

@@ -56,8 +56,8 @@ class Genealogy:
         missing = [code for code in codes if code not in known]
         if missing:
             raise InputError(
-                f"The families of {quoted(missing)} are not known. Add them by --genealogy_file, a TSV file with the "
-                f"columns {' '.join(COLUMNS)}, or leave them out (--languages)."
+                f"The families of {quoted(missing)} are not known. Add them with --genealogy_file, a TSV file with "
+                f"the columns {' '.join(COLUMNS)}, or leave these languages out (--languages)."
             )
         sources = [str(path)] if own.keys() & set(codes) else []
         if set(codes) - own.keys():

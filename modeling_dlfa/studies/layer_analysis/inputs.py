@@ -48,7 +48,7 @@ def check_arguments(arguments: LayerAnalysisArguments) -> None:
     check_installed((*STUDY_PACKAGES, "sklearn"), "studies", "dlfa layers")
     ANALYSIS.folder(arguments.output_dir, overwrite=arguments.overwrite)
     if bool(arguments.pos_train_file) != bool(arguments.pos_test_file):
-        raise InputError("Parts of speech need --pos_train_file and --pos_test_file, or neither.")
+        raise InputError("Parts of speech need both --pos_train_file and --pos_test_file. Give both, or neither.")
     if arguments.figure_similarity not in SIMILARITIES:
         raise InputError(f"There is no similarity '{arguments.figure_similarity}'. Choose: {', '.join(SIMILARITIES)}.")
     check_seeds("--seed", [arguments.seed])
@@ -75,13 +75,13 @@ def read_data(arguments: LayerAnalysisArguments) -> AnalysisData:
     pattern = arguments.pos_test_file
     tested = [code for code in codes if PLACEHOLDER not in pattern or code in languages_on_disk(pattern)]
     if not tested:
-        raise InputError(f"{pattern}: there is no file for any of {' '.join(codes)}. Check the path.")
+        raise InputError(f"{pattern}: no file exists for any of {' '.join(codes)}. Check the path.")
     files = expand_files(pattern, tested)
 
     def load(path: str | Path, code: str, limit: int) -> Split:
         split = load_file(path, UDPOS, code)
         if len(split) < MIN_EXAMPLES:
-            raise InputError(f"{path}: too few sentences, {len(split)}. Give {MIN_EXAMPLES} or more.")
+            raise InputError(f"{path}: too few sentences: {len(split)}. Give {MIN_EXAMPLES} or more.")
         rng = np.random.default_rng(arguments.seed)
         rows = sorted(rng.choice(len(split), min(limit, len(split)), replace=False).tolist())
         words = [split.texts[0][row] for row in rows]

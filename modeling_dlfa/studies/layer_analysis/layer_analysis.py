@@ -140,7 +140,8 @@ def _families(arguments: LayerAnalysisArguments, genealogy: Genealogy, matrices:
         adjust_agreements([entry for layers in result["similarities"].values() for entry in layers])
     else:
         result["not_compared"] = (
-            "Languages are not compared with their genealogy: that takes four or more, some related and some not."
+            "Languages are not compared with their genealogy: that takes at least four languages, "
+            "some related and some not."
         )
     return result
 

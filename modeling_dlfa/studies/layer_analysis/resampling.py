@@ -35,9 +35,9 @@ def half_samples(n_examples: int, n_resamples: int, seed: int | np.random.SeedSe
         InputError: There are too few examples, or no resamples.
     """
     if n_examples < MIN_EXAMPLES:
-        raise InputError(f"Too few examples for intervals, {n_examples}. Give {MIN_EXAMPLES} or more.")
+        raise InputError(f"Too few examples for intervals: {n_examples}. Give {MIN_EXAMPLES} or more.")
     if n_resamples < MIN_EXAMPLES:
-        raise InputError(f"Too few resamples for intervals, {n_resamples}. Give {MIN_EXAMPLES} or more.")
+        raise InputError(f"Too few resamples for intervals: {n_resamples}. Give {MIN_EXAMPLES} or more.")
     rng = np.random.default_rng(seed)
     draws = np.zeros((n_resamples, n_examples), dtype=bool)
     draws[:, : n_examples // 2] = True

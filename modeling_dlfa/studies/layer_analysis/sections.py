@@ -46,7 +46,7 @@ def analysis_sections(results: Mapping[str, Any]) -> list[Section]:
         Notes(tuple(_data_notes(results))),
         Heading("Curves over depth"),
         _curve_table(results),
-        Text("Times 100, with 95 % intervals. Bold: not told from the curve's best layer."),
+        Text("Times 100, with 95 % intervals. Bold: not significantly different from the curve's best layer."),
         Notes((*_curve_notes(results), _crossing_note(results))),
         Picture("layers", "Curves over depth", "", partial(plot_layers, results), PAPER),
         Heading("Language families"),
@@ -103,10 +103,10 @@ def _curve_notes(results: Mapping[str, Any]) -> list[str]:
         rise = curve["upper_minus_lower_half"]
         interval = Interval(rise["mean"], rise["low"], rise["high"])
         if not interval.excludes_zero:
-            direction = "upper and lower half of the layers are not told apart"
+            direction = "upper and lower half of the layers do not differ significantly"
         else:
             direction = f"the upper half of the layers is {'higher' if interval.mean > 0 else 'lower'}"
-        others = f", not told from {_layers(tied)}" if tied else ""
+        others = f", not significantly better than {_layers(tied)}" if tied else ""
         notes.append(f"{curve['title']}: highest at layer {best}{others}; {direction} ({points_interval(rise)}).")
     return notes
 
@@ -205,7 +205,7 @@ def _data_notes(results: Mapping[str, Any]) -> list[Line]:
             )
         )
         if pos["languages_without_file"]:
-            notes.append(f"No part-of-speech file for {' '.join(pos['languages_without_file'])}.")
+            notes.append(f"Skipped, no part-of-speech file: {' '.join(pos['languages_without_file'])}.")
     if results["fusion_layers"]:
         fused = ", ".join(map(str, results["fusion_layers"]))
         notes.append(f"The backbone of a DLFA checkpoint that fuses layer {fused} with the last one.")
@@ -218,17 +218,18 @@ def _method_notes(results: Mapping[str, Any]) -> list[str]:
         "Sentences are the mean of their tokens (special tokens left out), centred for each language. Cosine, "
         "retrieval (nearest neighbour by cosine among all sentences of the other language, both ways) and linear CKA "
         "(debiased) are means over all pairs of languages.",
-        "Probes are multinomial logistic regressions on standardised states: parts of speech from the first piece of "
-        f"a word, learnt in {get_language(results['source_language']).name} and asked in other languages as it is; "
-        "the language from one token a sentence. Guess: the most frequent tag; one of the languages or sentences.",
-        f"95% intervals (docs/method.md): normal, the standard error of {options['n_resamples']} half-samples of the "
-        "test sentences. They hold for this encoder and say nothing of one trained with another seed. Bonferroni's "
-        "correction stands behind the best layers (all pairs of layers) and the halves (all curves).",
+        "Probes are multinomial logistic regressions on standardised states: parts of speech from "
+        f"the first piece of a word, learnt in {get_language(results['source_language']).name} and "
+        "tested unchanged in other languages; the language from one token per sentence. Guess: the "
+        "most frequent tag; one of the languages or sentences.",
+        f"95% intervals (docs/method.md): normal, with the standard error of {options['n_resamples']} half-samples "
+        "of the test sentences. They hold for this encoder and say nothing about one trained with another seed. "
+        "Bonferroni's correction covers the best layers (all pairs of layers) and the halves (all curves).",
         "Panel b puts every curve on its own range over depth (0 at its lowest layer, 1 at its highest) and averages "
         "the curves of a kind: shared are cosine, CKA and retrieval; own are the language of a token and, where "
         "tested, parts of speech in the source language. Transferred parts of speech need both and are in neither. "
         "A crossing is named where 95 % of the resamples have it within a layer.",
-        f"Seed {options['seed']}; probes have none.",
+        f"Seed {options['seed']}; probes use none.",
     ]
     for name, layers in results["probes_not_converged"].items():
         if layers:

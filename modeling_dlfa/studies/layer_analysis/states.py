@@ -91,7 +91,7 @@ class LayerStates:
         for row, (ids, special) in enumerate(zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True)):
             positions = [position for position, is_special in enumerate(special) if not is_special]
             if not positions:
-                raise InputError(f"The tokenizer makes nothing of {texts[row]!r}. Leave out such sentences.")
+                raise InputError(f"The tokenizer turns {texts[row]!r} into no tokens. Leave out such sentences.")
             one = positions[int(rng.random() * len(positions))]
             rows = [*[row] * len(positions), len(texts) + row]
             inputs.append(_Input(list(ids), [*positions, one], rows))
@@ -124,7 +124,7 @@ class LayerStates:
             self._compute(inputs, shape, path)
         states = np.load(path, mmap_mode="r", allow_pickle=False)
         if states.shape != shape or states.dtype != np.float32:
-            raise InputError(f"{path} holds {states.shape} numbers, not {shape}. Delete it.")
+            raise InputError(f"{path} holds {states.shape} numbers instead of {shape}. Delete it.")
         return states
 
     def _compute(self, inputs: list[_Input], shape: tuple[int, ...], path: Path) -> None:
@@ -132,8 +132,8 @@ class LayerStates:
         wanted, free = 4 * math.prod(shape), shutil.disk_usage(path.parent).free
         if wanted > free:  # A mapped file that fills its disk ends the process without a message.
             raise InputError(
-                f"{path.parent} has {free / 1e9:.1f} GB left, and the hidden states take {wanted / 1e9:.1f}. Give "
-                "another --states_dir, or fewer sentences."
+                f"{path.parent} has {free / 1e9:.1f} GB left, but the hidden states take "
+                f"{wanted / 1e9:.1f}. Give another --states_dir, or fewer sentences."
             )
         draft = path.with_name(f"{path.stem}.{os.getpid()}.tmp")
         try:
@@ -169,5 +169,8 @@ class LayerStates:
             flat = values.reshape(-1, values.shape[-1])[taken]
             means = flat.new_zeros(len(rows), flat.shape[-1]).index_add_(0, places, flat) / counts
             if not means.isfinite().all():
-                raise InputError(f"Layer {layer} of {self.encoder.name} is not finite. Its weights are damaged.")
+                raise InputError(
+                    f"Layer {layer} of {self.encoder.name} is not finite (NaN or inf). Its weights are "
+                    "damaged: copy them again."
+                )
             states[layer, rows.numpy()] = means.cpu().numpy()

@@ -77,7 +77,9 @@ def check_comparable(full: Results, one_pass: Results) -> None:
         InputError: They differ; the message names the places.
     """
     if details := differences(_identity(full), _identity(one_pass), _NAMES):
-        raise InputError(f"The two sweeps are not of the same task, data, fusion and layers: {details}.")
+        raise InputError(
+            f"The two sweeps differ in task, data, fusion or layers: {details}. Compare sweeps of the same."
+        )
 
 
 def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> dict[str, Any]:

@@ -26,28 +26,28 @@ def agreement_findings(agreement: Mapping[str, Any]) -> list[str]:
         f"Spearman's rank correlation over {len(agreement['layers'])} layers, one pass with full sweep: "
         f"{source} validation {_rho(rho['validation'])}, target average {_rho(rho['target'])}; with the last layer "
         f"alone as one more, {_rho(rho['validation_with_last'])} and {_rho(rho['target_with_last'])}.",
-        f"Two seeds of the full sweep among themselves, on average: {_rho(seeds['validation'])} and "
+        f"Two seeds of the full sweep with each other, on average: {_rho(seeds['validation'])} and "
         f"{_rho(seeds['target'])}."
         if len(agreement["full"]["seeds"]) > 1
-        else "The full sweep has one seed, so that it is not known how far it would agree with itself.",
-        f"The target average of the full sweep follows {source} validation of one pass with {_rho(rho['selection'])}, "
-        f"its own with {_rho(rho['full_selection'])}.",
-        f"By {source} validation one pass selects layer {selected['one_pass']} (each seed alone: {by_seed}), the full "
-        f"sweep layer {selected['full']}; best on the targets is layer {oracle}, which is "
-        f"{'' if agreement['top3'] else 'not '}among the three best of one pass.",
+        else "The full sweep has one seed, so how far it agrees with itself is unknown.",
+        f"Rank correlation of the full sweep's target average with the {source} validation of one pass: "
+        f"{_rho(rho['selection'])}; with its own {source} validation: {_rho(rho['full_selection'])}.",
+        f"By {source} validation, one pass selects layer {selected['one_pass']} (each seed alone: "
+        f"{by_seed}), the full sweep layer {selected['full']}; the best layer on the targets is "
+        f"{oracle}, which is {'' if agreement['top3'] else 'not '}among the three best of one pass.",
         f"Regret of one pass in the full sweep's target average, in points: {points_interval(regret['to_selected'])} "
         f"to the full sweep's selection, {points_interval(regret['to_oracle'])} to the best layer; of the full "
         f"sweep's selection to the best layer {points_interval(regret['full_to_oracle'])}.",
     ]
     cost = agreement["cost"]
     lines.append(
-        "Cost: not known, since a run was resumed and its time is of the last part alone."
+        "Cost: unknown, because a run was resumed and only its last part was timed."
         if cost is None
         else f"Cost of a seed: {cost['one_pass_seed']:.0f} s of training, {cost['ratio']:.2f} times one run "
         f"({cost['run']:.0f} s); of the full sweep {cost['full_sweep_seed']:.0f} s."
     )
     if agreement["differences"]:
-        lines.append(f"The two differ beside that: {agreement['differences']}.")
+        lines.append(f"The two also differ in: {agreement['differences']}.")
     return lines
 
 
@@ -69,8 +69,8 @@ def agreement_sections(agreement: Mapping[str, Any]) -> list[Section]:
         Notes(tuple(agreement_findings(agreement))),
         _table(agreement),
         Text(
-            "Intervals (95 %) are those of the sweep's report; a best layer picked on the test data is flattered by "
-            "them."
+            "Intervals (95 %) are those of the sweep's report; for a best layer picked on the test "
+            "data they are too favourable."
         ),
         Text("Commands:"),
         Code("\n".join(agreement["commands"].values())),

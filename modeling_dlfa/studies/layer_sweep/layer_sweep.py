@@ -59,7 +59,7 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     """
     fusion = arguments.model.fusion or "aif"
     if fusion not in FUSIONS:
-        raise InputError(f"--fusion {fusion} reads no single lower layer; choose from {', '.join(FUSIONS)}.")
+        raise InputError(f"--fusion {fusion} does not read a single lower layer; choose from {', '.join(FUSIONS)}.")
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
@@ -102,11 +102,16 @@ def read_sweep(output: OutputDirectory) -> Results:
     systems = results.systems
     fused = [run for run in results.runs if not run.baseline]
     if len({run.system for run in results.runs if run.baseline}) != 1 or not fused:
-        raise InputError(f"{output.path} is not a sweep: it needs fused systems and one baseline beside them.")
+        raise InputError(
+            f"{output.path} is not a sweep: it needs fused systems and one baseline. Give a directory of `dlfa sweep`."
+        )
     if len({(run.fusion, run.gate) for run in fused}) > 1 or any(len(run.fusion_layers) != 1 for run in fused):
-        raise InputError(f"{output.path} is not a sweep: its systems must differ in one lower layer alone.")
+        raise InputError(
+            f"{output.path} is not a sweep: its systems must differ only in the lower layer. Give a "
+            "directory of `dlfa sweep`."
+        )
     if any(list(results.seeds_of(name)) != results.seeds for name in systems):
-        raise InputError(f"{output.path} is not whole: a system lacks a seed. Resume the sweep.")
+        raise InputError(f"{output.path} is incomplete: a system lacks a seed. Resume the sweep.")
     return results
 
 

@@ -81,7 +81,7 @@ class OnePassModel(nn.Module):
             if first is None:
                 first, self.encoder = identity, _encoder_of(model)
             if identity != first:
-                raise ValueError(f"The candidate {name} is of another kind or encoder than the first one.")
+                raise ValueError(f"The candidate {name} has another kind or encoder than the first one.")
             if name in self.candidates:
                 raise ValueError(f"Two candidates are called {name}.")
             model.base_model.backbone = _Encoded()

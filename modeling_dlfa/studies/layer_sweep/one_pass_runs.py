@@ -40,11 +40,11 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
     if not training.do_train:
         raise InputError("A one-pass sweep trains; remove --do_train False.")
     if model.peft == "lora":
-        raise InputError("--peft lora adapts one model at a time. Sweep without it, or without --one_pass.")
+        raise InputError("--peft lora adapts only one model at a time. Sweep without it, or without --one_pass.")
     if num_shards > 1:
         raise InputError(
-            "--num_shards splits runs, which --one_pass trains together. Give each machine seeds and an --output_dir "
-            "of its own."
+            "--num_shards splits runs, but --one_pass trains them together. Give each machine its "
+            "own seeds and --output_dir."
         )
     if training.push_to_hub:
         raise InputError(
@@ -53,9 +53,11 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
         )
     for name in ("label_smoothing_factor", "gradient_checkpointing"):
         if getattr(training, name):
-            raise InputError(f"--{name} is not for several models at once. Remove it, or sweep without --one_pass.")
+            raise InputError(
+                f"--{name} does not work with several models at once. Remove it, or sweep without --one_pass."
+            )
     if launched_with("FSDP") or launched_with("DEEPSPEED"):
-        raise InputError("--one_pass does not split weights over processes. Launch without FSDP and DeepSpeed.")
+        raise InputError("--one_pass cannot split weights over processes. Launch without FSDP and DeepSpeed.")
 
 
 def execute_together(plan: Plan, runs: Sequence[Run]) -> None:

@@ -70,12 +70,12 @@ def findings(sweep: Mapping[str, Any]) -> list[Line]:
             f"{points_interval(entry[target])} points, p = {entry[target]['p_value']:.2g}. Each seed alone selects: "
             f"{chosen}.",
         ),
-        f"Oracle, by the test data of {average}, which no one has who selects: layer {oracle}, "
-        f"{points_interval(best[target])} points.",
-        "Regret of the selection: none, it is the oracle's layer."
+        f"Oracle, picked on the test data of {average}, which a real selection does not have: layer "
+        f"{oracle}, {points_interval(best[target])} points.",
+        "Regret of the selection: none, it chose the oracle's layer."
         if selected == oracle
-        else f"Regret of the selection, oracle minus selected: {points_interval(sweep['regret'])} points. The oracle "
-        "was picked on these very data, which flatters it.",
+        else f"Regret of the selection, oracle minus selected: {points_interval(sweep['regret'])} points. "
+        "The oracle was picked on these very data, so it looks better than it is.",
         f"{len(cells)} of {sweep['statistics']['comparisons']} cells of layer and language differ from the baseline "
         f"after correction: {better} better, {len(cells) - better} worse.",
     ]
@@ -89,18 +89,18 @@ def notes(sweep: Mapping[str, Any]) -> list[str]:
     collapsed += sweep["baseline"]["collapsed"]
     seeds = sweep["seeds"]
     lines = [
-        f"Means over {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, paired with the baseline "
-        f"by seed and {unit[:-1]}. Bold: p <= {statistics['threshold']} after Holm's correction, in the map for all "
-        f"{statistics['comparisons']} of its cells, and for {len(sweep['layers'])} in each average.",
+        f"Means over {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}, paired with the "
+        f"baseline by seed and {unit[:-1]}. Bold: p <= {statistics['threshold']} after Holm's correction, over "
+        f"all {statistics['comparisons']} cells of the map, and over {len(sweep['layers'])} in each average.",
         method_note(statistics["n_resamples"], unit, aligned=statistics["aligned"], seeds=len(seeds) > 1),
     ]
     if (sweep["recipe"] or {}).get("one_pass"):
         lines.append(
-            "One pass: all systems of a seed were trained at once on one backbone, moved by the average of their "
-            "gradients. A layer trained alone has a backbone of its own, and other scores."
+            "One pass: all systems of a seed were trained at once on one backbone, which follows the average of "
+            "their gradients. A layer trained alone has its own backbone, and other scores."
         )
     lines += seeds_note(len(seeds))
-    lines.append(f"Collapsed runs (one label almost always): {', '.join(collapsed) if collapsed else 'none'}.")
+    lines.append(f"Collapsed runs (nearly always one label): {', '.join(collapsed) if collapsed else 'none'}.")
     return lines
 
 

@@ -55,7 +55,8 @@ def _files(source: Path, records: Sequence[str]) -> list[Path]:
     if found := [file for file in named if file.is_file()]:
         return found
     raise InputError(
-        f"{source} holds no results: no {', '.join(records)}. Give the output directory of a finished command."
+        f"{source} contains no results: there is no {' or '.join(records)}. Give the output directory "
+        "of a finished command."
     )
 
 

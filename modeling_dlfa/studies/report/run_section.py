@@ -55,8 +55,8 @@ def overview(runs: Sequence[tuple[str, Results]]) -> Section | None:
         tuple(rows),
     )
     notes = [
-        f"{MARK} and bold: p <= {THRESHOLD} after Holm's correction for all lines. A line without the mark is not "
-        "evidence of a difference, nor of equality: look at how far its interval reaches.",
+        f"{MARK} and bold: p <= {THRESHOLD} after Holm's correction for all lines. A line without the mark is "
+        "evidence neither of a difference nor of equality: look at how far its interval reaches.",
         *seeds_note(min(len(compared.seeds) for *_, compared in lines)),
     ]
     return Section("Overview", (table, Notes(tuple(notes))))

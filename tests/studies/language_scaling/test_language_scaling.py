@@ -143,7 +143,7 @@ def test_the_command_reads_real_runs_and_writes_all_or_nothing(finished: Path, t
     with pytest.raises(InputError, match="ar.tsv is missing"):
         run_language_scaling([broken], tmp_path / "none")
     (broken / "predictions" / "last-seed1" / "ar.tsv").write_text("row\tlabel\tprediction\n0\tneutral\tyes\n")
-    with pytest.raises(InputError, match="holds no XNLI predictions"):
+    with pytest.raises(InputError, match="does not contain XNLI predictions"):
         run_language_scaling([broken], tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -52,7 +52,7 @@ def test_own_languages_need_files_of_their_own(tmp_path: Path) -> None:
     orders, left_out = language_orders(["de", "qx"], "en", similarity=similarity)
     assert orders[1].tiers == (("de",), ("qx",)) and len(left_out) == 1
     assert language_orders(["de", "fr"], "qx")[1] == [
-        "No order by similarity: nothing is known of qx. Give --similarity."
+        "No order by similarity: it is not known for qx. Give --similarity."
     ]
     with pytest.raises(InputError, match="no number for fr, ru"):
         similarity.write_text(json.dumps({"de": 0.9}))

@@ -45,11 +45,11 @@ def test_what_is_wrong(tmp_path: Path) -> None:
         read_aligned(path, ["de", "EN", "fr-FR"])
     with pytest.raises(InputError, match="'de' is given more than once"):
         read_aligned(path, ["de", "de"])
-    with pytest.raises(InputError, match="nothing to compare with one language"):
+    with pytest.raises(InputError, match="leaves nothing to compare"):
         read_aligned(path, ["de"])
     with pytest.raises(InputError, match="no such file"):
         read_aligned(tmp_path / "none.tsv", ["all"])
-    with pytest.raises(InputError, match=r"aligned text is read from \.tsv files"):
+    with pytest.raises(InputError, match=r"header of \.tsv files only"):
         read_aligned(write(tmp_path / "text.csv"), ["all"])
     with pytest.raises(InputError, match=r"too few sentences, 30 \(rows .* Give 40 or more"):
         read_aligned(write(tmp_path / "few.tsv", rows=30), ["all"])

@@ -90,7 +90,7 @@ def test_what_is_written(analysed: tuple[Path, dict[str, Any]]) -> None:
     assert report == to_markdown(analysis_sections(results), form="png")
     for figure in results["figures"]:
         assert f"]({figure})" in report and (output / figure).is_file()
-    assert results["command"] in report and "No part-of-speech file for nl tr" in report
+    assert results["command"] in report and "Skipped, no part-of-speech file: nl tr" in report
 
 
 def test_the_report_takes_it_in_with_all_figures(analysed: tuple[Path, dict[str, Any]]) -> None:
@@ -189,9 +189,9 @@ def test_a_second_call_is_quick_and_the_same(
         )
     )
     assert list(replaced["curves"]) == ["cosine", "cka", "retrieval", "language"] and replaced["pos"] is None
-    assert "takes four or more" in replaced["families"]["not_compared"]
+    assert "takes at least four languages" in replaced["families"]["not_compared"]
     assert {path.name for path in (tmp_path / "out" / "figures").glob("*.png")} == {"layers.png"}
-    assert "takes four or more" in analysis_summary(replaced) and "takes four or more" in str(
+    assert "takes at least four languages" in analysis_summary(replaced) and "takes at least four languages" in str(
         analysis_sections(replaced)
     )
 
@@ -222,8 +222,8 @@ def test_a_dlfa_checkpoint(
         ({"max_sentences": 20}, "--max_sentences 20 is too few. Give 40"),
         ({"n_permutations": 1}, "--n_permutations 1 is too few"),
         ({"batch_size": 0}, "--batch_size 0 is too few"),
-        ({"pos_test_file": None}, "need --pos_train_file and --pos_test_file"),
-        ({"pos_test_file": "none-{language}.tsv"}, "no file for any of en de nl ar tr"),
+        ({"pos_test_file": None}, "need both --pos_train_file and --pos_test_file"),
+        ({"pos_test_file": "none-{language}.tsv"}, "no file exists for any of en de nl ar tr"),
         ({"figure_similarity": "mean"}, "no similarity 'mean'. Choose: cka, cosine, centroids"),
         ({"model_name_or_path": "nowhere/there"}, "Cannot load nowhere/there"),
         ({"genealogy_file": "none.tsv"}, "none.tsv: there is no such file"),
@@ -267,5 +267,5 @@ def test_a_library_that_is_missing(
     arguments: Callable[..., LayerAnalysisArguments], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(InputError, match=r"needs scipy, not installed: pip install 'modeling-dlfa\[studies\]'"):
+    with pytest.raises(InputError, match=r"needs scipy \(not installed\): pip install 'modeling-dlfa\[studies\]'"):
         run_layer_analysis(arguments(tmp_path / "out"))

@@ -19,9 +19,9 @@ def test_half_samples() -> None:
     assert draws.mean(axis=0) == pytest.approx(20 / 41, abs=0.15)
     assert len({row.tobytes() for row in draws}) == 200
     assert (half_samples(41, 200, 3) == draws).all() and (half_samples(41, 200, 4) != draws).any()
-    with pytest.raises(InputError, match="Too few examples for intervals, 19"):
+    with pytest.raises(InputError, match="Too few examples for intervals: 19"):
         half_samples(19, 200)
-    with pytest.raises(InputError, match="Too few resamples for intervals, 2"):
+    with pytest.raises(InputError, match="Too few resamples for intervals: 2"):
         half_samples(100, 2)
 
 

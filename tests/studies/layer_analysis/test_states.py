@@ -130,7 +130,7 @@ def test_a_file_that_is_something_else(states: LayerStates) -> None:
     states.sentences(TEXTS)
     (path,) = Path(states.folder).iterdir()
     np.save(path, np.zeros((2, 2)))
-    with pytest.raises(InputError, match=r"holds \(2, 2\) numbers, not \(4, 8, 16\)\. Delete it"):
+    with pytest.raises(InputError, match=r"holds \(2, 2\) numbers instead of \(4, 8, 16\)\. Delete it"):
         states.sentences(TEXTS)
 
 
@@ -184,5 +184,5 @@ def test_what_cannot_be_loaded(tiny_encoder: Path, tmp_path: Path) -> None:
 
 
 def test_a_text_that_becomes_nothing(states: LayerStates) -> None:
-    with pytest.raises(InputError, match="makes nothing of '\\\\u200b'"):
+    with pytest.raises(InputError, match="turns '\\\\u200b' into no tokens"):
         states.sentences(["cat", "\u200b"])

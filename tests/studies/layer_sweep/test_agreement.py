@@ -77,7 +77,7 @@ def test_seeds_of_the_full_sweep_are_compared_with_each_other() -> None:
     found = measure_agreement(full, counts, one_pass)
     assert found["between_seeds"] == pytest.approx({"validation": 1.0, "target": (1 - 1 - 1) / 3})
     assert found["full"]["target"]["0"] == pytest.approx((0.50 + 0.51 + 0.74) / 3)
-    assert "Two seeds of the full sweep among themselves, on average: +1.00 and -0.33." in agreement_findings(found)
+    assert "Two seeds of the full sweep with each other, on average: +1.00 and -0.33." in agreement_findings(found)
 
 
 def test_cost_is_of_a_seed_against_a_run() -> None:
@@ -96,7 +96,7 @@ def test_what_else_differs_is_told_and_what_must_not_is_refused(tmp_path: Path) 
     other = replace(other, recipe={**other.recipe, "learning_rate": 0.2})
     check_comparable(full, other)
     found = measure_agreement(full, counts, other)
-    told = "The two differ beside that: recipe.learning_rate: 0.1 in the full sweep, 0.2 in one pass."
+    told = "The two also differ in: recipe.learning_rate: 0.1 in the full sweep, 0.2 in one pass."
     assert agreement_findings(found)[-1] == told
     AGREEMENT.write(found, tmp_path)
     report = (tmp_path / "one_pass_agreement.md").read_text(encoding="utf-8")

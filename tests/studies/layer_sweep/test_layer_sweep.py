@@ -84,7 +84,10 @@ def test_what_is_written(swept: Path) -> None:
     selected = sweep["selected"]["layer"]
     assert f"**Selected, by en validation F1 alone: layer {selected}**" in report
     assert "| last (baseline), its scores |" in report
-    assert "Oracle, by the test data of the target languages, which no one has who selects: layer" in report
+    assert (
+        "Oracle, picked on the test data of the target languages, which a real selection does not have: layer"
+        in report
+    )
     assert (swept / "figures" / "layer_sweep.png").read_bytes().startswith(b"\x89PNG")
     drawn = "".join(ElementTree.parse(swept / "figures" / "layer_sweep.svg").getroot().itertext())
     for text in ("layer fused with the last", "selected", "oracle", "Afro-Asiatic", "F1, minus last (points)"):
@@ -128,7 +131,8 @@ def test_a_file_that_no_sweep_wrote_stays(
     with pytest.raises(SystemExit):
         dlfa(["sweep", "--results_dir", str(output)])
     assert re.search(
-        rf"error: .*{name}.* (which this command did not write|not of an earlier study)", capsys.readouterr().err
+        rf"error: .*{name}.* (which this command did not write|does not belong to an earlier study)",
+        capsys.readouterr().err,
     )
     assert (output / name).read_text(encoding="utf-8") == "# Mine"
 
@@ -144,7 +148,7 @@ def test_shards_merge_into_the_same_sweep(
     assert not (tmp_path / "0" / "layer_sweep.json").exists()
     with pytest.raises(SystemExit):
         dlfa(["sweep", "--results_dir", str(tmp_path / "0")])
-    assert "of 3. Merge all of them" in capsys.readouterr().err
+    assert "of 3, from 0). Merge all shards" in capsys.readouterr().err
     merge_runs([tmp_path / str(index) for index in (2, 0, 1)], tmp_path / "merged")
     dlfa(["sweep", "--results_dir", str(tmp_path / "merged")])
     one, other = read(swept / "layer_sweep.json"), read(tmp_path / "merged" / "layer_sweep.json")
@@ -201,7 +205,7 @@ def test_without_differences_nothing_is_marked_and_the_lowest_layer_is_selected(
     cells = [cell for entry in null["layers"].values() for cell in entry["differences"].values()]
     assert len(cells) == 20 and all(cell["mean"] == 0 and cell["p_adjusted"] == 1 for cell in cells)
     assert null["selected"]["layer"] == null["oracle"]["layer"] == 0
-    assert "none, it is the oracle's layer" in findings(null)[2]
+    assert "none, it chose the oracle's layer" in findings(null)[2]
 
 
 def test_what_one_must_know_is_said(sweep: dict[str, Any]) -> None:
@@ -230,8 +234,8 @@ def test_a_map_of_many_layers_and_languages(sweep: dict[str, Any], tmp_path: Pat
 
 
 ERRORS = {
-    "one fusion": (["--fusion", "last"], "--fusion last reads no single lower layer"),
-    "no single layer": (["--fusion", "scalar_mix"], "reads no single lower layer"),
+    "one fusion": (["--fusion", "last"], "--fusion last does not read a single lower layer"),
+    "no single layer": (["--fusion", "scalar_mix"], "does not read a single lower layer"),
     "no training": (["--do_train", "False", "--seeds", "1"], "A sweep trains and tests"),
     "no test": (["--do_predict", "False"], "A sweep trains and tests"),
     "no such layer": (["--fusion_layers", "7"], "outside this 3-layer backbone"),
@@ -265,4 +269,4 @@ def test_a_directory_that_is_no_sweep(finished: Path, tmp_path: Path, capsys: py
     (tmp_path / "results.json").write_text(json.dumps({**results, "runs": results["runs"][:3]}), encoding="utf-8")
     with pytest.raises(SystemExit):
         dlfa(command)
-    assert "is not whole: a system lacks a seed" in capsys.readouterr().err
+    assert "is incomplete: a system lacks a seed" in capsys.readouterr().err

@@ -117,7 +117,7 @@ def test_what_cannot_be_trained_together_is_refused() -> None:
     with pytest.raises(ValueError, match="There is no candidate"):
         OnePassModel([])
     sequence = build(DlfaForSequenceClassification, "bert")
-    with pytest.raises(ValueError, match="two is of another kind or encoder"):
+    with pytest.raises(ValueError, match="two has another kind or encoder"):
         OnePassModel([("one", sequence), ("two", build(DlfaForTokenClassification, "bert"))])
     models = [build(DlfaForSequenceClassification, "bert") for _ in range(2)]
     with pytest.raises(ValueError, match="Two candidates are called same"):

@@ -246,15 +246,18 @@ def test_sweeps_of_other_data_are_not_compared(
     (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
     with pytest.raises(SystemExit):
         dlfa(["sweep", "--results_dir", str(tmp_path), "--compare_with", str(swept)])
-    assert "not of the same task, data, fusion and layers: data.train: ['0000" in capsys.readouterr().err
+    assert "differ in task, data, fusion or layers: data.train: ['0000" in capsys.readouterr().err
 
 
 ERRORS = {
-    "lora": (["--peft", "lora"], "--peft lora adapts one model at a time"),
-    "shards": (["--num_shards", "2"], "--num_shards splits runs"),
+    "lora": (["--peft", "lora"], "--peft lora adapts only one model at a time"),
+    "shards": (["--num_shards", "2", "--shard_index", "0"], "--num_shards splits runs"),
     "publishing": (["--push_to_hub", "True", "--hub_model_id", "org/x"], "--push_to_hub would publish"),
-    "smoothing": (["--label_smoothing_factor", "0.1"], "--label_smoothing_factor is not for several models"),
-    "checkpointing": (["--gradient_checkpointing", "True"], "--gradient_checkpointing is not for several models"),
+    "smoothing": (["--label_smoothing_factor", "0.1"], "--label_smoothing_factor does not work with several models"),
+    "checkpointing": (
+        ["--gradient_checkpointing", "True"],
+        "--gradient_checkpointing does not work with several models",
+    ),
     "a layer twice": (["--fusion_layers", "1", "1"], "names a layer twice"),
 }
 
@@ -277,7 +280,7 @@ def test_split_weights_are_refused(
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(SystemExit):
         dlfa(["sweep", *pos, "--one_pass", "--output_dir", str(tmp_path / "out")])
-    assert "--one_pass does not split weights over processes" in capsys.readouterr().err
+    assert "--one_pass cannot split weights over processes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

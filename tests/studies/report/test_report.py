@@ -248,7 +248,7 @@ def test_results_of_version_1_without_predictions_are_not_marked(command: Path, 
     sections = build_report([tmp_path / "run"])
     page = check_stands_alone(to_html("Report", sections))
     assert len(sections) == 1 and not any(tag == "strong" for tag, _ in page.tags)
-    assert any("not corrected; none is marked" in data for _, data in page.texts)
+    assert any("not corrected, so none is marked" in data for _, data in page.texts)
 
 
 def test_results_of_version_1_with_predictions_are_computed_anew(command: Path, tmp_path: Path) -> None:
@@ -330,9 +330,9 @@ def test_wrong_input_is_one_clear_error_and_nothing_is_replaced(report: tuple[Pa
     (tmp_path / "language_scaling.json").write_text("{}")
     (tmp_path / "results.json").write_text('{"runs": []}')
     for source, message in (
-        (tmp_path / "absent", "holds no results"),
-        (tmp_path / "empty", "holds no results"),
-        (report[0].with_suffix(".md"), "holds no results"),
+        (tmp_path / "absent", "contains no results"),
+        (tmp_path / "empty", "contains no results"),
+        (report[0].with_suffix(".md"), "contains no results"),
         (tmp_path / "language_scaling.json", "not what `dlfa scaling` writes"),
         (tmp_path / "results.json", "not what `dlfa train` writes"),
     ):
