@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...languages import SCRIPTS, language_label
-from ...pages.model import MARK, Block, Heading, Line, Table, difference
+from ...pages.model import MARK, Block, Heading, Line, Picture, Table, difference
 from ...statistics.comparisons import THRESHOLD, stands_out
+from .figures import differences_by_language
 
 
-def contrast_blocks(entry: Mapping[str, Any]) -> Iterable[Block]:
+def contrast_blocks(entry: Mapping[str, Any], name: str) -> Iterable[Block]:
     """Lay out the gains over the baseline, and the differences that were asked for, by script and by language.
 
     Args:
         entry: One of the study's results; those of older versions have neither.
+        name: Beginning of the names of figures.
     """
     if gains := entry.get("contrasts"):
         yield from _tables(entry["scripts"], gains, [one["system"] for one in gains], f"Gain over {entry['baseline']}")
@@ -22,6 +25,12 @@ def contrast_blocks(entry: Mapping[str, Any]) -> Iterable[Block]:
         yield Heading("Differences of two systems")
         names = [f"{one['system']} minus {one['other']}" for one in asked]
         yield from _tables(entry["scripts"], asked, names, "Difference")
+        yield Picture(
+            f"{name}-differences",
+            f"{', '.join(names)}, in each language; the table holds the numbers.",
+            "Differences by language; filled where they stand after correction for all languages of all pairs.",
+            partial(differences_by_language, entry),
+        )
 
 
 def _tables(

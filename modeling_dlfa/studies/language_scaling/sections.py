@@ -50,7 +50,7 @@ def _section(entry: Mapping[str, Any], study: Mapping[str, Any], number: int) ->
             f"{entry['model_name_or_path']}. {total} target languages: {', '.join(entry['targets'])}."
         ),
         *_all_languages(entry),
-        *contrast_blocks(entry),
+        *contrast_blocks(entry, name),
         Heading("Sets of n languages"),
         *_tables_at_random(entry),
         *_pictures(entry, name),

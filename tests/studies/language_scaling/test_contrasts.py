@@ -109,6 +109,8 @@ def test_systems_of_several_commands_stand_in_one_study(runs: list[str], tmp_pat
     assert page.count("Latin (de, fr)") == 2 and page.count("all target languages") == 2
     assert f"{GLYPHS} minus {CONTROL}" in page.replace("\\", "") and "Chinese (zh) | Chinese |" in page
     assert "after Holm's correction for all 12 cells of scripts" in page
+    figure = (tmp_path / "out" / "figures" / "scaling-1-differences.svg").read_text(encoding="utf-8")
+    assert all(f">{label}<" in figure for label in ("all target languages", "German (de)", "Cyrillic"))
     drawn = (tmp_path / "out" / "figures" / "scaling-1-scores.svg").read_text(encoding="utf-8")
     assert all(f">{system}<" in drawn for system in entry["systems"])
 
