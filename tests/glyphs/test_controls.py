@@ -118,8 +118,11 @@ def test_spelling_knows_words_that_share_letters_and_not_look_alikes(
     assert torch.equal(rows(made, tokenizer, "haus"), rows(made, tokenizer, "##haus"))
 
 
-def test_the_names_are_those_that_a_checkpoint_and_the_command_know() -> None:
+def test_checkpoints_cards_and_the_command_know_the_same_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert tuple(CONTROLS) == glyphs_dlfa.CONTROLS
+    with pytest.raises(SystemExit):
+        run(["glyphs", "--help"])
+    assert f"--control {{{','.join(CONTROLS)}}}" in " ".join(capsys.readouterr().out.split())
     assert CONTROLS.keys() == cards.GLYPHS.keys() - {"glyphs"}
 
 
