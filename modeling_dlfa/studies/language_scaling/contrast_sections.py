@@ -40,10 +40,10 @@ def _tables(
     for script, codes in scripts.items():
         label = f"{script_name(script)} ({', '.join(codes)})"
         rows.append((label, *_cells(one["scripts"][script] for one in found)))
-    several = f", in the first row for its {len(found)}" if len(found) > 1 else ", the first row being alone"
+    means = f"for its {len(found)}" if len(found) > 1 else "uncorrected"
     yield Table(
         f"{what}, mean over the languages of each script, in points, with 95% intervals. "
-        f"{_marked(found, 'scripts')}{several}",
+        f"{_marked(found, 'scripts')}, or, in the first row, {means}",
         ("script", *names),
         tuple(rows),
     )
