@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
 
 from ..configuration_dlfa import SUMS_KEY
 from ..errors import InputError
@@ -57,3 +63,15 @@ def verify_weights(folder: str | os.PathLike, names: Iterable[str] | None = None
                 f"Hub with force_download=True). If you changed it on purpose, delete {SUMS_KEY!r} in config.json."
             )
     return compared
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Returns the sha256 of a transformers model's weights and configuration, whatever folder they come from."""
+    config: Any = model.config
+    values = config.to_dict()
+    values.pop("_name_or_path", None)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

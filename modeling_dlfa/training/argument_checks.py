@@ -169,6 +169,11 @@ def _check_peft(model: ModelArguments) -> None:
         raise InputError(f"--{alone[0]} is for --peft lora. Remove it, or add --peft lora.")
     if model.peft is not None and model.freeze_up_to is not None:
         raise InputError("--peft and --freeze_up_to each say which part is trained. Give one of the two.")
+    if model.cache_frozen is not None and model.peft != "frozen" and not model.freeze_up_to:
+        raise InputError(
+            "--cache_frozen keeps the states of frozen blocks, and there are none. Add --freeze_up_to 1 or more, or "
+            "--peft frozen."
+        )
 
 
 def _check_places(model: ModelArguments, data: DataArguments, given: Collection[str]) -> None:

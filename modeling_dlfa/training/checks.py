@@ -17,6 +17,7 @@ from transformers.trainer_utils import HubStrategy, IntervalStrategy
 from transformers.utils import is_liger_kernel_available
 
 from ..errors import InputError, first_line
+from ..files.folders import named_folder
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 from .argument_checks import check_numbers, check_seeds
@@ -147,6 +148,13 @@ def _check_parts(model: ModelArguments, training: CrossLingualTrainingArguments)
             raise InputError(
                 f"--{name} trains a part of the model, which --do_train False excludes. Remove one of the two."
             )
+    if model.cache_frozen is None:
+        return
+    named_folder(model.cache_frozen, "--cache_frozen")
+    if training.torch_compile:
+        raise InputError("--cache_frozen replaces blocks, which --torch_compile would not see. Remove one of the two.")
+    if launched_with("FSDP") or launched_with("DEEPSPEED") or training.deepspeed or training.fsdp:
+        raise InputError("--cache_frozen replaces whole blocks, which FSDP and DeepSpeed split. Remove it.")
 
 
 def _check_packages(training: CrossLingualTrainingArguments) -> None:

@@ -23,6 +23,7 @@ from ..tasks import Task
 from .adapters import adapt, parameter_counts
 from .answers import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
 from .base_model import load_model
+from .frozen_cache import read_states
 from .options import FUSION_OPTIONS
 from .planning import Plan
 from .record import score_run
@@ -115,6 +116,8 @@ def make_trainer(
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,
     )
+    if plan.model.cache_frozen is not None:
+        read_states(plan, trainer)
     # A notebook shows its own display instead.
     if trainer.pop_callback(ProgressCallback) is not None:
         trainer.add_callback(NamedProgressCallback(name))

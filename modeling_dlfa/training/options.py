@@ -101,6 +101,13 @@ class ModelArguments:
         default=None,
         metadata={"help": "Last layer that stays as it is: 0 the embeddings, k the blocks up to k with them."},
     )
+    cache_frozen: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder for the states of frozen layers: computed once, read by every epoch, seed, system "
+            "and later command."
+        },
+    )
     lora_r: int | None = field(default=None, metadata={"help": "Rank of LoRA's updates; 8 if left out."})
     lora_alpha: int | None = field(default=None, metadata={"help": "Their scale is lora_alpha / r; 16 if left out."})
     lora_dropout: float | None = field(default=None, metadata={"help": "Dropout before them; 0.1 if left out."})

@@ -73,6 +73,7 @@ def recipe(plan: Plan) -> dict[str, Any]:
         "max_length": plan.data.max_length,
         "group_by_length": training.groups_by_length,
         **plan.model.peft_record(),
+        **({"cache_frozen": True} if plan.model.cache_frozen is not None else {}),
         **glyphs_record(plan.model),
         **({"save_dtype": plan.saving.save_dtype} if plan.saving.save_dtype != "float32" else {}),
         **({"one_pass": True} if plan.one_pass else {}),

@@ -17,6 +17,7 @@ from ..tasks import Task
 from .arguments import Arguments
 from .disk_space import check_disk
 from .execution import execute_run
+from .frozen_cache import check_cache
 from .planning import Plan, planned
 from .processes import check_shared, on_main_process
 from .record import collect_results, start_record
@@ -69,11 +70,12 @@ def _start(plan: Plan) -> Plan:
     record = start_record(plan)
     if not plan.anew:
         plan.output.check_same(record)
-    told = on_main_process(lambda: check_disk(plan))
+    told = on_main_process(lambda: [check_disk(plan), check_cache(plan)])
     if (repository := plan.repository) is not None:
         repository = on_main_process(repository.prepare)
     if PartialState().is_main_process:
-        logger.info(told)
+        for sentence in filter(None, told):
+            logger.info(sentence)
         if plan.anew and (others := plan.output.start(record)):
             logger.info(f"Left as they are, not written by an earlier command: {', '.join(others)}.")
     return replace(plan, repository=repository)

@@ -15,6 +15,7 @@ from ..checkpoints.tokenizers import save_tokenizer
 from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
 from .divergence import Divergence
+from .frozen_states import ROW, FrozenStates
 from .processes import name_blocks
 
 MEGABATCHES = 50
@@ -75,6 +76,7 @@ class CrossLingualTrainer(Trainer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         name_blocks(self.accelerator, cast(PreTrainedModel, self.model))
+        self.frozen_states: FrozenStates | None = None
         self.divergence = Divergence(self.args, self.accelerator)
         self.add_callback(self.divergence)
 
@@ -83,6 +85,15 @@ class CrossLingualTrainer(Trainer):
         loss = super().training_step(*args, **kwargs)
         self.divergence.add_loss(loss, self.state.global_step + 1)
         return loss
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if self.frozen_states is not None and ROW not in self._signature_columns:
+            self._signature_columns.append(ROW)
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        inputs = super()._prepare_inputs(inputs)
+        return inputs if self.frozen_states is None else self.frozen_states.take(inputs)
 
     def prediction_step(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
         """Predicts a batch and returns loss, logits and labels; remembers whether they were finite."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +11,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedT
 from ...checkpoints.loading import cannot_load
 from ...checkpoints.models import longest_input
 from ...checkpoints.tokenizers import check_tokenizer
+from ...checkpoints.weights import fingerprint
 from ...configuration_dlfa import DlfaConfig
 from ...errors import InputError
 from ...files.finite import check_finite
@@ -92,14 +91,4 @@ def load_encoder(
     if max_length is not None and not special < max_length <= longest:
         raise InputError(f"--max_length {max_length} is not between {special + 1} and {longest}, which fit {name}.")
     layers = list(config.fusion_layers) if isinstance(config, DlfaConfig) else None
-    return Encoder(name, model, tokenizer, max_length or longest, layers, _fingerprint(model))
-
-
-def _fingerprint(model: PreTrainedModel) -> str:
-    values = model.config.to_dict()
-    values.pop("_name_or_path", None)
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return Encoder(name, model, tokenizer, max_length or longest, layers, fingerprint(model))
