@@ -127,7 +127,7 @@ def _other_examples(first: Results, other: Results) -> str | None:
     return None
 
 
-def _references(results: Results, code: str) -> Sequence[Any]:
+def _references(results: Results, code: str) -> Any:
     assert results.folder is not None
     file = OutputDirectory(results.folder).predictions(results.runs[0].name, code)
     return read_predictions(file, results.described_task).references

@@ -73,8 +73,8 @@ def run_language_scaling(
             prepared.append((names, results, counts, *orders))
         entries = []
         for names, results, counts, some, left_out in prepared:
-            chosen = {"comparisons": max(1, len(results.fused)), "differences": differences}
-            entry = scale_languages(results, counts, some, **chosen, **options)
+            comparisons = max(1, len(results.fused))
+            entry = scale_languages(results, counts, some, comparisons=comparisons, differences=differences, **options)
             entries.append({**entry, "sources": names, "left_out": left_out})
         study = {
             "command": command_line(sys.argv),
