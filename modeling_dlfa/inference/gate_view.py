@@ -109,6 +109,7 @@ def view_fusion(
     Raises:
         InputError: A text is blank, or the checkpoint reads another number of texts.
     """
+    config: Any = model.config
     texts = [text] if text_pair is None else [text, text_pair]
     if not all(entry.strip() for entry in texts):
         raise InputError("There is a blank text. Give one text, or two, of at least a word each.")
@@ -132,7 +133,7 @@ def view_fusion(
         is_share=is_share,
         reads_first=model.pooler is not None and model.config.pooling == "cls",
         cut=bool(encoding.overflowing),
-        glyphs=glyph_name(model.config),
+        glyphs=glyph_name(config),
     )
 
 

@@ -85,7 +85,7 @@ def contrasts(
     targets = results.targets
     shares = np.array([[(code in group) / len(group) for code in targets] for group in scripts.values()])
     mixing = np.concatenate([np.eye(len(targets)), shares, np.full((1, len(targets)), 1 / len(targets))])
-    found = []
+    found: list[dict[str, Any]] = []
     for system, other in pairs:
         seeds = results.seeds_of(system, other)
         entries = _differences(draws_of(seeds), system, other, mixing)
