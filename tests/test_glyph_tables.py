@@ -77,7 +77,7 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
     for name in ("config.json", "model.safetensors"):
         shutil.copy(tiny_encoder / name, bare)
     cases: list[tuple[Path, dict[str, Any], str]] = [
-        (other, {"glyphs": tiny_glyphs}, "made for another vocabulary .* Make them for the model's own tokenizer"),
+        (other, {"glyphs": tiny_glyphs}, "made for another vocabulary.* Make them for the model's own tokenizer"),
         (bare, {"glyphs": tiny_glyphs}, "has no tokenizer that can be loaded|made for another vocabulary"),
         (
             tiny_encoder,

@@ -77,7 +77,7 @@ def test_own_languages_need_files_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no number for fr, ru"):
         similarity.write_text(json.dumps({"de": 0.9}))
         language_orders(["de", "fr", "ru"], "en", similarity=similarity)
-    with pytest.raises(InputError, match="above zero"):
+    with pytest.raises(InputError, match="greater than zero"):
         similarity.write_text(json.dumps({"de": 0}))
         language_orders(["de"], "en", data_sizes=similarity)
 
