@@ -52,7 +52,7 @@ class DlfaConfig(PretrainedConfig):
         output_fusion_weights: Whether the models return the gate: True for its mean over features, or `"full"`.
         glyph_size: d, the columns of the table of what each token looks like, read as one more stream; 0 for none.
         glyph_kernel_size: Tokens that the visual stream's depth-wise convolution reads, an odd number; 1 for none.
-        glyph_table: False without a table: every call must then pass `visual_embeds`.
+        glyph_table: True, or the name of a control (`"permuted"`, ...); False: every call must pass `visual_embeds`.
         text_columns: Names of the columns that the task head was trained to read, in the tokenizer's order: one, two
             (`["premise", "hypothesis"]`) or, for words, their list; None if not recorded.
         kwargs: As for every configuration: `num_labels`; one of `id2label` and `label2id`; `problem_type`; ...
@@ -86,7 +86,7 @@ class DlfaConfig(PretrainedConfig):
         text_columns: Sequence[str] | None = None,
         glyph_size: int = 0,
         glyph_kernel_size: int = 1,
-        glyph_table: bool = True,
+        glyph_table: bool | str = True,
         **kwargs: Any,
     ) -> None:
         saved = kwargs.pop(_SAVED, False)
@@ -161,8 +161,8 @@ class DlfaConfig(PretrainedConfig):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} does not exist; choose from {', '.join(choices)}.")
         check_glyphs(self)
-        depth, glyphs = self.num_hidden_layers, bool(self.glyph_size)
-        self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, depth, glyphs)
+        glyphs = bool(self.glyph_size)
+        self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, self.num_hidden_layers, glyphs)
         if not isinstance(self.add_pooling_layer, bool):
             raise ValueError(f"add_pooling_layer={self.add_pooling_layer!r} is not True or False.")
         check_fusion_weights(self.output_fusion_weights)

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.modeling_utils import load_state_dict
 
 TABLE_FILE, RECORD_FILE, KEY = "glyphs.safetensors", "glyphs.json", "glyphs"
-FORMAT = 1
+FORMAT, CONTROLS = 1, ("permuted", "gaussian", "script", "ngrams")
 
 
 class GlyphStream(nn.Module):
@@ -123,9 +123,9 @@ def check_glyphs(config: Any) -> None:
         raise ValueError(f"glyph_size={size!r}: give the number of columns of the table of glyphs, or 0 for none.")
     if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
         raise ValueError(f"glyph_kernel_size={kernel!r} is not an odd number of tokens; 1 reads each token alone.")
-    if not isinstance(config.glyph_table, bool):
-        raise ValueError(f"glyph_table={config.glyph_table!r} is not True or False.")
-    if not size and (kernel > 1 or not config.glyph_table):
+    if not isinstance(config.glyph_table, bool) and config.glyph_table not in CONTROLS:
+        raise ValueError(f"glyph_table={config.glyph_table!r} is not True or False, or one of {', '.join(CONTROLS)}.")
+    if not size and (kernel > 1 or config.glyph_table is not True):
         name = "glyph_kernel_size" if kernel > 1 else "glyph_table"
         raise ValueError(f"{name} has no effect without a visual stream (glyph_size=0). Leave it out.")
 
@@ -133,8 +133,7 @@ def check_glyphs(config: Any) -> None:
 def vocabulary_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """Returns the SHA-256 of all ids with their tokens; it covers nothing else of a tokenizer."""
     tokens = {index: token for token, index in tokenizer.get_vocab().items()}
-    entries = json.dumps(sorted(tokens.items()), ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(entries.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(tokens.items()), separators=(",", ":")).encode()).hexdigest()
 
 
 def check_vocabulary(record: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
@@ -142,9 +141,8 @@ def check_vocabulary(record: Mapping[str, Any], tokenizer: PreTrainedTokenizerBa
     made_of = record["tokenizer"]
     if vocabulary_hash(tokenizer) != made_of["sha256"]:
         raise ValueError(
-            f"The glyphs were made for another vocabulary ({made_of['name']}, {made_of['tokens']:,} "
-            f"tokens) than that of {tokenizer.name_or_path} ({len(tokenizer.get_vocab()):,} tokens). "
-            "Make them for the model's own tokenizer, with `dlfa glyphs`."
+            f"The glyphs were made for another vocabulary, {made_of['name']} ({made_of['tokens']:,}), than that of "
+            f"{tokenizer.name_or_path} ({len(tokenizer.get_vocab()):,}). Make them for the model's own tokenizer."
         )
 
 
@@ -159,15 +157,14 @@ def read_glyphs(folder: str | os.PathLike) -> tuple[Tensor, dict[str, Any]]:
         if record["format"] != FORMAT or tuple(values.shape) != shape or not values.isfinite().all():
             raise ValueError(f"format {record['format']}, {tuple(values.shape)} for {shape} finite numbers")
     except Exception as error:  # safetensors has its own error.
-        message = f"{path} does not contain a complete table of glyphs in format {FORMAT}: {error!r}."
-        raise ValueError(f"{message} Make one with `dlfa glyphs`.") from error
+        raise ValueError(f"{path} contains no complete table of glyphs: {error!r}. Use `dlfa glyphs`.") from error
     return values, record
 
 
 def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], options: dict[str, Any]) -> Tensor | None:
-    """Returns a table (V x d) unchanged, or a folder's, or None for None; its width is the default of `glyph_size`.
+    """Returns a table (V x d) unchanged, or a folder's, or None for None; sets `glyph_size` and `glyph_table` to fit.
 
-    Raises a ValueError unless a folder's table is whole and made from the vocabulary of `encoder`'s tokenizer.
+    Raises a ValueError unless a folder's table is whole, made from the vocabulary of `encoder`'s tokenizer, and fits.
     """
     if glyphs is None:
         return None
@@ -177,6 +174,9 @@ def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], opt
     options.setdefault("glyph_size", values.size(1))
     if record is None:
         return values
+    kind = record.get("control", True)
+    if options.setdefault("glyph_table", kind) != kind:
+        raise ValueError(f"glyph_table={options['glyph_table']!r} does not fit {glyphs}; it needs {kind!r}.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(encoder, **hub_arguments)
     except Exception as error:  # If files are missing, each release of transformers raises whatever fails first.

@@ -83,6 +83,14 @@ LANGUAGES: dict[str, Language] = {
 }
 
 
+# Names of their scripts, in the order of `LANGUAGES`.
+SCRIPTS = {
+    **{"Latn": "Latin", "Grek": "Greek", "Cyrl": "Cyrillic", "Arab": "Arabic", "Beng": "Bengali"},
+    **{"Deva": "Devanagari", "Hebr": "Hebrew", "Geor": "Georgian", "Telu": "Telugu", "Mlym": "Malayalam"},
+    **{"Taml": "Tamil", "Thai": "Thai", "Mymr": "Burmese", "Hans": "Chinese", "Jpan": "Japanese", "Kore": "Korean"},
+}
+
+
 def get_language(code: str) -> Language:
     """Look up a language; a code that the table lacks stands for itself.
 

@@ -182,9 +182,8 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if dtype is not None and "torch_dtype" in kwargs:
             raise TypeError("dtype and torch_dtype are the same argument; give one of the two.")
         hub_arguments = {key: kwargs.pop(key) for key in HUB_ARGUMENTS if key in kwargs}
-        dtype = kwargs.pop("torch_dtype", dtype)
-        options = {"dtype": dtype, "attn_implementation": attn_implementation, "device_map": device_map}
-        options |= hub_arguments
+        options = {"dtype": kwargs.pop("torch_dtype", dtype), "attn_implementation": attn_implementation}
+        options |= {"device_map": device_map, **hub_arguments}
         model: Any = backbone.base_model if isinstance(backbone, PreTrainedModel) else None
         if model is not None:
             settled = [name for name, value in options.items() if value is not None]
@@ -206,13 +205,14 @@ class DlfaPreTrainedModel(PreTrainedModel):
         if unknown:
             meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
             raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig.{meant}")
-        table = load_glyphs(glyphs, getattr(model, "name_or_path", backbone), hub_arguments, kwargs)
+        name, values = getattr(model, "name_or_path", backbone), kwargs if config is None else vars(config)
+        table = load_glyphs(glyphs, name, hub_arguments, values)
         config = DlfaConfig(backbone_config=backbone_config, **kwargs) if config is None else copy.deepcopy(config)
         check_table(config, table)
         if model is None:
             config._attn_implementation = attn_implementation
             find_weights(str(backbone), None, hub_arguments)
-            options["dtype"] = torch.float32 if dtype is None else dtype
+            options["dtype"] = options["dtype"] or torch.float32
             encoder, new = load_encoder(str(backbone), config.backbone_config, options)
         else:
             encoder, new = share_encoder(model, config.backbone_config), False

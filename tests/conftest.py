@@ -114,6 +114,17 @@ def tiny_glyphs(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_control(tiny_glyphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a control of that table, as `dlfa glyphs --control permuted` writes it."""
+    from modeling_dlfa.glyphs import GlyphTable
+
+    table, folder = GlyphTable.load(tiny_glyphs), tmp_path_factory.mktemp("control") / "table"
+    record = {**table.record, "control": "permuted", "seed": 0, "method": {"encoder": "permuted"}}
+    GlyphTable(table.values.flip(0), record).save(folder)
+    return folder
+
+
 def write_nli(path: Path, language: str, rows: int, seed: int) -> None:
     """Writes a TSV of random sentence pairs, translations of each other for the same seed.
 

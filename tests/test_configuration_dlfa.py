@@ -58,7 +58,12 @@ def test_one_lower_layer_alone_is_one() -> None:
         ({"glyph_size": -1}, "glyph_size=-1"),
         ({"glyph_size": 6.0}, "glyph_size=6.0"),
         ({"glyph_size": 6, "glyph_kernel_size": 2}, "glyph_kernel_size=2 is not an odd number"),
-        ({"glyph_size": 6, "glyph_table": "no"}, "glyph_table='no' is not True or False"),
+        (
+            {"glyph_size": 6, "glyph_table": "no"},
+            "'no' is not True or False, or one of permuted, gaussian, scr",
+        ),
+        ({"glyph_size": 6, "glyph_table": 1}, "glyph_table=1 is not True"),
+        ({"glyph_table": "permuted"}, "glyph_table has no effect without a visual stream"),
         ({"glyph_kernel_size": 3}, "glyph_kernel_size has no effect without a visual stream"),
         ({"glyph_table": False}, "glyph_table has no effect without a visual stream"),
         ({"fusion": "last", "glyph_size": 6}, "glyph_size has no effect with fusion='last'"),

@@ -77,12 +77,12 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
     for name in ("config.json", "model.safetensors"):
         shutil.copy(tiny_encoder / name, bare)
     cases: list[tuple[Path, dict[str, Any], str]] = [
-        (other, {"glyphs": tiny_glyphs}, "made for another vocabulary .* Make them for the model's own tokenizer"),
+        (other, {"glyphs": tiny_glyphs}, "made for another vocabulary.* Make them for the model's own tokenizer"),
         (bare, {"glyphs": tiny_glyphs}, "has no tokenizer that can be loaded|made for another vocabulary"),
         (
             tiny_encoder,
             {"glyphs": tmp_path},
-            "does not contain a complete table of glyphs.*Make one with `dlfa glyphs`",
+            "contains no complete table of glyphs.*Use .dlfa glyphs",
         ),
         (tiny_encoder, {"glyphs": looks(200, D)}, "200 rows of 6, but the configuration expects up to"),
         (tiny_encoder, {"glyphs": looks(10, D), "glyph_size": 5}, "10 rows of 6"),
@@ -101,6 +101,34 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
         DlfaModel.from_backbone(tiny_encoder, config=config, glyphs=tiny_glyphs)
 
 
+def test_a_control_keeps_its_name(tiny_encoder: Path, tiny_glyphs: Path, tiny_control: Path, tmp_path: Path) -> None:
+    model = DlfaModel.from_backbone(tiny_encoder, glyphs=tiny_control, fusion_layers=1)
+    model.save_pretrained(tmp_path)
+    again = DlfaModel.from_pretrained(tmp_path)
+    assert model.config.glyph_table == again.config.glyph_table == "permuted"
+    assert torch.equal(again.glyphs.table, GlyphTable.load(tiny_control).values)
+    saved = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert saved["glyph_table"] == "permuted"
+    real = DlfaModel.from_backbone(tiny_encoder, glyphs=tiny_glyphs, fusion_layers=1).config
+    assert real.glyph_table is True
+    for config, folder, needed in ((real, tiny_control, "'permuted'"), (again.config, tiny_glyphs, "True")):
+        with pytest.raises(ValueError, match=f"does not fit {folder}; it needs {needed}"):
+            DlfaModel.from_backbone(tiny_encoder, glyphs=folder, config=config)
+    with pytest.raises(ValueError, match="glyph_table=True does not fit"):
+        DlfaModel.from_backbone(tiny_encoder, glyphs=tiny_control, fusion_layers=1, glyph_table=True)
+    assert DlfaModel.from_backbone(tiny_encoder, glyphs=tiny_control, config=again.config).glyphs is not None
+
+
+def test_checkpoints_from_before_controls_had_names_load(tmp_path: Path) -> None:
+    model = build(DlfaModel, NAME)
+    model.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert saved["glyph_table"] is True  # As it was written before.
+    del saved["glyph_table"]
+    (tmp_path / "config.json").write_text(json.dumps(saved), encoding="utf-8")
+    assert DlfaModel.from_pretrained(tmp_path).config.glyph_table is True
+
+
 @pytest.mark.parametrize("key", ["format", "tokenizer", "columns"])
 def test_a_record_that_lacks_something_is_named(key: str, tiny_glyphs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "glyphs"
@@ -108,5 +136,5 @@ def test_a_record_that_lacks_something_is_named(key: str, tiny_glyphs: Path, tmp
     record = json.loads((folder / "glyphs.json").read_text(encoding="utf-8"))
     del record[key]
     (folder / "glyphs.json").write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"does not contain a complete table of glyphs.*'{key}'"):
+    with pytest.raises(ValueError, match=rf"contains no complete table of glyphs.*'{key}'"):
         read_glyphs(folder)

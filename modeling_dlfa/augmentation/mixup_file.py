@@ -71,7 +71,8 @@ class _Source:
     settings: Settings
 
     def write(self, rows: range, path: Path) -> None:
-        readings, owners = [], []
+        readings: list[Reading] = []
+        owners: list[int] = []
         for row, found in zip(rows, self.reader(self.split, rows), strict=True):
             readings += found
             owners += [row] * len(found)

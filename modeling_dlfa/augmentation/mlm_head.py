@@ -157,7 +157,7 @@ def _read(
         aside = torch.tensor([draw(settings.seed, "held out", index) < HELD_OUT for index in batch])[:, None]
         # On held-out lines all are masked: reading what stands there is no prediction.
         masked = asked & (aside | (torch.rand(ids.shape, generator=generator) >= KEPT))
-        read = {**inputs, "input_ids": ids.masked_fill(masked, int(tokenizer.mask_token_id))}  # type: ignore[arg-type]
+        read = {**inputs, "input_ids": ids.masked_fill(masked, int(tokenizer.mask_token_id))}
         read = {name: values.to(device) for name, values in read.items()}
         states = model.whole.base_model(**read)[0]
         for part, wanted in zip(found, (asked & ~aside, asked & aside), strict=True):

@@ -74,7 +74,7 @@ def piece_languages(
         InputError: A target shares its script with the source and there is no text, or no piece is a target's.
     """
     pieces = read_pieces(tokenizer)
-    tokens = tokenizer.convert_ids_to_tokens(range(len(pieces)))
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(pieces))))
     whole = np.array([_is_word(piece, token) for piece, token in zip(pieces, tokens, strict=True)])
     rivals = list(dict.fromkeys([*languages, source]))
     scripts = {code: _PARTS.get(get_language(code).script, (get_language(code).script,)) for code in rivals}
@@ -113,7 +113,8 @@ def _is_word(piece: Piece, token: str) -> bool:
 
 def _by_script(languages: Sequence[str], in_script: NDArray[np.bool_], texts: tuple[str, ...]) -> PieceLanguages:
     """Languages of one script, or of overlapping ones, share a group."""
-    owner, groups = np.full(in_script.shape[1], -1, dtype=np.int16), []
+    owner = np.full(in_script.shape[1], -1, dtype=np.int16)
+    groups: list[str] = []
     for index, code in enumerate(languages):
         earlier = owner[in_script[index]]
         if (known := earlier[earlier >= 0]).size:

@@ -117,7 +117,7 @@ class Teacher:
         self._allowed = torch.from_numpy(pieces.allowed).to(device)
         self._owner = torch.from_numpy(pieces.owner[pieces.allowed].astype(np.int64)).to(device)
         # Where a word's own pieces stand among the allowed ones, up to case.
-        self._same = defaultdict(list)
+        self._same: dict[str, list[int]] = defaultdict(list)
         for index, piece in enumerate(pieces.allowed):
             self._same[pieces.texts[piece].casefold()].append(index)
 
@@ -161,7 +161,7 @@ class Teacher:
             token = starts.get(token, token + 1)
         masked = {name: [values[token] for token in kept] for name, values in inputs.items()}
         for position in where.values():
-            masked["input_ids"][position] = int(self.tokenizer.mask_token_id)  # type: ignore[arg-type]
+            masked["input_ids"][position] = int(self.tokenizer.mask_token_id)
         positions = [where[word.tokens[0]] for word in question.words]
         # The copy begins where a second text would: behind the special token that begins the first.
         dropped = int(inputs["input_ids"][0] in self.tokenizer.all_special_ids)

@@ -7,6 +7,7 @@ import sys
 from torch import nn
 from transformers import PretrainedConfig
 
+from ..configuration_dlfa import DlfaConfig
 from ..modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaPreTrainedModel
 
 MODEL_CLASSES: dict[str, type[DlfaPreTrainedModel]] = {
@@ -22,6 +23,12 @@ def encoder_blocks(model: nn.Module, depth: int) -> nn.ModuleList | None:
     """Returns an encoder's blocks, in order: its first list of modules that is as long as it is deep; None without."""
     lists = (part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
     return next(lists, None)
+
+
+def glyph_name(config: DlfaConfig) -> str | None:
+    """Returns what a model fuses beside its layers: `glyphs`, or the control in their place; None without."""
+    table = config.glyph_table if isinstance(config.glyph_table, str) else "glyphs"
+    return table if config.glyph_size else None
 
 
 def longest_input(config: PretrainedConfig) -> int:

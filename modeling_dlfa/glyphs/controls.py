@@ -61,8 +61,8 @@ def build_control_table(
     if control not in CONTROLS:
         raise InputError(f"There is no control {control!r}. Choose: {', '.join(CONTROLS)}.")
     table = GlyphTable.load(folder)
-    if "control" in table.record:
-        raise InputError(f"{folder} holds a control ({table.record['control']}). Give the glyphs behind it.")
+    if table.control:
+        raise InputError(f"{folder} holds a control ({table.control}). Give the glyphs behind it.")
     table.check_tokenizer(tokenizer)
     size, bits = table.record["columns"]["features"], table.record["columns"]["bits"]
     excluded = [size + bits.index(name) for name in _WITHOUT_GLYPH]

@@ -46,6 +46,11 @@ class GlyphTable:
         """Columns, bits included: what a model calls `glyph_size`."""
         return self.values.size(1)
 
+    @property
+    def control(self) -> str | None:
+        """The control that the table is, such as `permuted`; None for the glyphs themselves."""
+        return self.record.get("control")
+
     def check_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Checks that the rows belong to a tokenizer's ids.
 

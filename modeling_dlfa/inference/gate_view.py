@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from ..checkpoints.loading import cannot_load, load_tokenizer
-from ..checkpoints.models import MODEL_CLASSES, longest_input
+from ..checkpoints.models import MODEL_CLASSES, glyph_name, longest_input
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.places import check_place
@@ -43,7 +43,7 @@ class FusionView:
         is_share: Whether it is the `"select"` gate.
         reads_first: Whether the head reads the first token alone.
         cut: Whether the input was longer than the model reads.
-        glyphs: Whether what the tokens look like is fused, too.
+        glyphs: `"glyphs"` if what the tokens look like is fused, too, or the control in its place; None for neither.
     """
 
     tokens: list[str]
@@ -52,7 +52,7 @@ class FusionView:
     is_share: bool
     reads_first: bool
     cut: bool
-    glyphs: bool = False
+    glyphs: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -60,7 +60,7 @@ class FusionView:
         if not self.is_share:
             return ["scale of the sum"]
         layers = [f"layer {layer}" if layer else "embeddings" for layer in self.layers]
-        return [*layers, "glyphs"] if self.glyphs else layers
+        return [*layers, self.glyphs] if self.glyphs else layers
 
 
 def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedTokenizerBase]:
@@ -112,6 +112,7 @@ def view_fusion(
     Raises:
         InputError: A text is blank, or the checkpoint reads another number of texts.
     """
+    config: Any = model.config
     texts = [text] if text_pair is None else [text, text_pair]
     if not all(entry.strip() for entry in texts):
         raise InputError("There is a blank text. Give one text, or two, of at least a word each.")
@@ -135,7 +136,7 @@ def view_fusion(
         is_share=is_share,
         reads_first=model.pooler is not None and model.config.pooling == "cls",
         cut=bool(encoding.overflowing),
-        glyphs=model.config.glyph_size > 0,
+        glyphs=glyph_name(config),
     )
 
 
@@ -145,7 +146,7 @@ def fusion_text(view: FusionView) -> str:
     The token comes last, and one of a right-to-left script in marks that keep it apart, so that numbers and bars stay
     in their columns; a mark that has lost its letter stands on a dotted circle.
     """
-    beside = (["lower layers"] if view.layers else []) + (["glyphs"] if view.glyphs else [])
+    beside = (["lower layers"] if view.layers else []) + ([view.glyphs] if view.glyphs else [])
     what = f"share of the {' and the '.join(beside)}" if view.is_share else "scale of the sum of the streams"
     lines = [f"{what}, mean over features" + ("; the classifier reads only token 0" if view.reads_first else "")]
     lines[0] += "; the input is longer than the model reads, and is cut" if view.cut else ""

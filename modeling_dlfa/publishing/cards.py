@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoints.models import glyph_name
 from ..command.wording import counted
 from ..configuration_dlfa import DlfaConfig
 from ..languages import get_language
@@ -37,6 +38,15 @@ FUSIONS = {
     "scalar_mix": "all of whose layers{glyphs} are mixed, with one learnt weight each",
     "last": "read only at its last layer",
     "layer": "read only at {layers}",
+}
+
+# What is fused beside the layers; all but the first are controls.
+GLYPHS = {
+    "glyphs": "what each token looks like",
+    "permuted": "what another token looks like (a control: glyphs permuted)",
+    "gaussian": "random numbers of each token (a control of its look)",
+    "script": "which script each token is in (a control of its look)",
+    "ngrams": "how each token is spelt (a control of its look)",
 }
 
 
@@ -171,7 +181,7 @@ def _origin(source: SourceInfo) -> str:
 
 def _description(results: Results, record: RunRecord, task: Task, config: DlfaConfig) -> str:
     numbers = ["the embeddings" if layer == 0 else f"layer {layer}" for layer in config.fusion_layers]
-    glyphs = ["what each token looks like"] if config.glyph_size else []
+    glyphs = [GLYPHS[name]] if (name := glyph_name(config)) else []
     fusion = FUSIONS[config.fusion].format(
         layers=" and ".join(numbers + glyphs), glyphs="".join(f" and {look}" for look in glyphs)
     )

@@ -32,6 +32,17 @@ class DataSources(Record):
     validation: SourceInfo | None = part(_source, optional=True)
     test: dict[str, SourceInfo] = part(each(_source), default_factory=dict)
 
+    def identity(self) -> dict[str, Any]:
+        """Returns what tells the data from others; a file is identified by its checksum, wherever it lies."""
+        content = self.to_dict()
+        apart = content.get("train_by_language", {})
+        if apart:
+            del content["train"]  # Their sum, under the name of all their files.
+        for source in (content.get("train"), content.get("validation"), *apart.values(), *content["test"].values()):
+            if source and source["sha256"]:
+                del source["source"]
+        return content
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShardPlan(Record):

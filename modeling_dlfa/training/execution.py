@@ -162,6 +162,7 @@ def make_trainer(
 def start_run_record(run: Run, model: Any) -> dict[str, Any]:
     """Returns a run's record as it is before training."""
     trained, parameters = parameter_counts(model)
+    looks = ("glyph_size", "glyph_table") if run.config.glyph_size else ("glyph_size",)
     return {
         "name": run.name,
         "system": run.system,
@@ -169,7 +170,7 @@ def start_run_record(run: Run, model: Any) -> dict[str, Any]:
         "fusion": run.config.fusion,
         "fusion_layers": run.config.fusion_layers,
         "gate": run.config.gate if run.config.fusion == "aif" else None,
-        "config": {name: getattr(run.config, name) for name in (*FUSION_OPTIONS, "glyph_size")},
+        "config": {name: getattr(run.config, name) for name in (*FUSION_OPTIONS, *looks)},
         "seed": run.seed,
         "parameters": parameters,
         "trainable_parameters": trained,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import shutil
 import sys
@@ -20,7 +19,7 @@ from ..publishing.licences import check_license
 from ..publishing.publish import write_cards
 from ..results.counts import read_counts
 from ..results.directory import OutputDirectory, differences
-from ..results.provenance import MergedShard, ShardPlan
+from ..results.provenance import DataSources, MergedShard, ShardPlan
 from ..results.results import Results, load_results
 from ..results.summary import summarise_runs
 from ..results.tables import write_report
@@ -67,13 +66,9 @@ class Shard:
         return [run.name for run in self.results.runs]
 
     def identity(self) -> dict[str, Any]:
-        """Returns what the shards of one command share; a file is identified by its checksum, wherever it lies."""
+        """Returns what the shards of one command share."""
         started = {key: value for key, value in self.started_with.items() if key != "shard"}
-        data = json.loads(json.dumps(started["data"]))
-        apart = data.get("train_by_language", {})
-        for source in [data.get("train"), data.get("validation"), *apart.values(), *data["test"].values()]:
-            if source and (source["sha256"] or (apart and source is data["train"])):
-                del source["source"]
+        data = DataSources.from_dict(started["data"]).identity()
         common = {key: getattr(self.results, key) for key in COMMON}
         return {**started, "data": data, **common, "planned_runs": self.plan.planned_runs}
 

@@ -133,7 +133,8 @@ def _mixed(
     chosen = ids[mixed]
     # At once: each look-up has a gradient of the size of the vocabulary.
     rows = look_up(torch.cat([own.flatten(), chosen.flatten()]))
-    mine, others = rows[: own.numel()].view(*own.shape, -1), rows[own.numel() :].view(*chosen.shape, -1)
+    size = rows.size(-1)
+    mine, others = rows[: own.numel()].view(*own.shape, size), rows[own.numel() :].view(*chosen.shape, size)
     others = (others * weights[mixed][..., None]).sum(dim=1)
     share = share[:, None]
     return mine.index_put((mixed,), (share * mine[mixed] + (1 - share) * others).to(mine.dtype))

@@ -23,6 +23,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "fusion_dropout": ("aif",),
     "stream_norm": ("aif", "mean", "concat", "scalar_mix", "layer"),
     "glyph_size": ("aif", "mean", "concat", "scalar_mix"),
+    "glyph_table": ("aif", "mean", "concat", "scalar_mix"),
     "glyph_kernel_size": ("aif", "mean", "concat", "scalar_mix"),
 }
 SAVE_DTYPES = ("float32", "float16", "bfloat16")

@@ -10,7 +10,7 @@ from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging
 
 from ..checkpoints.loading import cannot_load
-from ..checkpoints.models import MODEL_CLASSES
+from ..checkpoints.models import MODEL_CLASSES, glyph_name
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.places import check_place
@@ -51,7 +51,7 @@ class Run:
 
 
 def system_name(config: DlfaConfig) -> str:
-    """Returns the short name of a fusion: `aif-layer8+glyphs`, `aif-excite-layers4+8`, `layer-8`, `last`, ..."""
+    """Returns the short name of a fusion: `aif-layer8+glyphs`, `aif-layer8+permuted`, `aif-excite-layers4+8`, ..."""
     parts = [config.fusion]
     if config.fusion == "aif" and config.gate != "select":
         parts.append(config.gate)
@@ -61,7 +61,7 @@ def system_name(config: DlfaConfig) -> str:
         layers = config.fusion_layers
         if layers:
             parts.append(("layers" if len(layers) > 1 else "layer") + "+".join(map(str, layers)))
-    return "-".join(parts) + ("+glyphs" if config.glyph_size else "")
+    return "+".join(["-".join(parts), *filter(None, [glyph_name(config)])])
 
 
 def plan_runs(
@@ -159,7 +159,7 @@ def _encoder_configs(
     """Returns the configurations that wrap a plain encoder: the fused ones and, if requested, their baseline."""
     options = model.fusion_options()
     if table := load_table(model):
-        options["glyph_size"] = table.size
+        options |= {"glyph_size": table.size, "glyph_table": table.control or True}
     chosen: list[dict[str, Any]] = [options]
     if layers_apart:
         lower = DlfaConfig(backbone, fusion="scalar_mix").fusion_layers

@@ -91,7 +91,8 @@ class CrossLingualTrainer(Trainer):
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
         wanted = [MIXUP_ROW] if self.frozen_states is None else [MIXUP_ROW, ROW]  # The collators read them.
-        self._signature_columns += [name for name in wanted if name not in self._signature_columns]
+        known: Any = self._signature_columns
+        known += [name for name in wanted if name not in known]
 
     def _prepare_inputs(self, inputs: Any) -> Any:
         inputs = super()._prepare_inputs(inputs)

@@ -1,8 +1,9 @@
 """Shows how transfer scales with the number of target languages, from finished results of any task.
 
 `dlfa scaling runs/xnli runs/ner --output_dir runs/scaling` reads `results.json` and the predictions beside it, and
-writes `language_scaling.json`, a Markdown report and figures. `--measure_cost` also times testing 1, 2, 4 ...
-languages in one pass.
+writes `language_scaling.json`, a Markdown report and figures. Results of one task are compared with each other: name
+the directories of all commands that trained on the same data with the same recipe, languages and seeds. `--difference
+A B` also compares two of their systems. `--measure_cost` times testing 1, 2, 4 ... languages in one pass.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class ScalingArguments:
         default=None,
         metadata={"help": "Amount of pre-training data of each language: TSV or JSON; CC-100's if left out."},
     )
+    difference: list[str] = field(
+        default_factory=list,
+        metadata={"help": "Two systems, or several pairs: the first minus the second, by language and script."},
+    )
     max_subsets: int = field(default=100, metadata={"help": "About how many sets of n languages to look at."})
     n_resamples: int = field(default=1000, metadata={"help": "Bootstrap resamples of the examples."})
     seed: int = field(default=0, metadata={"help": "Seed of the bootstrap and of the sampled sets."})
@@ -60,6 +65,8 @@ def main(argv: Sequence[str]) -> None:
     argv = ["--results", *argv] if named else argv
     parser = DataclassParser(ScalingArguments, prog="dlfa scaling", description=__doc__)
     (given,) = parser.parse(argv)
+    if len(given.difference) % 2:
+        parser.error(f"--difference takes systems in pairs, but got {len(given.difference)}")
     check_seeds("--seed", [given.seed])
     check_installed(STUDY_PACKAGES, "studies", "dlfa scaling")
     if not given.measure_cost:
@@ -82,5 +89,6 @@ def main(argv: Sequence[str]) -> None:
         )
     names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
     options = {name: getattr(given, name) for name in names}
-    path = run_language_scaling(given.results, given.output_dir, cost=cost, **options)
+    pairs = list(zip(given.difference[::2], given.difference[1::2], strict=True))
+    path = run_language_scaling(given.results, given.output_dir, differences=pairs, cost=cost, **options)
     print(f"Study: {path}")

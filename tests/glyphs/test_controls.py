@@ -10,12 +10,14 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from modeling_dlfa import glyphs_dlfa
 from modeling_dlfa.cli import run
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.glyphs import CONTROLS, GlyphTable, build_control_table, build_glyph_table
 from modeling_dlfa.glyphs.controls import character_ngrams
 from modeling_dlfa.glyphs.pieces import read_pieces
 from modeling_dlfa.glyphs.quality import measure
+from modeling_dlfa.publishing import cards
 
 from .words import CYRILLIC, LATIN, OTHERS, SPECIALS, TOKENS, needs_fonts, word_pieces
 
@@ -114,6 +116,14 @@ def test_spelling_knows_words_that_share_letters_and_not_look_alikes(
     assert sum(same_stem) >= 0.8 * len(SPELT)
     assert not torch.equal(rows(made, tokenizer, "А"), rows(made, tokenizer, "A"))  # Cyrillic and Latin.
     assert torch.equal(rows(made, tokenizer, "haus"), rows(made, tokenizer, "##haus"))
+
+
+def test_checkpoints_cards_and_the_command_know_the_same_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tuple(CONTROLS) == glyphs_dlfa.CONTROLS
+    with pytest.raises(SystemExit):
+        run(["glyphs", "--help"])
+    assert f"--control {{{','.join(CONTROLS)}}}" in " ".join(capsys.readouterr().out.split())
+    assert CONTROLS.keys() == cards.GLYPHS.keys() - {"glyphs"}
 
 
 def test_character_ngrams_mark_the_ends() -> None:

@@ -33,8 +33,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for name, layers in SIZES.items()
     }
     looks = {"glyph_size": 6, "pooling": "mean"}
+    control = {"glyph_size": 6, "glyph_table": "permuted"}
     made["glyphs"] = save_checkpoint(folder / "glyphs", "sequence", XNLI.labels, fusion_layers=[], **looks)
-    made["both"] = save_checkpoint(folder / "both", "sequence", XNLI.labels, fusion_layers=[1], glyph_size=6)
+    made["both"] = save_checkpoint(folder / "both", "sequence", XNLI.labels, fusion_layers=[1], **control)
     made["excite"] = save_checkpoint(folder / "excite", "token", ENTITIES, gate="excite")
     made["last"] = save_checkpoint(folder / "last", "token", ENTITIES, fusion="last")
     return made
@@ -49,7 +50,7 @@ def test_the_numbers_are_the_gate(name: str, folders: dict[str, Path]) -> None:
         model(**tokenizer(*pair, return_tensors="pt"), output_fusion_weights=True).fusion_weights[0].detach().numpy()
     )
     assert view.layers == {"one": [1], "several": [0, 2], "glyphs": [], "both": [1], "excite": [1]}[name]
-    assert view.names[-1] == {"several": "layer 2", "glyphs": "glyphs", "both": "glyphs"}.get(name, view.names[0])
+    assert view.names[-1] == {"several": "layer 2", "glyphs": "glyphs", "both": "permuted"}.get(name, view.names[0])
     assert view.is_share == (name != "excite") and not view.cut
     assert view.reads_first == (name not in ("excite", "glyphs"))
     expected = {

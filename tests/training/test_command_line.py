@@ -81,11 +81,8 @@ def test_choices_and_effects_are_those_of_the_configuration() -> None:
         assert values_dlfa.CHOICES[name] == choices
     assert all(set(readers) < set(CHOICES["fusion"]) for readers in READ_BY.values())
     assert READ_BY == {name: values_dlfa.READ_BY[name] for name in READ_BY}
-    assert set(values_dlfa.READ_BY) - set(READ_BY) == {
-        "fusion_activation",
-        "output_fusion_weights",
-        "glyph_table",
-    }  # Not options of the runner.
+    # Not options of the runner.
+    assert set(values_dlfa.READ_BY) - set(READ_BY) == {"fusion_activation", "output_fusion_weights"}
     assert QUANTIZATIONS == ("int8",), "dlfa export names them without importing torch"
 
 

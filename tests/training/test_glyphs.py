@@ -21,6 +21,7 @@ from modeling_dlfa.training.systems import Run, plan_runs
 
 from ..commands import read
 
+TRAINING = ["--fusion_layers", "1", "--pooling", "mean", "--num_train_epochs", "2", "--learning_rate", "1e-2"]
 FILES = ["--train_file", "train.tsv", "--validation_file", "dev.tsv", "--test_file", "test-{language}.tsv"]
 
 
@@ -48,6 +49,16 @@ def test_systems_are_named_by_their_streams(
     runs = planned(XNLI, given)
     assert [run.system for run in runs] == systems
     assert [run.config.glyph_size for run in runs] == [6, 0][: len(runs)]
+    assert all(run.config.glyph_table is True for run in runs)
+
+
+def test_a_control_gives_its_name_to_its_system(tiny_encoder: Path, tiny_control: Path) -> None:
+    given = ["--model_name_or_path", str(tiny_encoder), *FILES, "--glyphs", str(tiny_control), "--baseline"]
+    fused, baseline = planned(XNLI, [*given, "--fusion_layers", "0", "2"])
+    assert (fused.system, baseline.system) == ("aif-layers0+2+permuted", "last")
+    assert (fused.config.glyph_table, baseline.config.glyph_table) == ("permuted", True)
+    alone, _ = planned(XNLI, [*given, "--fusion", "mean", "--fusion_layers", "--pooling", "mean"])
+    assert alone.system == "mean+permuted"
 
 
 def test_a_file_of_arguments_can_name_no_layer(tiny_encoder: Path, tiny_glyphs: Path, tmp_path: Path) -> None:
@@ -112,12 +123,8 @@ def trained(
         *("--train_file", str(tiny_data / "train.tsv"), "--validation_file", str(tiny_data / "dev.tsv")),
         *("--test_file", str(tiny_data / "test-{language}.tsv"), "--languages", "en", "de", "--use_cpu", "True"),
     ]
-    training = [
-        *("--model_name_or_path", str(tiny_encoder), "--fusion_layers", "1", "--pooling", "mean", "--baseline"),
-        *("--glyphs", str(tiny_glyphs), "--num_train_epochs", "2", "--learning_rate", "1e-2"),
-        *("--output_dir", str(output)),
-    ]
-    main("xnli", [*arguments, *training])
+    training = [*TRAINING, "--model_name_or_path", str(tiny_encoder), "--glyphs", str(tiny_glyphs), "--baseline"]
+    main("xnli", [*arguments, *training, "--output_dir", str(output)])
     return output, arguments
 
 
@@ -134,6 +141,36 @@ def test_what_was_trained_is_recorded_and_stands_alone(trained: tuple[Path, list
     assert "fused with layer 1 and what each token looks like by DLFA" in " ".join(card.split())
     last = (output / "models" / "last-seed42" / "README.md").read_text(encoding="utf-8")
     assert "looks like" not in last
+
+
+def test_a_control_is_told_from_the_glyphs_wherever_it_goes(
+    trained: tuple[Path, list[str]], tiny_encoder: Path, tiny_control: Path, tmp_path: Path
+) -> None:
+    """Trained as the glyphs were, without a second baseline; then compared with them."""
+    (glyphs, arguments), control = trained, tmp_path / "control"
+    training = [*TRAINING, "--model_name_or_path", str(tiny_encoder), "--glyphs", str(tiny_control)]
+    main("xnli", [*arguments, *training, "--output_dir", str(control)])
+    results, folder = read(control / "results.json"), control / "models" / "aif-layer1+permuted-seed42"
+    assert [(run["system"], run["config"]["glyph_table"]) for run in results["runs"]] == [
+        ("aif-layer1+permuted", "permuted")
+    ]
+    assert results["recipe"]["glyphs"].startswith("permuted, sha256")
+    assert "aif-layer1+permuted" in (control / "results.md").read_text(encoding="utf-8")
+    assert read(folder / "config.json")["glyph_table"] == "permuted"
+    card = " ".join((folder / "README.md").read_text(encoding="utf-8").split())
+    assert "fused with layer 1 and what another token looks like (a control" in card and "glyph_table permuted" in card
+    evaluation = ["--model_name_or_path", str(folder), "--do_train", "False", "--output_dir", str(tmp_path / "again")]
+    main("xnli", [*arguments, *evaluation])
+    assert read(tmp_path / "again" / "results.json")["runs"][0]["system"] == "aif-layer1+permuted"
+    pair = ["aif-layer1+glyphs", "aif-layer1+permuted"]
+    options = ["--difference", *pair, "--n_resamples", "20", "--output_dir", str(tmp_path / "scaling")]
+    dlfa(["scaling", str(glyphs), str(control), *options])
+    [entry] = read(tmp_path / "scaling" / "language_scaling.json")["results"]
+    assert list(entry["systems"]) == ["last", *pair] == [entry["baseline"], *entry["all_languages"]]
+    [difference] = entry["differences"]
+    runs = [read(path / "results.json")["runs"][0]["test"] for path in (glyphs, control)]
+    expected = runs[0]["de"]["accuracy"] - runs[1]["de"]["accuracy"]
+    assert difference["languages"]["de"]["mean"] == pytest.approx(expected)
 
 
 def test_a_checkpoint_is_evaluated_without_its_table_and_refuses_another(

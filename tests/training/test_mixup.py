@@ -85,6 +85,8 @@ def test_the_mixed_embeddings_are_exact(name: str, kind: Any) -> None:
     logits.sum().backward()
     assert embeddings.weight.grad[[5, 8, 9]].abs().sum(dim=1).min() > 0
     with torch.no_grad():
+        nothing = {**given, WEIGHTS: torch.zeros_like(given[WEIGHTS])}
+        torch.testing.assert_close(model(**nothing).logits[mask], unmixed, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(model(**plain).logits[mask], unmixed), "without proposals nothing is mixed"
         model.eval()
         assert torch.equal(model(**given).logits, model(**plain).logits), "nor in evaluation"

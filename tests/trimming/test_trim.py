@@ -124,7 +124,7 @@ def test_a_trimmed_encoder_is_wrapped_and_its_card_goes_along(
         inputs = AutoTokenizer.from_pretrained(folder)(lines, padding=True, return_tensors="pt")
         found.append(model(**inputs).logits)
     assert torch.equal(*found)
-    with pytest.raises(ValueError, match="The glyphs were made of another vocabulary"):
+    with pytest.raises(ValueError, match="The glyphs were made for another vocabulary"):
         DlfaForSequenceClassification.from_backbone(tmp_path / "small", fusion_layers=1, glyphs=tiny_glyphs)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...languages import get_language
-from ...pages.figures import NEUTRAL, PALETTE, new_figure, open_axes
+from ...languages import SCRIPTS, get_language, language_label
+from ...pages.figures import NEUTRAL, PALETTE, hollow, new_figure, open_axes
+from ...statistics.comparisons import stands_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +37,19 @@ def _panels(entry: Mapping[str, Any], rows: int, orders: Sequence[Mapping[str, A
 def _style(entry: Mapping[str, Any], system: str) -> dict[str, Any]:
     if system == entry["baseline"]:
         return {"color": NEUTRAL, "linestyle": "-"}
-    index = [name for name in entry["systems"] if name != entry["baseline"]].index(system)
+    others = [name for name in entry["systems"] if name != entry["baseline"]]
+    fusions, tables = (list(dict.fromkeys(part)) for part in zip(*map(_fusion_and_table, others), strict=True))
+    if 1 < len(tables) <= len(PALETTE) and len(fusions) <= len(_LINES):
+        fusion, table = _fusion_and_table(system)
+        return {"color": PALETTE[tables.index(table)], "linestyle": _LINES[fusions.index(fusion)]}
+    index = others.index(system)
     return {"color": PALETTE[index % len(PALETTE)], "linestyle": _LINES[index // len(PALETTE) % len(_LINES)]}
+
+
+def _fusion_and_table(system: str) -> tuple[str, str]:
+    """`aif-layer8+glyphs` in two parts; the second is empty without a table, as of `aif-layers4+8`."""
+    fusion, _, table = system.rpartition("+")
+    return (fusion, table) if table.isalpha() and fusion else (system, "")
 
 
 def _line(ax: Axes, points: Sequence[Mapping[str, Any]], statistic: str, *, band: bool, **style: Any) -> None:
@@ -111,6 +123,42 @@ def gains_by_language(entry: Mapping[str, Any], system: str) -> Figure:
         ax.set_xlabel(names[order["name"]])
         open_axes(ax)
     figure.axes[0].set_ylabel("gain (points), 95% intervals")
+    return figure
+
+
+def differences_by_language(entry: Mapping[str, Any]) -> Figure:
+    """Draw the differences that were asked for: on average, and in every language, grouped by script.
+
+    Marks are filled where a difference stands after correction for all languages of all pairs.
+    """
+    found: Sequence[Mapping[str, Any]] = entry["differences"]
+    labels, places, place = ["all target languages"], [0.0], 1.0
+    step = 0.7 / len(found)
+    figure = new_figure(7.0, 1.3 + (0.15 + 0.09 * len(found)) * (len(entry["targets"]) + len(entry["scripts"])))
+    ax = figure.subplots()
+    for script, codes in entry["scripts"].items():
+        middle = place + 0.5 + (len(codes) - 1) / 2
+        ax.annotate(SCRIPTS.get(script, script), (1.02, middle), xycoords=ax.get_yaxis_transform(), va="center")
+        for code in codes:
+            place += 1
+            labels.append(language_label(code))
+            places.append(place - 0.5)
+        place += 0.5
+    for index, one in enumerate(found):
+        colour = PALETTE[index % len(PALETTE)]
+        values = [one["mean"], *(one["languages"][code] for codes in entry["scripts"].values() for code in codes)]
+        for y, value in zip(places, values, strict=True):
+            y += step * (index - (len(found) - 1) / 2)
+            fill = colour if stands_out(value) else hollow()
+            ax.hlines(y, 100 * value["low"], 100 * value["high"], color=colour, linewidth=1.4)
+            ax.plot(100 * value["mean"], y, "o", color=colour, markerfacecolor=fill, markersize=5)
+        ax.plot([], [], "o", color=colour, label=f"{one['system']} minus {one['other']}")
+    ax.axvline(0, color=NEUTRAL, linewidth=1)
+    ax.set_yticks(places, labels)
+    ax.set_ylim(place, -0.6)
+    ax.set_xlabel("difference (points), 95% intervals")
+    open_axes(ax, grid="x")
+    figure.legend(loc="outside upper center", frameon=False)
     return figure
 
 

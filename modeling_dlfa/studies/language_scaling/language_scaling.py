@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from typing import Any
 
@@ -15,26 +15,14 @@ from ...results.results import Results
 from ...scoring.metrics import get_metric
 from ...statistics.intervals import Estimates, Interval
 from ...statistics.over_languages import mean_over_languages, slope_over_languages, slopes
-from ...statistics.resampling import resampled_scores
+from .contrasts import Pairs, by_script, contrasts
+from .draws import Draws, draw_scores
 from .orders import Order, grown_sets
 
 STATISTICS = ("mean", "worst", "spread")
 TREND_STATISTICS = ("mean", "worst")
 _SUBSET_QUANTILES = (0.1, 0.9)
 _MIN_LANGUAGES_OF_A_LINE = 4
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Scores of several systems on the same resamples.
-
-    Attributes:
-        by_seed: For each system the S x L scores of its seeds, on all examples.
-        resampled: For each system R x L scores of resampled examples, averaged over the seeds.
-    """
-
-    by_seed: dict[str, NDArray[np.float64]]
-    resampled: dict[str, NDArray[np.float64]]
 
 
 def statistics_of_sets(values: NDArray[np.float64], sets: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
@@ -132,6 +120,7 @@ def scale_languages(
     max_subsets: int = 100,
     n_resamples: int = 1000,
     seed: int = 0,
+    differences: Pairs = (),
 ) -> dict[str, Any]:
     """Compute all curves for one command's results.
 
@@ -143,20 +132,24 @@ def scale_languages(
         max_subsets: About how many sets to look at for each n.
         n_resamples: Bootstrap resamples of the examples.
         seed: Seed of the bootstrap and of the sampled sets.
+        differences: Pairs of systems, the first minus the second, that `check_pairs` has passed.
 
     Returns:
         Plain values for JSON. `"scores"` has one point per n for each order and system; `"gains"` has the same for the
         difference to the baseline, paired by seed and example; `"all_languages"` the gain over all N with its interval
-        both alone and corrected for `comparisons`; `"trends"` the fitted lines, corrected for their number. A point's
+        both alone and corrected for `comparisons`; `"trends"` the fitted lines, corrected for their number;
+        `"contrasts"` the gains by language and script, and `"differences"` the pairs', see `contrasts`. A point's
         `low` and `high` are the ends of the interval that one set of n languages would give, averaged over the sets;
         its `mean` is the average over the sets, for the spread the root of the mean square.
     """
     targets = results.targets
     sets = {order.name: grown_sets(order, targets, max_subsets=max_subsets, seed=seed) for order in orders}
-    draws_of = lru_cache(partial(_draws, results, counts, n_resamples=n_resamples, seed=seed))
+    draws_of = lru_cache(partial(draw_scores, results, counts, n_resamples=n_resamples, seed=seed))
     baseline, metric = results.baseline, get_metric(results.metric)
     systems = [*([baseline] if baseline else []), *results.fused]
     compared = [system for system in results.fused if baseline and results.seeds_of(baseline, system)]
+    scripts = by_script(targets, results.source_language)
+    gains = [(system, baseline) for system in compared if baseline]
     entry: dict[str, Any] = {
         "task": results.task,
         "title": results.described_task.title,
@@ -182,6 +175,9 @@ def scale_languages(
         "all_languages": {},
         "languages": {},
         "trends": [],
+        "scripts": scripts,
+        "contrasts": contrasts(gains, results, scripts, draws_of),
+        "differences": contrasts(differences, results, scripts, draws_of),
         "comparisons": {"systems": comparisons, "trends": number_of_trends(orders, len(compared), len(targets))},
     }
     for system in systems:
@@ -209,23 +205,6 @@ def scale_languages(
             entry["gains"][order.name][system] = _points(grown, sets[order.name], TREND_STATISTICS, gain=True)
             entry["trends"] += _trends(order, system, grown, by_seed, targets, entry["comparisons"]["trends"])
     return entry
-
-
-def _draws(results: Results, counts: RunCounts, seeds: tuple[int, ...], *, n_resamples: int, seed: int) -> Draws:
-    """Resample the target-language scores of all systems that have these seeds, on the same draws."""
-    systems = [system for system in results.systems if set(seeds) <= set(results.seeds_of(system))]
-    by_system = [results.stacked(counts, system, seeds) for system in systems]
-    observed, resampled = resampled_scores(
-        {code: np.stack([stacked[code] for stacked in by_system]) for code in results.targets},
-        metric=get_metric(results.metric),
-        aligned=results.require_summary().bootstrap.aligned,
-        n_resamples=n_resamples,
-        seed=seed,
-    )
-    return Draws(
-        {system: observed[:, index].T for index, system in enumerate(systems)},
-        {system: resampled[:, :, index].mean(axis=-1) for index, system in enumerate(systems)},
-    )
 
 
 def _all_languages(

@@ -1,4 +1,4 @@
-"""Orders in which target languages are added: at random, by similarity, by data size, family by family."""
+"""Orders in which target languages are added: at random, by similarity, script, data size, family by family."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ...languages import LANGUAGES, OTHER_FAMILY, by_family, get_language
+from ...languages import LANGUAGES, OTHER_FAMILY, SCRIPTS, by_family, get_language
 
 # Sizes of the corpus's compressed files, in MB, from the list on the CC-100 page (Wenzek et al. 2020), the
 # rebuilt training data of XLM-R (Conneau et al. 2020). For another encoder they stand for how much text there is.
@@ -24,6 +24,7 @@ CC100_SIZES: Mapping[str, float] = {
     **{"ms": 2100, "my": 46, "nl": 7900, "pl": 12000, "pt": 13000, "ro": 16000, "ru": 46000, "sw": 332, "ta": 1300},
     **{"te": 536, "th": 8700, "tl": 701, "tr": 5400, "uk": 14000, "ur": 884, "vi": 28000, "yo": 1.1, "zh": 14000},
 }
+ALPHABETS = {"Latn", "Grek", "Cyrl"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Order:
     """A way to add languages to a set.
 
     Attributes:
-        name: Name in files: `random`, `similarity`, `data_size`, `family`.
+        name: Name in files: `random`, `similarity`, `script`, `data_size`, `family`.
         title: Name in tables and figures.
         source: Where the order comes from, in one sentence.
         tiers: Groups of languages; each group starts when the one before is complete, and is not ordered inside.
@@ -126,6 +127,14 @@ def language_orders(
     else:
         tiers = _tiers(values)
         orders.insert(1, Order("similarity", f"closest to {source} first", origin, tiers, values, unit))
+    scripts = _tiers({code: -float(script_distance(code, source_language)) for code in targets})
+    if unknown or len(scripts) == 1:
+        why = f"nothing is known of {', '.join(unknown)}" if unknown else "all scripts are equally close"
+        left_out.append(f"No order by script: {why}.")
+    else:
+        own = SCRIPTS[get_language(source_language).script]
+        origin = f"{own}, as {source} is written; then related alphabets (Latin, Greek, Cyrillic); then all others."
+        orders.insert(-1, Order("script", "closest script first", origin, scripts))
     if data_sizes is not None:
         sizes, origin = _complete(read_values(data_sizes), targets, data_sizes), f"From {Path(data_sizes).name}."
     else:
@@ -151,6 +160,15 @@ def shared_levels(code: str, source_language: str) -> float:
     one, other = get_language(code), get_language(source_language)
     same_family = one.family == other.family != OTHER_FAMILY
     return float(same_family + (same_family and one.genus == other.genus) + (one.script == other.script))
+
+
+def script_distance(code: str, source_language: str) -> int:
+    """Return how far a language's script is from another's: 0 for the same, 1 among related alphabets, else 2.
+
+    The alphabets are Latin, Greek and Cyrillic, many of whose letters look alike.
+    """
+    scripts = {get_language(code).script, get_language(source_language).script}
+    return 0 if len(scripts) == 1 else 1 if scripts <= ALPHABETS else 2
 
 
 def _complete(values: Mapping[str, float], targets: Iterable[str], path: str | Path) -> dict[str, float]:

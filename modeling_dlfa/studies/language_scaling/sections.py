@@ -21,6 +21,7 @@ from ...pages.model import (
 )
 from ...statistics.formatting import method_note, number, percent, seeds_note
 from ..study import Study
+from .contrast_sections import contrast_blocks
 from .figures import MAX_BANDS, cost_against_n, gains_against_n, gains_by_language, scores_against_n
 
 _STATISTICS = {"mean": "mean", "worst": "worst language", "language": "gain of a language"}
@@ -32,10 +33,7 @@ def scaling_sections(study: Mapping[str, Any]) -> list[Section]:
     Args:
         study: Contents of `language_scaling.json`.
     """
-    found = zip(study["results"], study["sources"], strict=True)
-    sections = [
-        _section(entry, study, source, f"scaling-{number}") for number, (entry, source) in enumerate(found, start=1)
-    ]
+    sections = [_section(entry, study, number) for number, entry in enumerate(study["results"])]
     return [*sections, _cost_section(study["cost"])] if study.get("cost") else sections
 
 
@@ -43,14 +41,16 @@ _TITLE = "Scaling with target languages"
 SCALING = Study("language_scaling", "dlfa scaling", _TITLE, scaling_sections, title=_TITLE)
 
 
-def _section(entry: Mapping[str, Any], study: Mapping[str, Any], source: str, name: str) -> Section:
-    total = len(entry["targets"])
+def _section(entry: Mapping[str, Any], study: Mapping[str, Any], number: int) -> Section:
+    total, name = len(entry["targets"]), f"scaling-{number + 1}"
+    sources = entry.get("sources", study["sources"][number : number + 1])
     blocks: list[Block] = [
         Text(
-            f"{entry['title']}, {entry['metric_title']}, from {source}. Encoder {entry['model_name_or_path']}. "
-            f"{total} target languages: {', '.join(entry['targets'])}."
+            f"{entry['title']}, {entry['metric_title']}, from {', '.join(sources)}. Encoder "
+            f"{entry['model_name_or_path']}. {total} target languages: {', '.join(entry['targets'])}."
         ),
         *_all_languages(entry),
+        *contrast_blocks(entry, name),
         Heading("Sets of n languages"),
         *_tables_at_random(entry),
         *_pictures(entry, name),
@@ -238,9 +238,9 @@ def _notes(entry: Mapping[str, Any], study: Mapping[str, Any]) -> Iterable[str]:
     )
     yield from seeds_note(seeds[0])
     yield (
-        f"{MARK} and bold: the interval, corrected (Bonferroni) for everything that the table "
-        "compares, excludes 0. Nothing else counts as a difference. The worst of n measured scores "
-        "is lower than the worst of n true ones, for both systems."
+        f"{MARK} and bold, where a table says no more: the interval, corrected (Bonferroni) for everything that the "
+        "table compares, excludes 0. Nothing else counts as a difference. The worst of n measured scores is lower "
+        "than the worst of n true ones, for both systems."
     )
     sets = max(point["sets"] for point in next(iter(entry["scores"]["random"].values())))
     yield (

@@ -66,7 +66,7 @@ def test_forty_languages_many_layers() -> None:
     results, counts = make_scored(languages, systems)
     assert results.fused == ["aif-layer4", "aif-layer8", "aif-layer11"]
     entry = scale(results, counts)
-    assert [order["name"] for order in entry["orders"]] == ["random", "similarity", "data_size", "family"]
+    assert [order["name"] for order in entry["orders"]] == ["random", "similarity", "script", "data_size", "family"]
     for order in entry["orders"]:
         assert list(entry["scores"][order["name"]]) == ["last", "aif-layer4", "aif-layer8", "aif-layer11"]
         for system, points in entry["gains"][order["name"]].items():
@@ -91,7 +91,7 @@ def test_forty_languages_many_layers() -> None:
     above = [point["mean"]["above_zero"] for point in entry["gains"]["random"]["aif-layer4"]]
     assert above[0] < 0.9 and above[-1] == 1.0
     assert entry["comparisons"] == {"systems": 3, "trends": len(entry["trends"])}
-    assert len(entry["trends"]) == 3 * (2 * 4 - 1 + 2)
+    assert len(entry["trends"]) == 3 * (2 * 5 - 1 + 2)
 
 
 def test_trends_are_lines_through_the_points_and_find_what_was_planted() -> None:
@@ -128,13 +128,13 @@ def test_the_command_reads_real_runs_and_writes_all_or_nothing(finished: Path, t
     output = tmp_path / "scaling"
     path = run_language_scaling([finished, finished / "results.json"], output, n_resamples=50)
     study = json.loads(path.read_text(encoding="utf-8"))
-    assert [entry["targets"] for entry in study["results"]] == [["de", "ar"]] * 2
-    # The same system twice is two to pick from.
-    assert study["results"][0]["comparisons"]["systems"] == 2
+    [entry] = study["results"]  # A run that is named twice counts once.
+    assert entry["targets"] == ["de", "ar"] and entry["comparisons"]["systems"] == 1
+    assert entry["sources"] == [str(finished), str(finished / "results.json")]
     text = (output / "language_scaling.md").read_text(encoding="utf-8")
     for picture in (output / "figures").iterdir():
         assert f"(figures/{picture.name})" in text
-    assert len(list((output / "figures").iterdir())) == 2 * 3
+    assert len(list((output / "figures").iterdir())) == 3
     with pytest.raises(InputError, match="holds a study"):
         run_language_scaling([finished], output)
     broken = tmp_path / "broken"

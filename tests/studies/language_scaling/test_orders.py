@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.languages import LANGUAGES
+from modeling_dlfa.languages import LANGUAGES, SCRIPTS
 from modeling_dlfa.studies.language_scaling.orders import (
     CC100_SIZES,
     Order,
@@ -20,6 +20,7 @@ from modeling_dlfa.studies.language_scaling.orders import (
     shared_levels,
 )
 
+ORDERS = ["random", "similarity", "script", "data_size", "family"]
 XNLI = ["ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
 
 
@@ -33,7 +34,7 @@ def test_orders_hold_each_target_once_and_follow_their_measure(tmp_path: Path) -
     sizes = tmp_path / "sizes.tsv"
     sizes.write_text("language\tMB\n" + "".join(f"{code}\t{2**index}\n" for index, code in enumerate(XNLI)))
     orders, left_out = language_orders(XNLI, "en", data_sizes=sizes)
-    assert [order.name for order in orders] == ["random", "similarity", "data_size", "family"] and not left_out
+    assert [order.name for order in orders] == ORDERS and not left_out
     for order in orders:
         assert sorted(itertools.chain(*order.tiers)) == sorted(XNLI)
     by_name = {order.name: order for order in orders}
@@ -43,21 +44,40 @@ def test_orders_hold_each_target_once_and_follow_their_measure(tmp_path: Path) -
     assert "de" in by_name["family"].tiers[0] and ("zh",) in by_name["family"].tiers
 
 
+def test_scripts_are_ordered_by_their_distance() -> None:
+    def tiers(codes: list[str], source: str) -> list[set[str]]:
+        return [
+            {*tier} for order in language_orders(codes, source)[0] if order.name == "script" for tier in order.tiers
+        ]
+
+    near, alphabets, far = {"de", "es", "fr", "sw", "tr", "vi"}, {"bg", "el", "ru"}, {"ar", "hi", "th", "ur", "zh"}
+    assert tiers(XNLI, "en") == [near, alphabets, far]
+    assert tiers([*XNLI, "en"], "ru") == [{"bg", "ru"}, near | {"el", "en"}, far]
+    assert tiers([*XNLI, "en"], "ur") == [{"ar", "ur"}, {*XNLI, "en"} - {"ar", "ur"}]
+    for codes in (["de", "fr"], ["zh", "ar"]):
+        assert tiers(codes, "en") == [] and "No order by script: all" in language_orders(codes, "en")[1][0]
+
+
+def test_every_script_has_a_name() -> None:
+    assert list(SCRIPTS) == list(dict.fromkeys(language.script for language in LANGUAGES.values()))
+
+
 def test_own_languages_need_files_of_their_own(tmp_path: Path) -> None:
     orders, left_out = language_orders(["de", "qx"], "en")
     assert [order.name for order in orders] == ["random", "family"]
-    assert len(left_out) == 2 and all("qx" in sentence for sentence in left_out)
+    assert len(left_out) == 3 and all("qx" in sentence for sentence in left_out)
     similarity = tmp_path / "similarity.json"
     similarity.write_text(json.dumps({"de": 0.9, "qx": 0.1, "fr": 0.5}))
     orders, left_out = language_orders(["de", "qx"], "en", similarity=similarity)
-    assert orders[1].tiers == (("de",), ("qx",)) and len(left_out) == 1
+    assert orders[1].tiers == (("de",), ("qx",)) and len(left_out) == 2
     assert language_orders(["de", "fr"], "qx")[1] == [
-        "No order by similarity: it is not known for qx. Give --similarity."
+        "No order by similarity: it is not known for qx. Give --similarity.",
+        "No order by script: nothing is known of qx.",
     ]
     with pytest.raises(InputError, match="no number for fr, ru"):
         similarity.write_text(json.dumps({"de": 0.9}))
         language_orders(["de", "fr", "ru"], "en", similarity=similarity)
-    with pytest.raises(InputError, match="above zero"):
+    with pytest.raises(InputError, match="greater than zero"):
         similarity.write_text(json.dumps({"de": 0}))
         language_orders(["de"], "en", data_sizes=similarity)
 
