@@ -36,7 +36,9 @@ def results_section(results: Results, picture: str, heading: str) -> str:
     metric, systems = get_metric(results.metric), results.require_summary().systems
     title = metric.title
     tested = (results.source_language, "targets")
-    beside = [f"{name} of words, {where}" for name in metric.beside for where in tested]
+    beside = [
+        f"{name}{' of words' if metric.kind == 'token' else ''}, {where}" for name in metric.beside for where in tested
+    ]
     header = ("", "validation", "average, targets", *beside, "training, seconds a run")
     rows: list[tuple[str, ...]] = []
     for name, system in systems.items():

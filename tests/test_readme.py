@@ -318,6 +318,17 @@ def test_train_a_part(
     assert "trainable params" in printed and (tmp_path / "my-adapter/adapter_model.safetensors").is_file()
 
 
+def test_a_loss_of_ones_own(
+    hub: HubServer, tiny_encoder: Path, tiny_data: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    for path in tiny_data.iterdir():
+        shutil.copyfile(path, tmp_path / path.name)
+    package_environment.run(marked("training", "loss"), home=tmp_path, hub=hub)
+    recipe = json.loads((tmp_path / "runs/focal/results.json").read_text(encoding="utf-8"))["recipe"]
+    assert recipe["compute_loss_func"] == "__main__.focal_loss"
+
+
 def test_scaling_and_report(hub: HubServer, finished: Path, package_environment: Environment, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "runs" / "xnli")
     command = marked("studies", "report")
@@ -389,3 +400,50 @@ def test_a_task_of_ones_own(
     shell(package_environment, marked("own-task", "run"), tmp_path, hub)
     results = json.loads((tmp_path / "runs" / "reviews" / "results.json").read_text(encoding="utf-8"))
     assert results["task"] == "reviews" and list(results["runs"][0]["test"]) == ["en", "de"]
+    kinds = (
+        marked("own-task", "kinds") + "\nimport json; print(json.dumps([emotions.problem_type, similarity.metric]))"
+    )
+    said = package_environment.run(kinds, home=tmp_path).value
+    assert said == ["multi_label_classification", "spearman"]
+
+
+def test_topics_on_ten_rows(
+    hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    topics = ("sports", "travel", "health")
+    for name, language in {"train-en": "en", "dev-en": "en", "test-en": "en", "test-de": "de"}.items():
+        words = WORDS[language]
+        rows = [f"{row}\t{topics[row % 3]}\t{words[row % 3]} {words[4]} {words[row]}" for row in range(10)]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(["index_id\tcategory\ttext", *rows]) + "\n", encoding="utf-8")
+    (tmp_path / "run_sib200.py").write_text(marked("own-task", "sib"), encoding="utf-8")
+    shell(package_environment, marked("own-task", "sib-run"), tmp_path, hub)
+    results = json.loads((tmp_path / "runs/sib200/results.json").read_text(encoding="utf-8"))
+    assert results["languages"] == ["de", "en"] and results["runs"][0]["test"]["de"]["n"] == 10
+    assert results["recipe"]["class_weights"]["sports"] < results["recipe"]["class_weights"]["travel"]
+
+
+def test_choices_on_ten_rows(
+    hub: HubServer, tiny_encoder: Path, package_environment: Environment, tmp_path: Path
+) -> None:
+    copy_deeper(tiny_encoder, tmp_path)
+    for name, language in {"train-en": "en", "dev-en": "en", "test-en": "en", "test-it": "de"}.items():
+        words = WORDS[language]
+        rows = [
+            {
+                "premise": " ".join(words[row:] + words[:row]),  # Most of a row is known to the tiny tokenizer.
+                "choice1": words[row + 1],
+                "choice2": words[row + 2],
+                "question": ("cause", "effect")[row % 2],
+                "label": row // 2 % 2,
+            }
+            for row in range(10)
+        ]
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    package_environment.run(marked("own-task", "xcopa-rows"), home=tmp_path)
+    (tmp_path / "run_xcopa.py").write_text(marked("own-task", "xcopa"), encoding="utf-8")
+    shell(package_environment, marked("own-task", "xcopa-run"), tmp_path, hub)
+    scored = package_environment.run(marked("own-task", "xcopa-score"), home=tmp_path).stdout.splitlines()
+    assert [line.split()[1] for line in scored] == ["en", "it"]
+    assert all(0 <= float(line.split()[2]) <= 1 for line in scored)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checkpoints.tokenizers import OWN_TOKENIZER, unknown_token
 from ..errors import InputError
+from ..scoring.metrics import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from ..tasks import Task
 from .splits import Split
 from .windows import split_words
@@ -92,13 +93,11 @@ def describe(
     units, unknown, too_long = counted(splits, dataset, tokenizer, max_length)
     result = []
     for index, split in enumerate(splits):
-        ids = list(chain.from_iterable(split.labels)) if task.kind == "token" else split.labels
-        counts = np.bincount(np.asarray(ids, dtype=np.int64), minlength=len(task.labels)).tolist()
         result.append(
             SplitStatistics(
                 language=split.language,
                 rows=len(split),
-                labels=dict(zip(task.labels, counts, strict=True)),
+                labels=_label_counts(split, task),
                 blank=len(split.blank),
                 first_blank=split.blank[0] if split.blank else None,
                 too_long=int(too_long[index]),
@@ -109,6 +108,18 @@ def describe(
             )
         )
     return result
+
+
+def _label_counts(split: Split, task: Task) -> dict[str, int]:
+    """How often each label occurs; nothing for numbers."""
+    if task.problem_type == REGRESSION:
+        return {}
+    if task.problem_type == MULTI_LABEL:
+        counts = np.sum(split.labels, axis=0).astype(np.int64).tolist()
+    else:
+        ids = list(chain.from_iterable(split.labels)) if task.kind == "token" else split.labels
+        counts = np.bincount(np.asarray(ids, dtype=np.int64), minlength=len(task.labels)).tolist()
+    return dict(zip(task.labels, counts, strict=True))
 
 
 Counts = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
@@ -174,18 +185,27 @@ def _batches(dataset: Dataset, *columns: str) -> Iterator[list[NDArray[Any]]]:
         yield [np.asarray(column) for column in (first.flatten(), pc.list_value_length(first), *flat)]
 
 
-def check_classes(train: Split, task: Task) -> None:
+def check_classes(train: Sequence[Split], task: Task) -> None:
     """Refuse training data of one class.
 
     Raises:
         InputError: All examples, or words, have the same label.
     """
-    classes = set(chain.from_iterable(train.labels)) if task.kind == "token" else set(train.labels)
+    labels = list(chain.from_iterable(split.labels for split in train))
+    if task.problem_type != SINGLE_LABEL and all(label == labels[0] for label in labels):
+        raise InputError(
+            f"{train[0].source.source}: every row of the training data has the same {task.label_column} "
+            f"({len(labels):,} rows read), so nothing can be learnt. Give data with others too."
+        )
+    if task.problem_type != SINGLE_LABEL:
+        return
+    classes = set(chain.from_iterable(labels)) if task.kind == "token" else set(labels)
     if len(classes) == 1:
         unit = "word" if task.kind == "token" else "row"
         raise InputError(
-            f"{train.source.source}: every {unit} of the training data has the label '{task.labels[classes.pop()]}' "
-            f"({len(train):,} rows read), so nothing can be learnt. Give data with other labels too."
+            f"{train[0].source.source}: every {unit} of the training data has the label "
+            f"'{task.labels[classes.pop()]}' ({sum(map(len, train)):,} rows read), so nothing can be learnt. Give "
+            "data with other labels too."
         )
 
 
@@ -210,11 +230,11 @@ def check_known(train: SplitStatistics, task: Task, tokenizer_name: str) -> None
 
 
 def statistics_record(statistics: Mapping[str, Sequence[SplitStatistics]], task: Task) -> dict[str, dict[str, Any]]:
-    """Return all counts as `results.json` has them, laid out as its `data`: the test splits by language."""
+    """Return all counts as `results.json` has them: those of test data, and of several training data, by language."""
     return {
         name: (
             {split.language: split.to_dict(task.kind) for split in splits}
-            if name == "test"
+            if name == "test" or len(splits) > 1
             else splits[0].to_dict(task.kind)
         )
         for name, splits in statistics.items()
@@ -229,7 +249,11 @@ def statistics_text(statistics: Mapping[str, Sequence[SplitStatistics]], task: T
         task: Their task.
     """
     token = task.kind == "token"
-    shown = task.labels if sum(len(label) + 2 for label in task.labels) <= _LABELS_WIDTH else ()
+    shown = (
+        task.labels
+        if task.problem_type != REGRESSION and sum(len(label) + 2 for label in task.labels) <= _LABELS_WIDTH
+        else ()
+    )
     header = ["data", "", "rows", *(["words"] if token else []), *shown, "blank"]
     header += ["in windows", "unknown words"] if token else ["cut", "unknown tokens"]
     listed = [(name, split) for name, splits in statistics.items() for split in splits]
@@ -248,7 +272,9 @@ def statistics_text(statistics: Mapping[str, Sequence[SplitStatistics]], task: T
     ]
     train = [split for name, split in listed if name == "train"]
     labels = [f"{label} {count:,}" for split in train for label, count in split.labels.items()]
-    return "\n".join([*text, *([] if shown else [f"Labels of train: {', '.join(labels)}."]), *_remarks(listed, token)])
+    return "\n".join(
+        [*text, *([] if shown or not labels else [f"Labels of train: {', '.join(labels)}."]), *_remarks(listed, token)]
+    )
 
 
 def _remarks(listed: Sequence[tuple[str, SplitStatistics]], token: bool) -> list[str]:

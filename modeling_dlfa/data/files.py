@@ -56,13 +56,14 @@ class Table:
         return f"{self.source}, {self.unit} {self.places[index]}, word {word + 1}"
 
 
-def expand_files(pattern: str, languages: Sequence[str]) -> dict[str, Path]:
+def expand_files(pattern: str, languages: Sequence[str], option: str = "--languages") -> dict[str, Path]:
     """Find the file of each language.
 
     Args:
         pattern: A path in which `{language}` stands for the language code; a leading `~` is expanded. With a single
             language it may be a plain path.
         languages: Language codes.
+        option: What names the languages, for messages.
 
     Returns:
         The path of each language's file, all of which exist.
@@ -87,7 +88,7 @@ def expand_files(pattern: str, languages: Sequence[str]) -> dict[str, Path]:
         there = f"There are files for: {' '.join(found)}" if found else "No file matches the name"
         raise InputError(
             f"{pattern}: no file for {quoted(missing)} ({files[missing[0]]}). "
-            f"{there}. Add the missing file, or choose with --languages."
+            f"{there}. Add the missing file, or choose with {option}."
         )
     if missing:
         raise InputError(f"{pattern}: there is no such file. Check the path.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -85,3 +86,55 @@ class LabelReader:
                 f'labels as strings ("{number}"), which are always names; Parquet can hold a ClassLabel as well.'
             )
         return self.ids[name]
+
+
+class MultiLabelReader:
+    """Turns the labels of an example into a 1 for each label that it has, and 0 for the others.
+
+    They are a list of names or class ids, as in JSON lines and Parquet, or a string of them with `|` between, as
+    `dlfa predict` writes them; an empty list or string stands for none of the labels. What a name or number means is
+    told by `LabelReader`.
+
+    Args:
+        labels: Label names of the task.
+        values: What all examples of the file have.
+        class_names: What the source's own numbers mean, where it says so.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], values: Iterable[object], class_names: Sequence[str] | None = None
+    ) -> None:
+        self.read = LabelReader(labels, (label for value in values for label in _several(value)), class_names)
+        self.count = len(labels)
+
+    def __call__(self, value: object) -> list[float]:
+        """Return a number for each label.
+
+        Raises:
+            InputError: A label is unknown, or there is nothing; its place is not named.
+        """
+        if value is None:
+            raise InputError("no labels. Give an empty list, or nothing between the separators, for none of them.")
+        has = {self.read(label) for label in _several(value)}
+        return [float(index in has) for index in range(self.count)]
+
+
+def _several(value: object) -> list[object]:
+    if isinstance(value, str):
+        return [label for label in value.split("|") if label.strip()]
+    return list(value) if isinstance(value, list) else [value]
+
+
+def read_number(value: object) -> float:
+    """Return the number that a regression is to learn.
+
+    Raises:
+        InputError: It is none, or not finite; its place is not named.
+    """
+    try:
+        number = float(value.strip() if isinstance(value, str) else value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise InputError(f"{value!r} is not a number. Give a finite number, such as 3.5.")
+    return number

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SourceInfo",
     "Split",
+    "check_languages",
     "check_max_length",
     "encode",
     "expand_files",
@@ -58,17 +59,35 @@ def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = N
                 "Check the path."
             )
         return [code for code in task.languages if code in on_disk]
-    exist = f"{task.title} has: {' '.join(task.languages)} (or 'all' alone)."
     if not spec:
-        raise InputError(f"No language is given. {exist}")
-    unknown = [code for code in spec if code not in task.languages]
+        raise InputError(f"No language is given. {_exist(task)} (or 'all' alone).")
+    check_languages(spec, task, " (or 'all' alone)")
+    return list(spec)
+
+
+def check_languages(codes: Sequence[str], task: Task, more: str = "") -> None:
+    """Check that codes are languages of the task, each once.
+
+    Args:
+        codes: The codes.
+        task: The task.
+        more: What else could be given, for the message.
+
+    Raises:
+        InputError: If a code is unknown or repeated.
+    """
+    unknown = [code for code in codes if code not in (*task.languages, task.source_language)]
     if unknown:
         hint = did_you_mean(unknown, task.languages)
+        exist = f"{_exist(task)}{more}."
         raise InputError(" ".join(filter(None, (f"Unknown language code {quoted(unknown)}.", hint, exist))))
-    repeated = sorted({code for code in spec if list(spec).count(code) > 1})
+    repeated = sorted({code for code in codes if list(codes).count(code) > 1})
     if repeated:
         raise InputError(f"Language {quoted(repeated)} is given more than once. Give each language once.")
-    return list(spec)
+
+
+def _exist(task: Task) -> str:
+    return f"{task.title} has: {' '.join(task.languages)}"
 
 
 def languages_without_file(spec: Sequence[str], task: Task, languages: Sequence[str]) -> list[str]:
@@ -100,7 +119,9 @@ def load_file(path: str | Path, task: Task, language: str, max_samples: int | No
     """
     check_max_samples(max_samples)
     if PLACEHOLDER in str(path):
-        raise InputError(f"{path}: {PLACEHOLDER} is replaced in test files only. Give the name of one file.")
+        raise InputError(
+            f"{path}: {PLACEHOLDER} is replaced in the names of training and test files. Give the name of one file."
+        )
     suffix = Path(path).suffix.lower()
     if task.kind == "token" and suffix in CONLL_EXTENSIONS:
         table = read_sentences(str(path), language, max_samples)

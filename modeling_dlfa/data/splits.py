@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError
+from ..scoring.metrics import MULTI_LABEL, REGRESSION
 from ..tasks import Task
 from .files import Table
-from .labels import LabelReader
+from .labels import LabelReader, MultiLabelReader, read_number
 from .text import text_fault
 
 
@@ -25,6 +26,7 @@ class SourceInfo:
         revision: Commit of the Hub data set where it is known, otherwise the revision that was asked for.
         config: Configuration of the Hub data set, or several with `+` between.
         split: Split of the Hub data set.
+        drawn: How the rows were drawn; `None` for all or the first ones.
     """
 
     source: str
@@ -34,10 +36,11 @@ class SourceInfo:
     revision: str | None = None
     config: str | None = None
     split: str | None = None
+    drawn: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as a dictionary that JSON can hold."""
-        return asdict(self)
+        """Return the attributes as a dictionary that JSON can hold; without `drawn` where nothing was drawn."""
+        return {name: value for name, value in asdict(self).items() if name != "drawn" or value is not None}
 
 
 @dataclass
@@ -47,7 +50,8 @@ class Split:
     Attributes:
         language: Language code.
         texts: One list of N texts for each of the task's text columns; of a token task one list of N lists of words.
-        labels: N class ids, each an index into the task's labels; of a token task N lists, an id for each word.
+        labels: N class ids, each an index into the task's labels; of a token task N lists, an id for each word; of a
+            multi-label task N lists with 0 or 1 for each label; of a regression N numbers.
         source: Where the examples came from.
         blank: Places of the examples in which a text is blank; of a token task places of blank words.
         prefix: What was removed from the beginning of every word: the language's code and a colon, or nothing.
@@ -64,6 +68,27 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def select(self, rows: Sequence[int], drawn: str | None) -> Split:
+        """Return some of the examples.
+
+        Args:
+            rows: Their positions, in the order wanted.
+            drawn: How they were drawn, as their source records it.
+        """
+        columns = tuple([column[row] for row in rows] for column in self.texts)
+        owners = [row for row, texts in enumerate(zip(*self.texts, strict=True)) for _ in range(_blanks(texts))]
+        wanted = set(rows)
+        blank = [place for place, row in zip(self.blank, owners, strict=True) if row in wanted]
+        source = replace(self.source, rows=len(rows), drawn=drawn)
+        return replace(self, texts=columns, labels=[self.labels[row] for row in rows], source=source, blank=blank)
+
+
+def _blanks(texts: Sequence[Any]) -> int:
+    """How often an example is noted as blank: once if any of its texts is, or once for each of its blank words."""
+    if isinstance(texts[0], list):
+        return sum(not word.strip() for word in texts[0])
+    return int(not all(text.strip() for text in texts))
 
 
 def to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Split:
@@ -91,7 +116,7 @@ def to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Spl
             for index, text in enumerate(column):
                 if fault := text_fault(text):
                     raise InputError(f"{table.where(index)}: column '{name}' {fault}")
-        read = LabelReader(task.labels, labels, table.class_names.get(task.label_column))
+        read = _reader(task, labels, table.class_names.get(task.label_column))
         class_ids = [_class_id(read, value, table, index) for index, value in enumerate(labels)]
         blank = [
             table.where(index)
@@ -102,7 +127,14 @@ def to_split(table: Table, task: Task, language: str, source: SourceInfo) -> Spl
     return replace(split, source=replace(source, rows=len(split)))
 
 
-def _class_id(read: LabelReader, value: object, table: Table, index: int, word: int | None = None) -> int:
+def _reader(task: Task, values: Sequence[object], class_names: Sequence[str] | None) -> Callable[[object], Any]:
+    """Returns what makes of a text's label what the model learns."""
+    if task.problem_type == REGRESSION:
+        return read_number
+    return (MultiLabelReader if task.problem_type == MULTI_LABEL else LabelReader)(task.labels, values, class_names)
+
+
+def _class_id(read: Callable[[object], Any], value: object, table: Table, index: int, word: int | None = None) -> Any:
     try:
         return read(value)
     except InputError as error:

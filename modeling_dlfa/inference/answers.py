@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..scoring.metrics import softmax
+from ..scoring.metrics import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, sigmoid, softmax
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-SINGLE_LABEL, MULTI_LABEL, REGRESSION = PROBLEM_TYPES = (
-    "single_label_classification",
-    "multi_label_classification",
-    "regression",
-)
 THRESHOLD = 0.5
 
 
@@ -63,8 +58,7 @@ class Head:
         if self.problem == SINGLE_LABEL:
             return softmax(logits)
         values = logits.astype(np.float64)
-        # This form does not overflow.
-        return values if self.problem == REGRESSION else 0.5 * (1 + np.tanh(values / 2))
+        return values if self.problem == REGRESSION else sigmoid(values)
 
     def agreement(self, logits: NDArray[np.floating], others: NDArray[np.floating]) -> tuple[int, int]:
         """Compares labels.

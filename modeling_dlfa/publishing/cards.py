@@ -133,7 +133,7 @@ def make_metadata(results: Results, record: RunRecord, task: Task, name: str, li
     origin = results.model_origin or {}
     base_model = results.model_name_or_path if results.model_commit else origin.get("base_model")
     return ModelCardData(
-        language=list(dict.fromkeys([results.source_language, *results.languages])),
+        language=list(dict.fromkeys([*results.seen, *results.languages])),
         license=license or UNKNOWN_LICENSE,
         library_name="transformers",
         pipeline_tag=PIPELINES[task.kind],
@@ -186,12 +186,18 @@ def _description(results: Results, record: RunRecord, task: Task, config: DlfaCo
         layers=" and ".join(numbers + glyphs), glyphs="".join(f" and {look}" for look in glyphs)
     )
     commit = f" at commit `{results.model_commit}`" if results.model_commit else ""
-    source, count = get_language(results.source_language).name, len(results.languages)
+    source, count = _seen(results), len(results.languages)
     return (
         f"A `{config.backbone_config.model_type}` encoder of {config.num_hidden_layers} layers, {fusion}. Started "
         f"from `{results.model_name_or_path}`{commit}, fine-tuned on {source} labels for {task.title}, tested in "
         f"{'one language' if count == 1 else f'{count} languages'}. {record.parameters:,} parameters."
     )
+
+
+def _seen(results: Results) -> str:
+    """The languages of the training labels."""
+    *others, last = [get_language(code).name for code in results.seen]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _training(results: Results, record: RunRecord) -> list[str]:
@@ -231,7 +237,7 @@ def _files(folder: Path) -> list[dict[str, Any]]:
 
 def _limits(results: Results, record: RunRecord, task: Task) -> list[str]:
     """What the numbers say against the model, and what they cannot say."""
-    source, scores = get_language(results.source_language).name, results.run_scores(record)
+    source, scores = _seen(results), results.run_scores(record)
     weakest = sorted(results.targets, key=lambda code: scores[code])[:3]
     named = ", ".join(f"{get_language(code).name} ({100 * scores[code]:.1f})" for code in weakest)
     limits = [

@@ -68,6 +68,10 @@ class OutputDirectory:
         """File of a run's predictions in a language."""
         return self.path / "predictions" / run / f"{language}.tsv"
 
+    def retries(self, run: str) -> Path:
+        """File that says which attempts at an unfinished run failed, and how the next one is made."""
+        return self.checkpoints(run) / "retries.json"
+
     def record(self, run: str) -> Path:
         """File that describes a finished run."""
         return self.path / "runs" / f"{run}.json"
@@ -193,10 +197,11 @@ class OutputDirectory:
                 (self.path / folder).rmdir()
 
     def remove_checkpoints(self, run: str) -> None:
-        """Deletes the checkpoints of a finished run, but not what logging integrations wrote beside them."""
+        """Deletes the checkpoints of a run that ended, but not what logging integrations wrote beside them."""
         folder = self.checkpoints(run)
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
+        self.retries(run).unlink(missing_ok=True)
         for empty in (folder, folder.parent):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from ..data.splits import SourceInfo
-from ..errors import InputError
 from ..scoring.metrics import AVERAGES
 from ..statistics.comparisons import stands_out
 from ..statistics.intervals import Interval
@@ -170,12 +167,23 @@ class RunsSummary(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Record):
-    """A run's scores on a split, by metric, the number of examples (`n`), and how often each label was predicted."""
+    """A run's scores on a split.
+
+    Attributes:
+        scores: By metric.
+        n: Number of examples.
+        words: Number of words of a token task.
+        predictions: How often each label was predicted.
+        classes: For each label `precision`, `recall`, `f1` and `support`.
+        confusion: A row for each annotated label, with how often each label was predicted for it.
+    """
 
     scores: dict[str, float]
     n: int | None = part(optional=True)
     words: int | None = part(optional=True)
     predictions: dict[str, int] | None = part(optional=True)
+    classes: dict[str, dict[str, float]] | None = part(optional=True)
+    confusion: list[list[int]] | None = part(optional=True)
 
     @classmethod
     def from_dict(cls: type[R], content: Mapping[str, Any]) -> R:
@@ -200,12 +208,18 @@ class Validation(Evaluation):
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Record):
-    """How a run was trained; for a resumed run only the last part. `together` is the number of runs in one pass."""
+    """How a run was trained; for a resumed run only the last part.
+
+    Attributes:
+        together: Number of runs in one pass; None for a run trained alone.
+        stopped_early: Whether validation ended it before its last step; None where that was not asked for.
+    """
 
     loss: float | None = None
     steps: int | None = None
     seconds: float
     resumed: bool
+    stopped_early: bool | None = part(optional=True)
     together: int | None = part(optional=True)
 
 
@@ -219,6 +233,8 @@ class RunRecord(Record):
         collapsed: Whether it nearly always predicts one label.
         model: Folder of its model, relative to the output directory; None if it was not saved.
         prediction: `seconds` of testing.
+        failed_attempts: Of a run that was repeated: `seed`, `warmup_steps` and `reason` of each attempt that failed.
+        trained_with: Of such a run: the `seed` and `warmup_steps` of the attempt that counts; `seed` is the run's own.
     """
 
     name: str
@@ -232,64 +248,10 @@ class RunRecord(Record):
     parameters: int | None = None
     trainable_parameters: int | None = None
     collapsed: bool = False
+    failed_attempts: list[dict[str, Any]] | None = part(optional=True)
+    trained_with: dict[str, int] | None = part(optional=True)
     train: Training | None = part(Training.from_dict, optional=True)
     model: str | None = part(optional=True)
     validation: Validation | None = part(Validation.from_dict, optional=True)
     prediction: dict[str, Any] | None = part(optional=True)
     test: dict[str, Evaluation] = part(each(Evaluation.from_dict), default_factory=dict)
-
-
-def _source(content: Mapping[str, Any]) -> SourceInfo:
-    return SourceInfo(**{one.name: content[one.name] for one in fields(SourceInfo) if one.name in content})
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSources(Record):
-    """Where the data came from: training, validation, and the test data of each language."""
-
-    train: SourceInfo | None = part(_source, optional=True)
-    validation: SourceInfo | None = part(_source, optional=True)
-    test: dict[str, SourceInfo] = part(each(_source), default_factory=dict)
-
-    def identity(self) -> dict[str, Any]:
-        """Returns what tells the data from others; a file is identified by its checksum, wherever it lies."""
-        content = self.to_dict()
-        for source in (content.get("train"), content.get("validation"), *content["test"].values()):
-            if source and source["sha256"]:
-                del source["source"]
-        return content
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardPlan(Record):
-    """Which shard of a command a file belongs to, and all runs of the command."""
-
-    shard_index: int
-    num_shards: int
-    planned_runs: list[str]
-
-    def refuse(self, name: str | os.PathLike) -> NoReturn:
-        """Refuses what is valid only for a whole command.
-
-        Args:
-            name: What holds the shard.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(
-            f"{name} is only a shard ({self.shard_index} of {self.num_shards}, from 0). Merge all "
-            "shards with `dlfa merge` first."
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class MergedShard(Record):
-    """What a shard of merged results did, and where it ran."""
-
-    runs: list[str]
-    command: str
-    created: str
-    seconds: float
-    versions: dict[str, Any]
-    hardware: dict[str, Any]

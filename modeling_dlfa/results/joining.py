@@ -89,7 +89,7 @@ def _check_belong_together(first: Results, other: Results) -> None:
 
 def _identity(results: Results) -> dict[str, Any]:
     """What all parts have in common."""
-    names = ("task", "labels", "metric", "source_language", "model_name_or_path", "model_commit", "selection")
+    names = ("task", "labels", "metric", "source_language", "seen", "model_name_or_path", "model_commit", "selection")
     return {
         **{name: getattr(results, name) for name in names},
         "languages": sorted(results.languages),

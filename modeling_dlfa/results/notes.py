@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..scoring.classes import MACRO_F1, metric_title
 from ..scoring.metrics import Metric, get_metric
 from ..statistics.formatting import method_note, percent, seeds_note
 
@@ -27,8 +28,11 @@ def table_notes(results: Results, marked: str) -> list[str]:
     spread = "mean ± standard deviation over" if max(map(len, seeds.values())) > 1 else "of"
     metric = get_metric(results.metric)
     notes = [f"{metric.title.capitalize()} in percent, {spread} {_per_system(seeds)}."]
+    seen = " and ".join(results.seen)
     if any("transfer_gap" in system.values for system in systems.values()):
-        notes.append(f"The targets are all languages except {source}; transfer gap: {source} minus their average.")
+        notes.append(f"The targets are all languages except {seen}; transfer gap: {source} minus their average.")
+    elif results.targets:
+        notes.append(f"Seen in training: {seen}. The targets are all other languages.")
     notes += _interval_notes(summary, metric, marked)
     if any(system.baseline for system in systems.values()):
         for name, system in systems.items():
@@ -45,6 +49,28 @@ def table_notes(results: Results, marked: str) -> list[str]:
         notes.append(f"Collapsed runs (nearly always one label), included in the averages: {', '.join(collapsed)}.")
     else:
         notes.append("Collapsed runs (nearly always one label): none.")
+    notes += _attempts(results)
+    return notes
+
+
+def _attempts(results: Results) -> list[str]:
+    """Name the runs that were repeated, and those that validation ended early."""
+    notes = []
+    repeated = [
+        f"{run.name} ({'; '.join(str(attempt['reason']) for attempt in run.failed_attempts)}; trained with seed "
+        f"{run.trained_with['seed']} and {run.trained_with['warmup_steps']} warm-up steps)"
+        for run in results.runs
+        if run.failed_attempts and run.trained_with
+    ]
+    if limit := results.recipe.get("retry_collapsed"):
+        listed = ", ".join(repeated) or "none"
+        notes.append(f"Runs that were repeated because they failed, at most {limit} times each: {listed}.")
+    if patience := results.recipe.get("early_stopping_patience"):
+        stopped = [
+            f"{run.name} after {run.train.steps}" for run in results.runs if run.train and run.train.stopped_early
+        ]
+        listed = f"{', '.join(stopped)} steps" if stopped else "none"
+        notes.append(f"Runs that ended early, after {patience} validations without a better score: {listed}.")
     return notes
 
 
@@ -89,11 +115,18 @@ def _data(results: Results) -> list[str]:
     metric = get_metric(results.metric)
     unit = "rows" if metric.kind == "sequence" else "sentences"
     sources = {"train": results.data.train, "validation": results.data.validation}
-    named = [f"{split} {source.source} ({source.rows:,} {unit})" for split, source in sources.items() if source]
+    named = [
+        f"{split} {source.source} ({source.rows:,} {unit}{f'; {source.drawn}' if source.drawn else ''})"
+        for split, source in sources.items()
+        if source
+    ]
     tested = sorted({source.source for source in results.data.test.values()})
     if tested:
         named.append(f"test {tested[0]}" + (f" to {tested[-1]}" if len(tested) > 1 else ""))
     notes = [f"Data: {'; '.join(named)}."] if named else []
+    if results.data.train_by_language:
+        rows = [f"{code} {source.rows:,}" for code, source in results.data.train_by_language.items()]
+        notes.append(f"Of the training {unit}: {', '.join(rows)}.")
     notes.append(f"{_sizes(results, 'n', 'Test examples' if metric.words is None else 'Test sentences')}.")
     if metric.words is not None:
         notes.append(f"{_sizes(results, 'words', 'Test words')}.")
@@ -112,7 +145,8 @@ def _sizes(results: Results, key: str, what: str) -> str:
 def _beside(results: Results, metric: Metric) -> list[str]:
     """Give the averages of the scores beside the metric; their values per language are in `results.json`."""
     notes = []
-    for name in metric.beside:
+    recorded = results.runs[0].test[results.languages[0]].scores
+    for name in (*metric.beside, *(name for name in (MACRO_F1,) if name in recorded and name != metric.name)):
         means = {
             system: statistics.fmean(
                 run.test[code].scores[name] for run in results.runs_of(system) for code in results.languages
@@ -120,7 +154,10 @@ def _beside(results: Results, metric: Metric) -> list[str]:
             for system in results.systems
         }
         listed = ", ".join(f"{system} {percent(mean)}" for system, mean in means.items())
-        notes.append(f"For comparison, {name} of words in percent, averaged over languages and seeds: {listed}.")
+        of_words = " of words" if metric.kind == "token" and name in metric.beside else ""
+        notes.append(
+            f"For comparison, {metric_title(name)}{of_words} in percent, averaged over languages and seeds: {listed}."
+        )
     return notes
 
 

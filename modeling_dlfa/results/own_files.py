@@ -16,7 +16,7 @@ from ..scoring.metrics import METRICS
 RECORD = "arguments.json"
 REPORTS = ("layer_sweep", "one_pass_agreement", "results")
 FOLDERS = ("adapters", "checkpoints", "figures", "models", "predictions", "runs")
-FILES = (RECORD, *(f"{name}.{suffix}" for name in REPORTS for suffix in ("json", "md")))
+FILES = (RECORD, *(f"{name}.{suffix}" for name in REPORTS for suffix in ("json", "md")), "classes.md")
 # Files that transformers, PEFT, the tokenizers and this package write into a model's folder.
 MODEL_FILES = (
     "README.md",
@@ -122,7 +122,7 @@ def _own_names(record: Mapping[str, Any]) -> str:
             rf"runs/{run}\.json",
             rf"predictions/{run}/(?:{languages})\.(?:tsv|tmp)",
             rf"(?:adapters|models)/{run}/(?![^/]*/)(?:{model})",
-            rf"checkpoints/{run}/(?:checkpoint-\d+/.+|{_LOGS})",
+            rf"checkpoints/{run}/(?:checkpoint-\d+/.+|retries\.json|{_LOGS})",
         )
     )
 

@@ -13,11 +13,12 @@ from ..command.wording import counted
 from ..errors import InputError, quoted
 from ..files.writing import read_json, write_json
 from ..languages import by_family
-from ..scoring.metrics import get_metric, shown_averages
+from ..scoring.metrics import SINGLE_LABEL, get_metric, shown_averages
 from ..statistics.comparisons import Comparison, compare_to_baseline
 from ..tasks import Task, get_task
 from .counts import RunCounts, check_counts, read_counts
-from .format import FORMAT, DataSources, MergedShard, Record, RunRecord, RunsSummary, ShardPlan, each, part
+from .format import FORMAT, Record, RunRecord, RunsSummary, each, part
+from .provenance import DataSources, MergedShard, ShardPlan
 from .summary import summarise_runs
 from .tables import markdown_table, text_table
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
-TASK_FIELDS = ("title", "kind", "text_columns", "label_column", "labels", "metric", "source_language")
+TASK_FIELDS = ("title", "kind", "problem_type", "text_columns", "label_column", "labels", "metric", "source_language")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -41,8 +42,6 @@ class Results(Record):
         >>> results = load_results("runs/xnli")
         >>> results.systems
         ['last', 'aif-layer1']
-        >>> sorted(results.scores["last"])
-        ['ar', 'de', 'en', 'macro_all', 'macro_target', 'transfer_gap']
         >>> difference = results.compare("aif-layer1", "last")["macro_target"]
         >>> difference.low <= difference.mean <= difference.high
         True
@@ -52,11 +51,13 @@ class Results(Record):
     task: str
     title: str | None = None
     kind: str | None = None
+    problem_type: str = SINGLE_LABEL
     text_columns: list[str] = part(default_factory=list)
     label_column: str = "label"
     labels: list[str] | None = None  # The earliest files record only the task's name.
     metric: str
     source_language: str
+    train_languages: list[str] = part(default_factory=list)
     languages: list[str]
     languages_without_file: list[str] = part(default_factory=list)
     command: str
@@ -90,9 +91,8 @@ class Results(Record):
         return content
 
     def __repr__(self) -> str:
-        where = "" if self.folder is None else f", {str(self.folder)!r}"
         numbers = f"{counted(len(self.runs), 'run')}, {counted(len(self.languages), 'language')}"
-        return f"<Results of {self.task}: {numbers}{where}>"
+        return f"<Results of {self.task}: {numbers}{f', {str(self.folder)!r}' if self.folder else ''}>"
 
     def require_summary(self) -> RunsSummary:
         """Returns the summary.
@@ -131,12 +131,17 @@ class Results(Record):
     @property
     def averages(self) -> list[str]:
         """The averages in `metrics.AVERAGES` that exist for these languages and differ from each other."""
-        return shown_averages(self.languages, self.source_language)
+        return shown_averages(self.languages, self.seen)
+
+    @property
+    def seen(self) -> list[str]:
+        """The languages that had labels in training, the source language first."""
+        return self.train_languages or [self.source_language]
 
     @property
     def targets(self) -> list[str]:
         """The languages that had no labels in training."""
-        return [code for code in self.languages if code != self.source_language]
+        return [code for code in self.languages if code not in self.seen]
 
     @property
     def systems(self) -> list[str]:
@@ -190,11 +195,7 @@ class Results(Record):
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
-        """For each system and each language or average the mean over the seeds, a fraction of 1.
-
-        The averages are `macro_all`, over all languages, `macro_target`, over those without labels in training, and
-        `transfer_gap`, the source language minus the latter; those that these languages do not have are left out.
-        """
+        """For each system and each language or average (see `Summary`) the mean over the seeds, a fraction of 1."""
         systems = self.require_summary().systems
         return {name: {key: value.mean for key, value in system.values.items()} for name, system in systems.items()}
 
@@ -236,7 +237,7 @@ class Results(Record):
             {system: self.stacked(counts, system, seeds)},
             self.stacked(counts, other, seeds),
             metric=get_metric(self.metric),
-            source_language=self.source_language,
+            source_language=self.seen,
             aligned=summary.bootstrap.aligned,
         )[system]
 

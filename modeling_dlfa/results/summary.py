@@ -53,7 +53,7 @@ def summarise_runs(
         )
     check_counts(results, counts)
     aligned = aligned and len({len(counts[run.name][code]) for run in runs for code in languages}) == 1
-    options: dict[str, Any] = {"metric": get_metric(results.metric), "source_language": results.source_language}
+    options: dict[str, Any] = {"metric": get_metric(results.metric), "source_language": results.seen}
     options |= {"aligned": aligned, "n_resamples": n_resamples, "seed": seed}
     # Systems that share the same seeds with the baseline are compared together, on the same draws.
     groups: dict[tuple[int, ...], list[str]] = {}
@@ -90,7 +90,7 @@ def summarise_runs(
 def _summarise_system(results: Results, counts: RunCounts, system: str, options: dict[str, Any]) -> SystemScores:
     runs = results.runs_of(system)
     seeds, scores = [run.seed for run in runs], [results.run_scores(run) for run in runs]
-    values = [score | vars(summarise(score, results.source_language)) for score in scores]
+    values = [score | vars(summarise(score, results.seen)) for score in scores]
     intervals = score_intervals(results.stacked(counts, system, seeds), **options)
     validation = [run.validation.scores[results.metric] for run in runs if run.validation]
     return SystemScores(

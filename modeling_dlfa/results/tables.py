@@ -12,8 +12,9 @@ from ..files.writing import write_text
 from ..languages import language_label
 from ..pages.model import Block, Code, Line, Notes, Phrase, Picture, Section, Table, Text
 from ..pages.rendering import blocks_to_markdown, to_markdown
-from ..scoring.metrics import AVERAGE_TITLES, get_metric, summarise
+from ..scoring.metrics import average_title, get_metric, summarise
 from ..statistics.formatting import percent, points_interval
+from .classes import write_classes
 from .figures import FIGURE_CAPTION, plot_scores_by_language, scores_by_language
 from .notes import table_notes
 
@@ -60,7 +61,7 @@ def _blocks(results: Results, run: str | None = None) -> list[Block]:
     if run is not None:
         [record] = [record for record in results.runs if record.name == run]
         own = results.run_scores(record)
-        own |= vars(summarise(own, results.source_language))
+        own |= vars(summarise(own, results.seen))
     pieces = max(1, -(-len(languages) // _MAX_LANGUAGES_PER_TABLE))
     blocks = [block.tolist() for block in np.array_split(np.array(languages), pieces)]
     columns = [blocks[0] + averages] if pieces == 1 else [averages, *blocks]
@@ -74,7 +75,11 @@ def _blocks(results: Results, run: str | None = None) -> list[Block]:
             rows.append((f"{name} minus {difference.baseline}", *cells))
         if own:
             rows.append(((Phrase("this model", strong=True), f", {run}"), *(percent(own[key]) for key in keys)))
-        tables.append(Table("", ("", *(AVERAGE_TITLES.get(key, key) for key in keys)), tuple(rows)))
+        tables.append(
+            Table(
+                "", ("", *(average_title(key, results.seen) if key in averages else key for key in keys)), tuple(rows)
+            )
+        )
     notes = Notes(tuple(table_notes(results, marked="Bold")))
     return [*tables, notes, Text("Command:"), Code(results.command)]
 
@@ -93,7 +98,7 @@ def text_table(results: Results, *, notes: bool = True) -> str:
     """
     summary = results.require_summary()
     keys, n_averages = results.shown, len(results.averages)
-    labels = [AVERAGE_TITLES.get(key) or language_label(key) for key in keys]
+    labels = [average_title(key, results.seen) if key in results.averages else language_label(key) for key in keys]
 
     baseline: list[list[str]] = []
     groups: list[list[list[str]]] = []
@@ -163,7 +168,7 @@ def _marked(value: Difference | None) -> str:
 
 
 def write_report(results: Results, output_dir: str | Path) -> None:
-    """Write `results.md` and the figure, such as `figures/accuracy_by_language.png`, into `output_dir`.
+    """Write `results.md`, `classes.md` and the figure, such as `figures/accuracy_by_language.png`, into `output_dir`.
 
     Args:
         results: The results.
@@ -174,7 +179,7 @@ def write_report(results: Results, output_dir: str | Path) -> None:
     """
     title, encoder = get_metric(results.metric).title, Phrase(results.model_name_or_path, code=True)
     blocks = (
-        Text(("Encoder: ", encoder, f". Trained on {results.source_language}.")),
+        Text(("Encoder: ", encoder, f". Trained on {', '.join(results.seen)}.")),
         *_blocks(results),
         Picture(
             _figure_name(results),
@@ -185,4 +190,5 @@ def write_report(results: Results, output_dir: str | Path) -> None:
     )
     section = Section(f"{results.title or results.task}: {title} by language", blocks)
     plot_scores_by_language(results, Path(output_dir, figure_file(results)))
+    write_classes(results, output_dir)
     write_text(Path(output_dir, "results.md"), to_markdown([section], form="png"))

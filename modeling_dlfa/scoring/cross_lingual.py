@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, quoted
-from .metrics import get_metric, summarise
+from .counting import indicators
+from .metrics import MULTI_LABEL, REGRESSION, get_metric, summarise
 
 
 class CrossLingualMetric(evaluate.Metric):
@@ -27,10 +28,12 @@ class CrossLingualMetric(evaluate.Metric):
     references must then be the same in every call, as resampled ones (`strategy="bootstrap"`) have other languages.
 
     Args:
-        metric: `"accuracy"` of texts, or `"f1"` of tagged words, as seqeval counts it.
+        metric: `"accuracy"` or `"macro_f1"` of texts; `"f1"` of tagged words, as seqeval counts it; `"micro_f1"` or
+            `"macro_f1"` of texts with any number of labels, rows of 0 and 1; `"pearson"` or `"spearman"` of numbers.
         source_language: The language of the training labels; without it there is no transfer gap.
         labels: Names of the classes, in the order of their ids; `"f1"` needs them, and so do names of classes.
         languages: Language code of each example, where `compute` is not given them.
+        problem_type: What `macro_f1` scores, as transformers names it: one label an example, the default, or several.
 
     Raises:
         InputError: There is no such metric; from `compute`, `add` and `add_batch` if the sequences are empty, differ
@@ -52,7 +55,9 @@ class CrossLingualMetric(evaluate.Metric):
         source_language: str = "en",
         labels: Sequence[str] = (),
         languages: Sequence[str] | None = None,
+        problem_type: str | None = None,
     ) -> None:
+        self._problem = problem_type or get_metric(metric).problems[0]
         self._scored, self._source, self._labels = get_metric(metric), source_language, tuple(labels)
         self._languages = None if languages is None else list(languages)
         self._references: list[Any] | None = None
@@ -64,7 +69,10 @@ class CrossLingualMetric(evaluate.Metric):
 
     def _info(self) -> evaluate.MetricInfo:
         ids = datasets.Value("int64")
-        each = ids if self._scored.kind == "sequence" else datasets.Sequence(ids)
+        alone = self._scored.kind == "sequence" and self._problem != MULTI_LABEL
+        each = ids if alone else datasets.Sequence(ids)
+        if self._problem == REGRESSION:
+            each = datasets.Value("float64")
         features = {"predictions": each, "references": each}
         if self._languages is None:
             features["languages"] = datasets.Value("string")
@@ -112,6 +120,10 @@ class CrossLingualMetric(evaluate.Metric):
 
     def _ids(self, name: str, column: Any) -> Any:
         """Returns the class ids that a column holds or spells; `evaluate` would truncate 0.9 to class 0 in silence."""
+        if self._problem == REGRESSION:
+            return np.asarray(column, dtype=np.float64)
+        if self._problem == MULTI_LABEL:
+            return indicators(column, self._labels).astype(np.int64)
         if self._scored.kind == "sequence":
             return self._checked(name, column[:], "example")
         return [self._checked(name, words, "word, a list per sentence") for words in column]

@@ -15,11 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .counting import class_counts, label_counts, macro_f1_score, number_counts, pearson_score, spearman_score
 from .spans import span_counts
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+SINGLE_LABEL, MULTI_LABEL, REGRESSION = PROBLEM_TYPES = (
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+)
 AVERAGE_TITLES = {"macro_all": "average", "macro_target": "average, targets", "transfer_gap": "transfer gap"}
 AVERAGES = tuple(AVERAGE_TITLES)
 _COLLAPSED_REST = 0.05
@@ -29,7 +35,7 @@ _COLLAPSED_MIN_PREDICTIONS_PER_LABEL = 10
 class Counts(Protocol):
     """How a metric counts."""
 
-    def __call__(self, predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[np.int64]:
+    def __call__(self, predictions: Any, references: Any, labels: Sequence[str] = ()) -> NDArray[Any]:
         """Return (N, K) counts from the class ids of N examples; some metrics need the names of the classes."""
 
 
@@ -45,9 +51,11 @@ class Metric:
         title: The name in running text; `str.capitalize` makes it one for headings.
         kind: `"sequence"` (a class id an example) or `"token"` (an example is a sentence, with a class id a word).
         counts: `(predictions, references, labels) -> (N, K)` int64 counts of N examples.
-        score: `(..., K)` summed counts `-> (...)` scores between 0 and 1.
+        score: `(..., K)` summed counts `-> (...)` scores between `lowest` and 1.
         beside: Further scores of the same counts, to report beside this one.
         words: Of a token metric: which of the K counts is the number of words.
+        problems: Which problem types, as transformers names them, it scores.
+        lowest: The lowest score that there is.
     """
 
     name: str
@@ -57,6 +65,8 @@ class Metric:
     score: Score
     beside: Mapping[str, Score] = field(default_factory=dict)
     words: int | None = None
+    problems: tuple[str, ...] = (SINGLE_LABEL,)
+    lowest: float = 0.0
 
     def report(self, counts: NDArray[np.int64]) -> dict[str, Any]:
         """Return the scores of (N, K) counts, N as `"n"` and the number of words, ready for JSON."""
@@ -95,10 +105,20 @@ def _f1_score(counts: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.divide(right, spans, out=np.zeros(np.shape(spans)), where=spans > 0), dtype=np.float64)
 
 
+def _correlation(name: str, title: str, beside: Mapping[str, Score], score: Score) -> Metric:
+    return Metric(name, title, "sequence", number_counts, score, beside, problems=(REGRESSION,), lowest=-1.0)
+
+
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy", "accuracy", "sequence", _accuracy_counts, _accuracy_score),
     # The last two counts are right words and words.
     "f1": Metric("f1", "F1", "token", _f1_counts, _f1_score, {"accuracy": _accuracy_score}, words=4),
+    "macro_f1": Metric(
+        "macro_f1", "macro-F1", "sequence", class_counts, macro_f1_score, problems=(SINGLE_LABEL, MULTI_LABEL)
+    ),
+    "micro_f1": Metric("micro_f1", "micro-F1", "sequence", label_counts, _f1_score, problems=(MULTI_LABEL,)),
+    "pearson": _correlation("pearson", "Pearson correlation", {"spearman": spearman_score}, pearson_score),
+    "spearman": _correlation("spearman", "Spearman correlation", {"pearson": pearson_score}, spearman_score),
 }
 
 
@@ -128,12 +148,13 @@ class Summary:
     transfer_gap: float | None
 
 
-def summarise(scores: Mapping[str, float], source_language: str = "en") -> Summary:
+def summarise(scores: Mapping[str, float], source_language: str | Sequence[str] = "en") -> Summary:
     """Average the scores of several languages.
 
     Args:
         scores: Score of each language, in any unit; the averages are in the same.
-        source_language: The language of the training labels. It need not be among `scores`.
+        source_language: The language of the training labels, or all of them, the source first. None need be among
+            `scores`.
 
     Raises:
         InputError: If `scores` is empty.
@@ -146,33 +167,47 @@ def summarise(scores: Mapping[str, float], source_language: str = "en") -> Summa
     return Summary(float(values @ weights["macro_all"]), averages["macro_target"], averages["transfer_gap"])
 
 
-def average_weights(languages: Sequence[str], source_language: str) -> dict[str, NDArray[np.float64]]:
+def seen_languages(source_language: str | Sequence[str]) -> tuple[str, ...]:
+    """Returns the languages of the training labels, given one or all of them."""
+    return (source_language,) if isinstance(source_language, str) else tuple(source_language)
+
+
+def average_title(key: str, source_language: str | Sequence[str]) -> str:
+    """Names an average as tables do; that over the targets names the languages that were seen, if they are several."""
+    seen = seen_languages(source_language)
+    return AVERAGE_TITLES[key] + (f" (not {', '.join(seen)})" if key == "macro_target" and len(seen) > 1 else "")
+
+
+def average_weights(languages: Sequence[str], source_language: str | Sequence[str]) -> dict[str, NDArray[np.float64]]:
     """Express the averages as weights of the scores.
 
     Args:
         languages: The L languages of the scores, in order; at least one.
-        source_language: The language of the training labels. It need not be among them.
+        source_language: The language of the training labels, or all of them, the source first. None need be among
+            `languages`.
 
     Returns:
         The (L,) weights of each of `AVERAGES`; one that these languages do not have (see `Summary`) is absent.
     """
-    is_source = np.array([language == source_language for language in languages])
+    seen = seen_languages(source_language)
+    is_source = np.array([language == seen[0] for language in languages])
+    is_target = np.array([language not in seen for language in languages])
     weights = {"macro_all": np.full(len(languages), 1 / len(languages))}
-    if not is_source.all():
-        weights["macro_target"] = ~is_source / np.count_nonzero(~is_source)
+    if is_target.any():
+        weights["macro_target"] = is_target / np.count_nonzero(is_target)
         if is_source.any():
             weights["transfer_gap"] = is_source - weights["macro_target"]
     return weights
 
 
-def shown_averages(languages: Sequence[str], source_language: str) -> list[str]:
+def shown_averages(languages: Sequence[str], source_language: str | Sequence[str]) -> list[str]:
     """Name the averages of `AVERAGES` that these languages have and that differ from each other.
 
-    Without the source language all languages are targets: the average over all is that over the targets, and is left
-    out, so that no table says the same twice.
+    Without a language that was seen in training all are targets: the average over all is that over the targets, and is
+    left out, so that no table says the same twice.
     """
     known = average_weights(languages, source_language)
-    same = source_language not in languages
+    same = not set(seen_languages(source_language)).intersection(languages)
     return [name for name in AVERAGES if name in known and not (same and name == "macro_all")]
 
 
@@ -204,3 +239,8 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     logits = logits.astype(np.float64)
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return shares / shares.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Returns the probability of each label on its own."""
+    return np.asarray(0.5 * (1 + np.tanh(logits.astype(np.float64) / 2)))  # This form does not overflow.

@@ -69,3 +69,27 @@ def _rules(labels: tuple[str, ...]) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     )
     types = [kind for _, kind in tags]
     return starts, ends, np.array([types.index(kind) for kind in types], dtype=np.int64)
+
+
+def span_classes(
+    predictions: Sequence[ArrayLike], references: Sequence[ArrayLike], labels: Sequence[str], types: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Count the spans of each type of entity, as seqeval's `classification_report` does.
+
+    Args:
+        predictions: As in `span_counts`.
+        references: As in `span_counts`.
+        labels: As in `span_counts`.
+        types: The C types, such as `PER` of `B-PER`.
+
+    Returns:
+        Three arrays of C counts: spans predicted as annotated, spans predicted, spans annotated.
+    """
+    predicted, annotated = (_spans(values, tuple(labels)) for values in (predictions, references))
+    right = predicted[0] & annotated[0] & (predicted[1] == annotated[1]) & (predicted[2] == annotated[2])
+    first = [next(index for index, label in enumerate(labels) if label[2:] == name) for name in types]
+    # A type's number is the position of its first label.
+    return tuple(
+        np.array([np.count_nonzero(kinds[ends] == number) for number in first], dtype=np.int64)
+        for ends, kinds in ((right, predicted[1]), (predicted[0], predicted[1]), (annotated[0], annotated[1]))
+    )  # type: ignore[return-value]

@@ -59,8 +59,8 @@ def compare_to_baseline(
         baseline: The same of the baseline: same languages, seed s and example n in the same place.
         metric: What turns counts into a score.
         aligned: Row i is the same example in every language (translations), so that languages are not independent.
-        **options: `source_language` of the training labels, for the averages (`"en"`); `n_resamples` of the examples
-            (2000); `confidence` of the intervals (0.95); `seed` of the resamples (0).
+        **options: `source_language` of the training labels, or all of them, for the averages (`"en"`); `n_resamples`
+            of the examples (2000); `confidence` of the intervals (0.95); `seed` of the resamples (0).
 
     Returns:
         For each system the comparison in each language, and of each of `metrics.AVERAGES` that these languages have.
@@ -83,7 +83,7 @@ def _table(
     metric: Metric,
     aligned: bool,
     *,
-    source_language: str = "en",
+    source_language: str | Sequence[str] = "en",
     n_resamples: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -99,8 +99,9 @@ def _table(
     by_seed = np.einsum("lms,kl,cm->sck", scores, mixing, contrasts)
     examples = np.einsum("rlm,kl,cm->rck", draws.mean(axis=-1), mixing, contrasts, optimize=True)
     estimates = Estimates(by_seed.mean(axis=0), examples, by_seed)
-    parts = np.einsum("kl,cm->cklm", mixing, contrasts)  # A score lies between 0 and 1.
-    within = np.minimum(parts, 0).sum(axis=(2, 3)), np.maximum(parts, 0).sum(axis=(2, 3))
+    parts = np.einsum("kl,cm->cklm", mixing, contrasts)
+    ends = parts * metric.lowest, parts  # A score lies between the lowest and 1.
+    within = np.minimum(*ends).sum(axis=(2, 3)), np.maximum(*ends).sum(axis=(2, 3))
     limits = estimates.limits(confidence=confidence, within=within)
     return [*languages, *averages], np.stack([estimates.observed, *limits, estimates.p_values()], axis=-1)
 

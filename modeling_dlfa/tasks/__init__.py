@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import InputError
+from ..scoring.metrics import SINGLE_LABEL
 from .checks import check_task
 from .treebanks import ENGLISH_TREEBANKS, TEST_TREEBANKS
 
@@ -69,7 +70,7 @@ class Task:
         text_columns: Columns of the text, one or two, in the order in which the tokenizer takes them; of a token task
             the one column of the words.
         label_column: Column of the label; of a token task a label for each word.
-        labels: Label names, two or more; the position of a name is its class id.
+        labels: Label names, two or more (one in a regression); the position of a name is its class id.
         languages: Codes of the languages with test data, which also stand in the names of files.
         metric: Name of the metric in `scoring.metrics.METRICS`.
         aligned_rows: Whether row i is the same example, translated, in every language of the published data.
@@ -80,6 +81,9 @@ class Task:
         batch_size: Examples per optimiser step of the published recipe.
         source_language: Code of the language of the training data.
         unlabelled: Tags that mean "not annotated": words that have one are left out.
+        problem_type: What a text's label is, as transformers names it: `"single_label_classification"`;
+            `"multi_label_classification"`, any number of the labels; or `"regression"`, a number, whose name is the
+            one entry of `labels`.
 
     Raises:
         InputError: If the definition contradicts itself (see `checks.check_task`).
@@ -116,6 +120,7 @@ class Task:
     batch_size: int = 32
     source_language: str = "en"
     unlabelled: tuple[str, ...] = ()
+    problem_type: str = SINGLE_LABEL
 
     def __post_init__(self) -> None:
         check_task(self)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, quoted
-from ..scoring.metrics import get_metric
+from ..scoring.metrics import METRICS, MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, get_metric
 
 if TYPE_CHECKING:
     from ..tasks import Task
@@ -46,8 +46,18 @@ def _problems(task: Task) -> Iterator[str]:
         yield f"{task.metric} does not score {task.kind} tasks. Choose another metric."
     if task.hub is not None and not hasattr(task.hub, "locate"):
         yield f"hub is {task.hub!r}. Give a HubSource, such as HubSource('organisation/name')."
-    checks = (_columns_problem, _labels_problem, _languages_problem, _numbers_problem)
+    checks = (_type_problem, _columns_problem, _labels_problem, _languages_problem, _numbers_problem)
     yield from filter(None, (check(task) for check in checks))
+
+
+def _type_problem(task: Task) -> str | None:
+    if task.problem_type not in ((SINGLE_LABEL,) if task.kind == "token" else PROBLEM_TYPES):
+        return f"problem_type is {task.problem_type!r}. Choose from {quoted(PROBLEM_TYPES)}; of words only the first."
+    if task.problem_type not in get_metric(task.metric).problems:
+        fitting = [name for name, metric in METRICS.items() if task.problem_type in metric.problems]
+        fitting = [name for name in fitting if METRICS[name].kind == task.kind]
+        return f"{task.metric} does not score {task.problem_type}. Choose from {quoted(fitting)}."
+    return None
 
 
 def _names_problem(names: object, needed: bool) -> str | None:
@@ -76,7 +86,11 @@ def _columns_problem(task: Task) -> str | None:
 
 
 def _labels_problem(task: Task) -> str | None:
-    if len(task.labels) < 2:
+    if task.problem_type == REGRESSION and len(task.labels) > 1:
+        return f"there are {len(task.labels)} labels. A regression has one, the name of its number."
+    if task.problem_type == MULTI_LABEL and any("|" in label for label in task.labels):
+        return "a label holds '|', which stands between the labels of an example. Rename it."
+    if task.problem_type != REGRESSION and len(task.labels) < 2:
         return f"there is one label, {quoted(task.labels)}. A classifier needs at least two."
     # Labels are read without the spaces around them, and written into tables with tabs.
     odd = [label for label in task.labels if label != label.strip() or re.search(r"[\t\n\r]", label)]

@@ -28,6 +28,8 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "max_eval_samples": (1, math.inf),
     "max_test_samples": (1, math.inf),
     "num_shards": (1, math.inf),
+    "early_stopping_patience": (1, math.inf),
+    "retry_collapsed": (1, math.inf),
     "lora_r": (1, math.inf),
     "lora_alpha": (1, math.inf),
     "lora_dropout": (0, 1),
@@ -50,7 +52,7 @@ def check_options(task: Task, options: Options | Arguments) -> None:
     check_installed(TRAIN_PACKAGES, "train", "Training")
     if "deepspeed" in options.given and importlib.util.find_spec("deepspeed") is None:
         raise InputError("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed.")
-    for group in (options.model, options.data, options.run):
+    for group in (options.model, options.data, options.run, options.learning):
         check_numbers(group, _NUMBERS)
     check_seeds("--seeds", options.run.seeds or ())
     check_license(options.run.license)

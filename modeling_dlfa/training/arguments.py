@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..errors import InputError, first_line
 from ..tasks import Task, get_task
 from .checks import check_arguments
 from .command_line import DataclassParser, Options, parse_options, recipe_of
-from .options import DataArguments, ModelArguments, RunArguments
+from .options import DataArguments, LearningArguments, ModelArguments, RunArguments
 
 # transformers v5 renamed it.
 _GROUPS_BY_FLAG = any(entry.name == "group_by_length" for entry in fields(TrainingArguments))
@@ -74,6 +74,8 @@ class CrossLingualTrainingArguments(TrainingArguments):
                 f"{type(self).__name__} lacks {', '.join(missing)}, which come from the recipe of a "
                 f"task. Use {type(self).__name__}.for_task(task, ...)."
             )
+        if self.greater_is_better is None:  # The Trainer would take a label's recall for a loss if its name ends so.
+            self.greater_is_better = str(self.metric_for_best_model).removeprefix("eval_") != "loss"
         try:
             super().__post_init__()
         except (AttributeError, KeyError, TypeError) as error:
@@ -120,6 +122,9 @@ class Arguments:
     data: DataArguments
     run: RunArguments
     training: CrossLingualTrainingArguments
+    learning: LearningArguments = field(default_factory=LearningArguments)
+    compute_loss_func: Callable[..., torch.Tensor] | None = None
+    """As `Trainer` takes it: the loss of outputs, labels and `num_items_in_batch`; our own if None."""
     layers_apart: bool = False
     """Whether each fusion layer is a separate system; all lower layers if none is given."""
     one_pass: bool = False
@@ -163,12 +168,15 @@ def parse_arguments(task: Task, argv: Sequence[str] | None = None) -> Arguments:
     return complete_arguments(task, parse_options(task, argv))
 
 
-def complete_arguments(task: Task, options: Options) -> Arguments:
+def complete_arguments(
+    task: Task, options: Options, compute_loss_func: Callable[..., torch.Tensor] | None = None
+) -> Arguments:
     """Reads the Trainer's share of the command line and checks everything.
 
     Args:
         task: The task whose recipe is used.
         options: The runner's own options.
+        compute_loss_func: As `Trainer` takes it.
 
     Raises:
         InputError: Values are out of range or contradict each other, or a package that they need is not installed.
@@ -188,7 +196,9 @@ def complete_arguments(task: Task, options: Options) -> Arguments:
                 "out, or add --use_cpu True to compute in bf16 on the CPU."
             ) from error
         raise InputError(f"{' '.join(str(error).split()).rstrip('.')}. See --help.") from error
-    arguments = Arguments(options.model, options.data, options.run, training, given=options.given)
+    arguments = Arguments(
+        options.model, options.data, options.run, training, options.learning, compute_loss_func, given=options.given
+    )
     if str(training.resume_from_checkpoint).lower() in ("true", "last"):
         training.resume_from_checkpoint = "last"
     check_arguments(task, arguments)

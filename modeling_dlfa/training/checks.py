@@ -15,15 +15,18 @@ from transformers.utils import is_liger_kernel_available
 
 from ..errors import InputError
 from ..files.folders import named_folder
+from ..scoring.classes import class_metrics
 from ..scoring.metrics import get_metric
 from ..tasks import Task
 from .argument_checks import check_numbers, check_seeds
+from .data_checks import check_data
+from .learning import check_learning
 from .mixup import check_mixup
 from .processes import launched_with
 
 if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments
-    from .options import DataArguments, ModelArguments, RunArguments
+    from .options import ModelArguments, RunArguments
 
 # Trainer arguments with the only value under which every example gets its answer and its score.
 SPOILING = {
@@ -80,7 +83,8 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     _check_effect(training, arguments.given)
     _check_steps(training, arguments.given)
     _check_output(arguments.run, arguments.given)
-    _check_sources(arguments.data, training)
+    check_data(task, arguments.data, training)
+    check_learning(task, arguments.learning, training, arguments.compute_loss_func)
     check_mixup(arguments.data, arguments.model, do_train=training.do_train, one_pass=arguments.one_pass)
 
 
@@ -135,13 +139,20 @@ def _check_evaluation(task: Task, training: CrossLingualTrainingArguments) -> No
             shown = " ".join(map(str, value)) if isinstance(value, list) else value
             raise InputError(f"--{name} {shown} {consequence}. Remove it.")
     metric = training.metric_for_best_model or ""
-    scored = (task.metric, *get_metric(task.metric).beside, "loss")
+    scored = (
+        task.metric,
+        *get_metric(task.metric).beside,
+        "loss",
+        *class_metrics(task.labels, task.kind, task.problem_type),
+    )
     if metric and metric.removeprefix("eval_") not in scored:
         raise InputError(
             f"--metric_for_best_model {metric} is not computed on the validation data of {task.title}; choose from "
             f"{', '.join(scored)}."
         )
-    if training.greater_is_better is not None and training.greater_is_better == metric.endswith("loss"):
+    if training.greater_is_better is not None and training.greater_is_better == (
+        metric.removeprefix("eval_") == "loss"
+    ):
         raise InputError(
             f"--greater_is_better {training.greater_is_better} with {metric} keeps the worst checkpoint. Remove it."
         )
@@ -236,17 +247,6 @@ def _check_output(run: RunArguments, given: Collection[str]) -> None:
     if "license" in given and not run.save_models:
         raise InputError(
             "--license has no effect with --save_models False, which writes no card. Remove one of the two."
-        )
-
-
-def _check_sources(data: DataArguments, training: CrossLingualTrainingArguments) -> None:
-    given = data.files()
-    needed = ["--train_file", "--validation_file"] if training.do_train else []
-    needed += ["--test_file"] if training.do_predict else []
-    missing = [name for name in needed if name not in given]
-    if given and missing:
-        raise InputError(
-            f"{', '.join(given)} given without {', '.join(missing)}. Give all files, or none to use the Hub's data."
         )
 
 

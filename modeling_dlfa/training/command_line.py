@@ -20,7 +20,7 @@ from ..errors import InputError
 from ..files.mappings import load_yaml, unique_pairs
 from ..tasks import Task
 from .argument_checks import check_options
-from .options import DataArguments, ModelArguments, RunArguments
+from .options import DataArguments, LearningArguments, ModelArguments, RunArguments
 
 TRAINER_PAGE = "https://huggingface.co/docs/transformers/main_classes/trainer"
 
@@ -85,6 +85,7 @@ class Options:
         model: Which encoder, and how its layers are fused.
         data: Where the examples come from.
         run: What is compared.
+        learning: What the loss counts, when a run stops and when it is repeated.
         rest: Arguments for the Trainer, as typed.
         given: Names of all options that were given, with underscores.
         exit_on_error: Whether a mistake in the Trainer's arguments ends the process; else it is an `InputError`.
@@ -93,6 +94,7 @@ class Options:
     model: ModelArguments
     data: DataArguments
     run: RunArguments
+    learning: LearningArguments
     rest: list[str]
     given: frozenset[str]
     exit_on_error: bool = True
@@ -121,12 +123,12 @@ def parse_options(
         given = arguments_of_file(Path(given[0])) + given[1:]
     trainers = trainer_options()
     parser = options_parser(task, prog=prog, exit_on_error=exit_on_error)
-    model, data, run, rest = parser.parse_known(given)
+    model, data, learning, run, rest = parser.parse_known(given)
     if trainers:
         for flag in _flags(rest):
             if not {_name(flag), _name(flag).removeprefix("no_")} & {*trainers}:
                 parser.error(parser.unknown(flag, (f"--{name}" for name in trainers)))
-    options = Options(model, data, run, rest, frozenset(map(_name, _flags(given))), exit_on_error)
+    options = Options(model, data, run, learning, rest, frozenset(map(_name, _flags(given))), exit_on_error)
     check_options(task, options)
     return options
 
@@ -141,7 +143,7 @@ def options_parser(task: Task | None, **kwargs: Any) -> DataclassParser:
     described = "Fine-tune on English" if task is None else f"{task.title}: fine-tune on {task.source_language}"
     usage = "%(prog)s TASK [ARGUMENTS.yaml]" if task is None else "%(prog)s [ARGUMENTS.yaml]"
     return DataclassParser(
-        [ModelArguments, DataArguments, RunArguments],
+        [ModelArguments, DataArguments, LearningArguments, RunArguments],
         usage=f"{usage} --model_name_or_path MODEL [OPTION ...]",
         description=f"{described}, test in every language, with layers fused and without.",
         epilog=_trainer_help(task, trainer_options()),

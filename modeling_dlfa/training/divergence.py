@@ -12,6 +12,19 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from ..errors import InputError
 
 
+class Diverged(InputError):
+    """A run whose loss, answers or weights are not finite.
+
+    Args:
+        message: Cause and remedy.
+        reason: The cause alone.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class Divergence(TrainerCallback):
     """Remembers on the device whether losses and logits were finite; only reading the answer waits for the device.
 
@@ -53,7 +66,7 @@ class Divergence(TrainerCallback):
         self._first = torch.where(finite, earlier, now)
 
     def check_loss(self) -> None:
-        """Raises an `InputError` if the training loss was not finite."""
+        """Raises `Diverged` if the training loss was not finite."""
         if step := self._latest(self._first):
             self._end(f"the training loss of step {step} is not finite")
 
@@ -66,7 +79,7 @@ class Divergence(TrainerCallback):
                 self.add_answers(value)
 
     def check_answers(self, step: int) -> None:
-        """Raises an `InputError` if loss or logits of the data set that was just predicted were not finite."""
+        """Raises `Diverged` if loss or logits of the data set that was just predicted were not finite."""
         bad = self._latest(self._answers)
         self._answers.zero_()
         if bad:
@@ -78,7 +91,7 @@ class Divergence(TrainerCallback):
 
     def _end(self, reason: str) -> NoReturn:
         verb = "diverged" if self.args.do_train else "cannot be scored"
-        raise InputError(f"{self.run} {verb}: {reason} (NaN or inf). {self.remedy}")
+        raise Diverged(f"{self.run} {verb}: {reason} (NaN or inf). {self.remedy}", reason)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import PartialState
-from transformers import Trainer, TrainerState
+from transformers import EarlyStoppingCallback, Trainer, TrainerState
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import IntervalStrategy, PredictionOutput
 from transformers.utils import logging
@@ -18,15 +18,16 @@ from transformers.utils import logging
 from ..files.writing import write_json
 from ..publishing.callbacks import NamedProgressCallback
 from ..results.predictions import write_predictions
-from ..scoring.metrics import is_collapsed
 from ..tasks import Task
 from .adapters import adapt, parameter_counts
-from .answers import answers, class_ids, compute_metrics, data_collator, keep_class_ids, score
+from .answers import answers, class_ids, collapsed, compute_metrics, data_collator, keep_class_ids, score
 from .base_model import load_model
+from .divergence import Diverged
 from .frozen_cache import read_states
 from .options import FUSION_OPTIONS
 from .planning import Plan
 from .record import score_run
+from .retries import Attempt, first_attempt, next_attempt, stopped_at
 from .rounding import round_weights, save_rounded
 from .systems import Run
 from .task_data import TaskData
@@ -37,20 +38,43 @@ logger = logging.get_logger(__name__)
 
 def execute_run(plan: Plan, run: Run) -> None:
     """Trains one run, tests it, and writes its model, its predictions and, last, its record."""
+    attempt = first_attempt(plan, run)
+    while True:
+        trainer, record = _attempt(plan, run, attempt)
+        following = next_attempt(plan, run, attempt, trainer, record)
+        if following is None:
+            break
+        attempt = following
+        del trainer, record  # The next model needs their memory.
+    test(plan, trainer, [record])
+    if trainer.is_world_process_zero() and not plan.saving.keep_checkpoints:
+        plan.output.remove_checkpoints(run.name)
+
+
+def _attempt(plan: Plan, run: Run, attempt: Attempt) -> tuple[CrossLingualTrainer, dict[str, Any]]:
+    """Trains, saves and validates a model; the record names a failure if the run may be repeated."""
     task, data, output, saving = plan.task, plan.data, plan.output, plan.saving
-    model: Any = adapt(load_model(task.kind, plan.model, run), plan.model)
+    model: Any = adapt(load_model(task.kind, plan.model, replace(run, seed=attempt.seed)), plan.model)
     tell_trained_part(run.name, model)
     trainer = make_trainer(
         plan,
         run.name,
-        run.seed,
+        attempt.seed,
         model,
-        compute_metrics=compute_metrics(task, data.validation, data.encoded.get("validation")),
+        warmup_steps=attempt.warmup_steps,
+        compute_metrics=compute_metrics(
+            task, data.validation, data.encoded.get("validation"), plan.training.metric_for_best_model
+        ),
         preprocess_logits_for_metrics=keep_class_ids if task.kind == "token" else None,
     )
-    record = start_run_record(run, model)
+    record = {**start_run_record(run, model), **attempt.record()}
     if plan.training.do_train:
-        record["train"] = train(trainer, output.last_checkpoint(run.name))
+        try:
+            record["train"] = train(trainer, output.last_checkpoint(run.name))
+        except Diverged as error:
+            if not attempt.may_be_repeated(plan):
+                raise
+            return trainer, {**record, "failure": error.reason}
         if plan.model.peft == "lora":
             _merge(trainer, output.adapter(run.name) if saving.save_models else None)
         whole: Any = trainer.model  # Unless FSDP or DeepSpeed split it: they save only float32.
@@ -63,9 +87,8 @@ def execute_run(plan: Plan, run: Run) -> None:
                 trainer.save_model(str(folder))
             elif trainer.args.should_save:
                 save_rounded(whole, plan.tokenizer, folder, dtype)
-    evaluate(plan, trainer, [record])
-    if trainer.is_world_process_zero() and not saving.keep_checkpoints:
-        output.remove_checkpoints(run.name)
+    validate(plan, trainer, [record])
+    return trainer, record
 
 
 def tell_trained_part(name: str, model: Any) -> None:
@@ -84,6 +107,7 @@ def make_trainer(
     *,
     compute_metrics: Callable[..., dict[str, float]] | None,
     preprocess_logits_for_metrics: Callable[..., Any] | None,
+    warmup_steps: int | None = None,
 ) -> CrossLingualTrainer:
     """Returns the Trainer for a model.
 
@@ -94,10 +118,16 @@ def make_trainer(
         model: The model to train.
         compute_metrics: Scores the validation data, by which the checkpoint is chosen.
         preprocess_logits_for_metrics: Reduces a batch's logits to what is kept.
+        warmup_steps: Of the learning rate; as the arguments say if None.
     """
     training = copy.copy(plan.training)
     training.output_dir = str(plan.output.checkpoints(name))
     training.seed, training.run_name = seed, name
+    if warmup_steps is not None:
+        training.warmup_steps = warmup_steps
+    patience = plan.learning.early_stopping_patience
+    if patience is not None:
+        training.restore_callback_states_from_checkpoint = True  # A resumed run goes on counting.
     if getattr(model.config, "fusion", None) == "layer":
         training.ddp_find_unused_parameters = True  # The blocks above the layer get no gradient.
     training.push_to_hub = False  # The command publishes one model at its end.
@@ -116,8 +146,11 @@ def make_trainer(
         data_collator=collator,
         processing_class=plan.tokenizer,
         compute_metrics=compute_metrics,
+        compute_loss_func=plan.loss,
         preprocess_logits_for_metrics=preprocess_logits_for_metrics,
     )
+    if patience is not None:
+        trainer.add_callback(EarlyStoppingCallback(patience))
     if plan.model.cache_frozen is not None:
         read_states(plan, trainer)
     # A notebook shows its own display instead.
@@ -161,55 +194,81 @@ def train(trainer: CrossLingualTrainer, newest: Path | None) -> dict[str, Any]:
         newest: The checkpoint from which `--resume_from_checkpoint last` continues; None to start from the beginning.
 
     Raises:
-        InputError: The run diverged: the loss, the answers on the validation data or the weights are not finite.
+        Diverged: The loss, the answers on the validation data or the weights are not finite.
     """
     checkpoint = trainer.args.resume_from_checkpoint
     if checkpoint == "last":
         checkpoint = None if newest is None else str(newest)
+    planned_steps = trainer.args.max_steps
+    if checkpoint is not None and (step := stopped_at(Path(checkpoint))):
+        trainer.args.max_steps = step  # Nothing is left to do but to load the best checkpoint.
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     trainer.check_weights()
-    return {
+    record = {
         "loss": outcome.training_loss,
         "steps": outcome.global_step,
         "seconds": outcome.metrics["train_runtime"],
         "resumed": checkpoint is not None,
     }
+    if any(isinstance(callback, EarlyStoppingCallback) for callback in trainer.callback_handler.callbacks):
+        early = outcome.global_step < trainer.state.max_steps or trainer.args.max_steps != planned_steps
+        record["stopped_early"] = early
+    return record
 
 
 def _validation_record(
-    task: Task, data: TaskData, outcome: PredictionOutput, state: TrainerState, metric_key: str
+    task: Task, data: TaskData, outcome: PredictionOutput, state: TrainerState, metric_key: str, selected: str
 ) -> dict[str, Any]:
     """Scores the selected checkpoint on the source language and tells how the Trainer selected it by this key."""
     assert data.validation is not None
-    key = f"eval_{metric_key}"
+    key, own = f"eval_{metric_key}", f"eval_{selected.removeprefix('eval_')}"
     history = [
-        {"step": entry["step"], "epoch": entry["epoch"], task.metric: entry[key]}
+        {"step": entry["step"], "epoch": entry["epoch"], own[5:]: entry.get(own), task.metric: entry[key]}
         for entry in state.log_history
         if key in entry and "step" in entry
     ]
     best = state.best_model_checkpoint
     (answer,) = answers(task, [data.validation], data.encoded["validation"], outcome)
     predicted, references = class_ids(task, answer), data.validation.labels
-    if task.kind == "token":
-        collapsed = is_collapsed(np.concatenate(predicted), len(task.labels), np.concatenate(references))
-    else:
-        collapsed = is_collapsed(predicted, len(task.labels))
     [report] = score(task, {data.validation.language: (predicted, references)}).values()
     validation = {
         **report,
         "best_step": int(best.rpartition("-")[2]) if best else None,
         "history": history,
     }
-    return {"validation": validation, "collapsed": collapsed}
+    return {"validation": validation, "collapsed": collapsed(task, predicted, references)}
 
 
-def evaluate(
+def validate(
     plan: Plan,
     trainer: Trainer,
     records: Sequence[dict[str, Any]],
     apart: Callable[[PredictionOutput], Sequence[PredictionOutput]] = lambda outcome: [outcome],
 ) -> None:
-    """Validates and tests the trained models, and writes their predictions and, last, the records that end the runs.
+    """Scores the trained models on the source language's validation data, if there are any.
+
+    Args:
+        plan: The command's plan.
+        trainer: The Trainer, after training or for evaluation only.
+        records: Records of the runs that it trained; their scores are added here.
+        apart: Splits the Trainer's outcome into that of each of these runs.
+    """
+    task, data, alone = plan.task, plan.data, len(records) == 1
+    if data.validation is not None:
+        outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
+        for record, own in zip(records, apart(outcome), strict=True):
+            key = task.metric if alone else f"{task.metric}_{record['system']}"
+            selected = plan.training.metric_for_best_model or task.metric
+            record |= _validation_record(task, data, own, trainer.state, key, selected)
+
+
+def test(
+    plan: Plan,
+    trainer: Trainer,
+    records: Sequence[dict[str, Any]],
+    apart: Callable[[PredictionOutput], Sequence[PredictionOutput]] = lambda outcome: [outcome],
+) -> None:
+    """Tests the trained models, and writes their predictions and, last, the records that end the runs.
 
     Args:
         plan: The command's plan.
@@ -219,11 +278,6 @@ def evaluate(
     """
     task, data, output = plan.task, plan.data, plan.output
     alone = len(records) == 1
-    if data.validation is not None:
-        outcome = trainer.predict(data.encoded["validation"], metric_key_prefix="eval")
-        for record, own in zip(records, apart(outcome), strict=True):
-            key = task.metric if alone else f"{task.metric}_{record['system']}"
-            record |= _validation_record(task, data, own, trainer.state, key)
     if data.test:
         trainer.compute_metrics = None  # It knows only the validation data; scores come from the files.
         outcome = trainer.predict(data.encoded["test"], metric_key_prefix="test")

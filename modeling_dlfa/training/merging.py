@@ -19,7 +19,7 @@ from ..publishing.licences import check_license
 from ..publishing.publish import write_cards
 from ..results.counts import read_counts
 from ..results.directory import OutputDirectory, differences
-from ..results.format import DataSources, MergedShard, ShardPlan
+from ..results.provenance import DataSources, MergedShard, ShardPlan
 from ..results.results import Results, load_results
 from ..results.summary import summarise_runs
 from ..results.tables import write_report

@@ -27,6 +27,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
     "glyph_kernel_size": ("aif", "mean", "concat", "scalar_mix"),
 }
 SAVE_DTYPES = ("float32", "float16", "bfloat16")
+SAMPLE_STRATEGIES = ("first", "balanced")
 PEFT_METHODS = ("lora", "frozen")
 LORA_OPTIONS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules")
 MIXUP_OPTIONS = ("mixup_probability", "mixup_lambda", "mixup_alpha")
@@ -153,10 +154,24 @@ class DataArguments:
     _argument_group_name = "data"
 
     train_file: str | None = field(
-        default=None, metadata={"help": "English training data: TSV, CSV, CoNLL, JSON or Parquet."}
+        default=None,
+        metadata={
+            "help": "Training data: TSV, CSV, CoNLL, JSON or Parquet; {language} stands for each of --train_languages."
+        },
+    )
+    train_languages: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Languages to train on; the first is the source language, which the validation data are in. The "
+            "task's source language if left out."
+        },
     )
     validation_file: str | None = field(
-        default=None, metadata={"help": "English validation data, on which checkpoints are chosen."}
+        default=None, metadata={"help": "Data of the source language on which checkpoints are chosen."}
+    )
+    validation_fraction: float | None = field(
+        default=None,
+        metadata={"help": "Set this share of the training rows aside for validation, drawn with --seed, instead."},
     )
     test_file: str | None = field(
         default=None, metadata={"help": "Test data; {language} in the name stands for the language code."}
@@ -165,6 +180,12 @@ class DataArguments:
         default=None, metadata={"help": "Another data set on the Hub with the same layout."}
     )
     dataset_revision: str | None = field(default=None, metadata={"help": "Branch, tag or commit of the data set."})
+    text_columns: list[str] | None = field(
+        default=None, metadata={"help": "Columns of the text or texts, if not named as the task has them."}
+    )
+    label_column: str | None = field(
+        default=None, metadata={"help": "Column of the label, if not named as the task has it."}
+    )
     languages: list[str] = field(
         default_factory=lambda: ["all"],
         metadata={"help": "Languages to test, such as ar bg de, or all (those that have a test file)."},
@@ -173,7 +194,15 @@ class DataArguments:
         default=None, metadata={"help": "Longest input in tokens; the task's recipe if left out."}
     )
     max_train_samples: int | None = field(
-        default=None, metadata={"help": "Use only this many rows for training, the first ones."}
+        default=None, metadata={"help": "Use only this many rows of each training language."}
+    )
+    train_samples_strategy: str = field(
+        default="first",
+        metadata={
+            "choices": SAMPLE_STRATEGIES,
+            "help": "Which rows --max_train_samples takes: the first, or balanced: equally many of each label, drawn "
+            "with --seed.",
+        },
     )
     max_eval_samples: int | None = field(default=None, metadata={"help": "The same for validation."})
     max_test_samples: int | None = field(default=None, metadata={"help": "The same for each test language."})
@@ -196,6 +225,37 @@ class DataArguments:
         """Returns the given files by their option."""
         names = {f"--{name}": getattr(self, name) for name in ("train_file", "validation_file", "test_file")}
         return {option: name for option, name in names.items() if name}
+
+
+@dataclass
+class LearningArguments:
+    """What the training loss counts, when a run stops, and when it is repeated."""
+
+    _argument_group_name = "learning"
+
+    class_weights: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Weight of each label in the training loss: balanced, as in scikit-learn, or "
+            "numbers in the order of the labels."
+        },
+    )
+    early_stopping_patience: int | None = field(
+        default=None,
+        metadata={"help": "Stop a run after this many validations in a row without a better score."},
+    )
+    retry_collapsed: int | None = field(
+        default=None,
+        metadata={
+            "help": "Repeat a run that diverges or predicts one label almost always, at most this many times, with "
+            "new seeds and longer warm-ups."
+        },
+    )
+
+    def record(self) -> dict[str, int]:
+        """Returns what shapes a result besides the recipe: empty if every run is trained once, to its end."""
+        given = {name: getattr(self, name) for name in ("early_stopping_patience", "retry_collapsed")}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from accelerate import PartialState
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -25,11 +26,12 @@ from .arguments import Arguments, CrossLingualTrainingArguments
 from .base_model import check_buildable, fetch_weights, load_tokenizer
 from .checks import check_arguments
 from .glyphs import check_glyphs
+from .learning import loss_function
 from .mixup import Mixup
-from .options import ModelArguments, RunArguments
+from .options import LearningArguments, ModelArguments, RunArguments
 from .processes import check_launch, held
 from .systems import Run, own_share, plan_runs
-from .task_data import TaskData, load_task_data
+from .task_data import TaskData, adapted, load_task_data
 from .trial import try_trainer
 
 logger = logging.get_logger(__name__)
@@ -50,6 +52,8 @@ class Plan:
         tokenizer: The model's tokenizer.
         output: Where everything is written.
         anew: Whether to delete what lies there first; otherwise finished runs stay.
+        learning: When a run stops early, and when it is repeated.
+        loss: What the Trainer computes the loss by; the model's own loss if None.
         repository: Where to publish the selected model; None if it is not published.
         languages_without_file: The languages among "all" that are skipped because they have no test file.
         mixup: What is mixed into the embeddings in training; None for nothing.
@@ -68,6 +72,8 @@ class Plan:
     tokenizer: PreTrainedTokenizerBase
     output: OutputDirectory
     anew: bool
+    learning: LearningArguments
+    loss: Callable[..., torch.Tensor] | None
     repository: HubRepository | None
     languages_without_file: list[str]
     mixup: Mixup | None
@@ -101,6 +107,7 @@ def planned(task: Task, arguments: Arguments) -> Iterator[Plan]:
 
 
 def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
+    task = adapted(task, arguments.data)
     started, is_main = time.time(), PartialState().is_main_process
     model, training, saving, asked = arguments.model, arguments.training, arguments.run, arguments.data
     resume = training.resume_from_checkpoint
@@ -152,6 +159,8 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         tokenizer=tokenizer,
         output=output,
         anew=anew,
+        learning=arguments.learning,
+        loss=arguments.compute_loss_func or loss_function(task, arguments.learning, training, data.train),
         repository=_repository(training, model.token),
         languages_without_file=missing,
         mixup=mixup,

@@ -18,17 +18,19 @@ from ..data.loading import rows_are_aligned
 from ..files.places import hub_commit
 from ..results.counts import read_counts
 from ..results.directory import OutputDirectory
-from ..results.format import FORMAT, DataSources, RunRecord, ShardPlan
+from ..results.format import FORMAT, RunRecord
 from ..results.predictions import read_predictions
+from ..results.provenance import DataSources, ShardPlan
 from ..results.results import TASK_FIELDS, Results
 from ..results.summary import summarise_runs
-from ..scoring.metrics import METRICS
-from ..tasks import Task
+from ..scoring.classes import metric_title
+from ..tasks import TASKS, Task
 from ..version import installed_versions
 from .answers import score
 from .arguments import CrossLingualTrainingArguments
 from .base_model import card_origin
 from .glyphs import glyphs_record
+from .learning import loss_record
 from .planning import Plan
 
 PACKAGES = (
@@ -73,6 +75,8 @@ def recipe(plan: Plan) -> dict[str, Any]:
         "max_length": plan.data.max_length,
         "group_by_length": training.groups_by_length,
         **plan.model.peft_record(),
+        **loss_record(plan.task, plan.loss),
+        **plan.learning.record(),
         **({"cache_frozen": True} if plan.model.cache_frozen is not None else {}),
         **glyphs_record(plan.model),
         **({} if plan.mixup is None else plan.mixup.record()),
@@ -83,11 +87,15 @@ def recipe(plan: Plan) -> dict[str, Any]:
 
 def start_record(plan: Plan) -> dict[str, Any]:
     """Returns everything that shapes an output directory's results; resuming requires the same values."""
+    task = plan.task
     record = {
-        "task": plan.task.name,
+        "task": task.name,
         "model": [plan.model.model_name_or_path, plan.model.model_revision],
         "systems": {run.system: run.config.to_diff_dict() for run in plan.planned},
         "data": plan.data.sources(),
+        **(
+            {"label_column": task.label_column} if TASKS.get(task.name, task).label_column != task.label_column else {}
+        ),
         "recipe": recipe(plan),
         **({"shard": shard} if (shard := plan.saving.shard()) else {}),
     }
@@ -114,6 +122,7 @@ def collect_results(plan: Plan) -> Results:
         schema_version=FORMAT,
         task=task.name,
         **{name: getattr(task, name) for name in TASK_FIELDS},
+        train_languages=[split.language for split in data.train],
         languages=data.languages,
         languages_without_file=plan.languages_without_file,
         command=plan.command or command_line(sys.argv),
@@ -156,6 +165,5 @@ def _selection(task: Task, training: CrossLingualTrainingArguments, *, one_pass:
     if not training.load_best_model_at_end:
         return "last checkpoint"
     name = (training.metric_for_best_model or task.metric).removeprefix("eval_")
-    title = METRICS[name].title if name in METRICS else name
     together = ", mean over the systems, which were trained in one pass" if one_pass else ""
-    return f"best checkpoint by {task.source_language} validation {title}{together}"
+    return f"best checkpoint by {task.source_language} validation {metric_title(name)}{together}"

@@ -14,6 +14,7 @@ from ..checkpoints.models import MODEL_CLASSES, glyph_name
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.places import check_place
+from ..scoring.metrics import SINGLE_LABEL
 from ..tasks import Task
 from ..values_dlfa import resolve_layers
 from .argument_checks import check_effect
@@ -108,6 +109,8 @@ def plan_runs(
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
         config.text_columns = list(task.text_columns)
+        if task.problem_type != SINGLE_LABEL:
+            config.problem_type = task.problem_type  # type: ignore[assignment]
     return [
         Run(
             system_name(config),
@@ -192,10 +195,11 @@ def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, d
     model_class = MODEL_CLASSES[task.kind].__name__
     # Not in the file's order, which sorts "10" before "2".
     labels = [label for _, label in sorted((saved.id2label or {}).items())]
-    fits = model_class in (saved.architectures or [])
+    own_problem = saved.problem_type or SINGLE_LABEL
+    fits = model_class in (saved.architectures or []) and own_problem == task.problem_type
     if fits and labels == list(task.labels):
         return False
-    head = f"the labels {labels}" if fits else f"{saved.architectures}, not {model_class}"
+    head = f"the labels {labels}" if fits else f"{saved.architectures} ({own_problem}), not {model_class}"
     if not do_train:
         raise InputError(
             f"{path} has {head}, but {task.title} has {list(task.labels)}. Evaluate a checkpoint of "

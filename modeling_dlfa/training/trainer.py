@@ -12,9 +12,10 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from ..checkpoints.tokenizers import save_tokenizer
+from ..errors import InputError
 from ..files.finite import check_finite
 from .arguments import CrossLingualTrainingArguments
-from .divergence import Divergence
+from .divergence import Diverged, Divergence
 from .frozen_states import ROW, FrozenStates
 from .mixup import ROW as MIXUP_ROW
 from .processes import name_blocks
@@ -107,7 +108,7 @@ class CrossLingualTrainer(Trainer):
         """Predicts a data set.
 
         Raises:
-            InputError: Loss or logits are not finite.
+            Diverged: Loss or logits are not finite.
         """
         outcome = super().evaluation_loop(*args, **kwargs)
         self.divergence.check_answers(self.state.global_step)
@@ -117,11 +118,14 @@ class CrossLingualTrainer(Trainer):
         """Refuses a trained model whose weights are not finite; without evaluation nothing else would show it.
 
         Raises:
-            InputError: They are not; the message names the tensor.
+            Diverged: They are not; the message names the tensor.
         """
         model = cast(nn.Module, self.accelerator.unwrap_model(self.model))
         where = f"{self.divergence.run} diverged by step {self.state.global_step}"
-        check_finite(where, model.named_parameters(), self.divergence.remedy)
+        try:
+            check_finite(where, model.named_parameters(), self.divergence.remedy)
+        except InputError as error:
+            raise Diverged(str(error), "its weights are not finite") from error
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         if not self.args.groups_by_length:

@@ -168,7 +168,7 @@ def test_one_text_column(tmp_path: Path) -> None:
         ("a.jsonl", "\n", r"a\.jsonl: no rows"),
         ("a.txt", tsv(), r"extension '\.txt'\. Use one of \.tsv, \.csv, \.json, \.jsonl, \.parquet"),
         ("a", tsv(), r"extension ''"),
-        ("dev-{language}.tsv", tsv(), "replaced in test files only"),
+        ("dev-{language}.tsv", tsv(), "replaced in the names of training and test files"),
         ("a.tsv", "premise\tlabel\nx\t0\n", "missing column 'hypothesis'; the first line names 'premise', 'la"),
         ("a.csv", tsv(), "missing columns 'premise', 'hypothesis', 'label'; the first line names 'premise\thypo"),
         ("a.tsv", HEADER.replace("\n", "\tlabel\n") + "a\tb\t0\t1\n", "more than one column 'label'"),

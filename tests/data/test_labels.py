@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import pytest
 
+from modeling_dlfa.data.labels import MultiLabelReader, read_number
 from modeling_dlfa.data.loading import load_file
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import Task, get_task
@@ -152,3 +153,21 @@ def test_the_rule_holds_for_words(tmp_path: Path) -> None:
         InputError, match="line 1, word 1: the number 2 can mean the label '2' or, as a class id, the "
     ):
         load_file(path, task, "en")
+
+
+def test_several_labels_are_names_ids_or_joined_names() -> None:
+    read = MultiLabelReader(("joy", "anger"), [])
+    for value in (["joy", "anger"], "joy|anger", " anger | joy ", [0, 1]):
+        assert read(value) == [1.0, 1.0], value
+    assert read("") == read([]) == [0.0, 0.0] and read("anger") == read(1) == [0.0, 1.0]
+    assert MultiLabelReader(("joy", "anger"), [[0]], ["anger", "joy"])([0]) == [0.0, 1.0]
+    for wrong, expected in ((None, "no labels"), ("fear", "unknown label 'fear'"), ([2], "unknown label '2'")):
+        with pytest.raises(InputError, match=expected):
+            read(wrong)
+
+
+def test_numbers() -> None:
+    assert read_number(" 2.5 ") == 2.5 and read_number(3) == 3.0
+    for wrong in ("", None, "nan", "x", True, float("inf"), [1]):
+        with pytest.raises(InputError, match="is not a number"):
+            read_number(wrong)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.scoring.metrics import METRICS, get_metric, is_collapsed, summarise
+from modeling_dlfa.scoring.metrics import METRICS, average_title, get_metric, is_collapsed, summarise
 
 ACCURACY = METRICS["accuracy"]
 
@@ -114,3 +114,13 @@ def test_f1_refuses_what_is_not_sentences(
 ) -> None:
     with pytest.raises(InputError, match=message):
         METRICS["f1"].counts(predictions, references, labels)
+
+
+def test_languages_that_were_seen_are_no_targets() -> None:
+    scores = {"en": 0.9, "de": 0.8, "fr": 0.6, "sw": 0.4}
+    summary = summarise(scores, ["en", "de"])
+    assert summary.macro_target == pytest.approx(0.5) and summary.transfer_gap == pytest.approx(0.4)
+    assert summarise({"de": 0.8, "sw": 0.4}, ["en", "de"]).transfer_gap is None
+    assert summarise({"en": 0.9, "de": 0.8}, ["en", "de"]).macro_target is None
+    assert average_title("macro_target", ["en", "de"]) == "average, targets (not en, de)"
+    assert average_title("macro_target", "en") == "average, targets"

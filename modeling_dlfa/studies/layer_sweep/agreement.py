@@ -19,7 +19,7 @@ from .agreement_sections import AGREEMENT
 from .choice import best_layer, ranked_layers, regret, select_layer
 from .layer_sweep import read_sweep
 
-_SAME = ("task", "metric", "source_language", "languages", "labels")
+_SAME = ("task", "metric", "source_language", "seen", "languages", "labels")
 _NAMES = (" in the full sweep", " in one pass")
 
 
@@ -34,7 +34,7 @@ def _layer_scores(results: Results, *, baseline: bool = False) -> Scores:
         layer = "last" if baseline else str(run.fusion_layers[0])
         if run.validation is not None:
             scores["validation"].setdefault(layer, []).append(run.validation.scores[results.metric])
-        average = summarise(results.run_scores(run), results.source_language)
+        average = summarise(results.run_scores(run), results.seen)
         target = average.macro_all if average.macro_target is None else average.macro_target
         scores["target"].setdefault(layer, []).append(target)
     return scores
@@ -178,7 +178,9 @@ def _cost(full: Sequence[RunRecord], one_pass: Sequence[RunRecord]) -> dict[str,
 
 def _identity(results: Results) -> dict[str, Any]:
     """What two sweeps must share to be compared; a file is identified by its checksum, wherever it lies."""
-    sources = {"train": results.data.train, "validation": results.data.validation, **results.data.test}
+    apart = results.data.train_by_language or {}
+    train = {f"train {code}": source for code, source in apart.items()} if apart else {"train": results.data.train}
+    sources = {**train, "validation": results.data.validation, **results.data.test}
     fused = [run for run in results.runs if not run.baseline]
     return {
         **{key: getattr(results, key) for key in _SAME},

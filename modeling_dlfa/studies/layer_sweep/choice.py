@@ -64,7 +64,7 @@ def regret(results: Results, counts: RunCounts, chosen: str, reference: str) -> 
         {reference: one},
         other,
         metric=get_metric(results.metric),
-        source_language=results.source_language,
+        source_language=results.seen,
         aligned=bootstrap.aligned,
         n_resamples=bootstrap.n_resamples,
         seed=bootstrap.seed,

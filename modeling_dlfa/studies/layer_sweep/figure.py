@@ -35,7 +35,9 @@ def plot_sweep(sweep: Mapping[str, Any]) -> Figure:
     groups = by_family(sweep["languages"], sweep["source_language"])
     languages = [code for _, codes in groups for code in codes]
     layers = list(sweep["layers"].values())
-    averages = [key for key in AVERAGE_NAMES if key in shown_averages(languages, sweep["source_language"])]
+    averages = [
+        key for key in AVERAGE_NAMES if key in shown_averages(languages, sweep.get("seen") or sweep["source_language"])
+    ]
     figure = new_figure(2.6 + 0.52 * (len(languages) + len(averages)), 2.2 + 0.34 * len(layers))
     ratios = [len(languages), max(len(averages), 1)]
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=ratios)

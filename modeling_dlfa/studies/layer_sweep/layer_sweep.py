@@ -29,6 +29,7 @@ _RECORDED = (
     "title",
     "metric",
     "source_language",
+    "seen",
     "languages",
     "model_name_or_path",
     "model_revision",
@@ -63,7 +64,7 @@ def run_sweep(task: Task, arguments: Arguments, *, one_pass: bool = False) -> di
     if not (arguments.training.do_train and arguments.training.do_predict):
         raise InputError("A sweep trains and tests; remove --do_train False and --do_predict False.")
     if one_pass:
-        check_one_pass(arguments.model, arguments.training, arguments.run.num_shards)
+        check_one_pass(arguments.model, arguments.learning, arguments.training, arguments.run.num_shards)
     wished = replace(arguments, run=replace(arguments.run, baseline=True), layers_apart=True, one_pass=one_pass)
     run_task(task, wished, execute_together if one_pass else None)
     if arguments.run.num_shards > 1 or not PartialState().is_main_process:

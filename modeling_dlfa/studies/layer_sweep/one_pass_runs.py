@@ -16,8 +16,8 @@ from ...training.adapters import adapt
 from ...training.answers import compute_metrics, keep_class_ids
 from ...training.arguments import CrossLingualTrainingArguments
 from ...training.base_model import load_model
-from ...training.execution import evaluate, make_trainer, start_run_record, tell_trained_part, train
-from ...training.options import ModelArguments
+from ...training.execution import make_trainer, start_run_record, tell_trained_part, test, train, validate
+from ...training.options import LearningArguments, ModelArguments
 from ...training.planning import Plan
 from ...training.processes import launched_with
 from ...training.rounding import round_weights, save_rounded
@@ -26,11 +26,14 @@ from ...training.task_data import TaskData
 from .one_pass import OnePassModel
 
 
-def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArguments, num_shards: int) -> None:
+def check_one_pass(
+    model: ModelArguments, learning: LearningArguments, training: CrossLingualTrainingArguments, num_shards: int
+) -> None:
     """Checks, before anything is loaded, that the runs of a seed can be trained together.
 
     Args:
         model: The model to train.
+        learning: What the loss counts, and when a run is repeated.
         training: The Trainer's arguments.
         num_shards: Number of commands into which the runs are split.
 
@@ -56,6 +59,9 @@ def check_one_pass(model: ModelArguments, training: CrossLingualTrainingArgument
             raise InputError(
                 f"--{name} does not work with several models at once. Remove it, or sweep without --one_pass."
             )
+    for name in ("class_weights", "retry_collapsed"):
+        if getattr(learning, name):
+            raise InputError(f"--{name} is for one model at a time. Remove it, or sweep without --one_pass.")
     if launched_with("FSDP") or launched_with("DEEPSPEED"):
         raise InputError("--one_pass cannot split weights over processes. Launch without FSDP and DeepSpeed.")
 
@@ -81,7 +87,7 @@ def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
         name,
         runs[0].seed,
         model,
-        compute_metrics=_joint_metrics(task, data, model.names),
+        compute_metrics=_joint_metrics(task, data, model.names, plan.training.metric_for_best_model),
         preprocess_logits_for_metrics=_keep_class_ids if task.kind == "token" else None,
     )
     trained = {**train(trainer, output.last_checkpoint(name)), "together": len(runs)}
@@ -95,7 +101,8 @@ def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
                 records[-1]["model"] = str(output.model(run.name).relative_to(output.path))
                 if trainer.args.should_save:
                     save_rounded(candidate, plan.tokenizer, output.model(run.name), dtype)
-    evaluate(plan, trainer, records, _apart)
+    validate(plan, trainer, records, _apart)
+    test(plan, trainer, records, _apart)
     if trainer.is_world_process_zero() and not saving.keep_checkpoints:
         output.remove_checkpoints(name)
 
@@ -109,9 +116,11 @@ def _keep_class_ids(logits: tuple[torch.Tensor, ...], labels: torch.Tensor) -> t
     return tuple(keep_class_ids(own, labels) for own in logits)
 
 
-def _joint_metrics(task: Task, data: TaskData, names: Sequence[str]) -> Callable[[EvalPrediction], dict[str, float]]:
+def _joint_metrics(
+    task: Task, data: TaskData, names: Sequence[str], selected: str | None
+) -> Callable[[EvalPrediction], dict[str, float]]:
     """Returns what scores the validation data: means over the candidates, and each candidate's metric by its name."""
-    alone = compute_metrics(task, data.validation, data.encoded["validation"])
+    alone = compute_metrics(task, data.validation, data.encoded["validation"], selected)
     assert alone is not None
 
     def compute(prediction: EvalPrediction) -> dict[str, float]:

@@ -27,10 +27,11 @@ def sweep_sections(sweep: Mapping[str, Any]) -> list[Section]:
     """
     title = get_metric(sweep["metric"]).title.capitalize()
     form = ", ".join(part for part in (sweep["fusion"], sweep["gate"]) if part)
+    seen = ", ".join(sweep.get("seen") or [sweep["source_language"]])
     about = (
         "Encoder: ",
         Phrase(sweep["model_name_or_path"], code=True),
-        f". Trained on {sweep['source_language']}. {title} of each lower layer fused with the last ({form}), minus "
+        f". Trained on {seen}. {title} of each lower layer fused with the last ({form}), minus "
         "that of the last layer alone, in points.",
     )
     blocks: list[Block] = [

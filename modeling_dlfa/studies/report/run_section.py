@@ -11,7 +11,7 @@ from ...results.format import Difference
 from ...results.notes import table_notes
 from ...results.results import Results
 from ...results.tables import score_text, system_label
-from ...scoring.metrics import AVERAGE_TITLES, get_metric
+from ...scoring.metrics import average_title, get_metric
 from ...statistics.comparisons import THRESHOLD, adjust_p_values
 from ...statistics.formatting import percent, seeds_note
 
@@ -72,7 +72,7 @@ def run_section(source: str, results: Results) -> Section:
     metric = get_metric(results.metric)
     blocks: list[Block] = [
         Text(
-            f"Encoder {results.model_name_or_path}, trained on {results.source_language}; results from "
+            f"Encoder {results.model_name_or_path}, trained on {', '.join(results.seen)}; results from "
             f"{source}, finished {results.created}."
         ),
         _averages_table(results),
@@ -105,7 +105,7 @@ def _averages_table(results: Results) -> Table:
     for name, compared in summary.differences.items():
         seeds, label = ", ".join(map(str, compared.seeds)), f"{name} minus {compared.baseline}"
         rows.append((label, seeds, "-", *(_difference(compared.values[key]) for key in keys)))
-    header = ("system", "seeds", f"{source} validation", *(AVERAGE_TITLES[key] for key in keys))
+    header = ("system", "seeds", f"{source} validation", *(average_title(key, results.seen) for key in keys))
     return Table("Averages over languages, in percent", header, tuple(rows))
 
 
