@@ -158,7 +158,7 @@ class Switcher:
         """Writes the switches of some rows of a copy, and how many words there are (under "") and went to whom."""
         switches, counts = self.switch(copy, rows)
         content = {"start": rows.start, "counts": counts, "switches": [switches[row] for row in rows]}
-        path.write_text(json.dumps(content), encoding="utf-8")
+        path.write_text(json.dumps(content), encoding="utf-8", newline="\n")
 
     def switch(self, copy: int, rows: range) -> tuple[dict[int, list[Switch]], Counter[str]]:
         """Returns the switches of each row of a copy, and counts as in `write`."""

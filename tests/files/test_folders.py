@@ -152,7 +152,7 @@ def test_a_link_to_an_empty_folder(tmp_path: Path) -> None:
 
 def test_room_on_the_disk(tmp_path: Path) -> None:
     check_space(tmp_path / "not" / "yet", 1, "files", "Free some.")
-    with pytest.raises(InputError, match=r"has .* left, and 3 models take 1000000.0 GB. Free some."):
+    with pytest.raises(InputError, match=r"has .* left, but 3 models take 1000000.0 GB. Free some."):
         check_space(tmp_path / "not" / "yet", 10**15, "3 models", "Free some.")
     check_space(tmp_path, 10**15, "3 models", "Free some.", freed=10**15)
 

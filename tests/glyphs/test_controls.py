@@ -133,7 +133,7 @@ def test_character_ngrams_mark_the_ends() -> None:
 def test_wrong_input(folder: Path, tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no control 'shuffled'. Choose: permuted, gaussian, script, ngrams"):
         build_control_table(folder, tokenizer, "shuffled")
-    with pytest.raises(InputError, match="made of another vocabulary"):
+    with pytest.raises(InputError, match="made for another vocabulary"):
         build_control_table(folder, word_pieces(*reversed(ALL)), "gaussian")
     build_control_table(folder, tokenizer, "gaussian").save(tmp_path / "gaussian")
     with pytest.raises(InputError, match=r"holds a control \(gaussian\). Give the glyphs"):
@@ -152,7 +152,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as stop:
         run([*argv[:5], str(tmp_path), *argv[6:]])
     assert stop.value.code == 2 and not output.exists()
-    assert "does not contain a complete table" in capsys.readouterr().err
+    assert "contains no complete table" in capsys.readouterr().err
     run([*argv, "--seed", "4"])
     assert f"Control: {output}" in capsys.readouterr().out
     record = json.loads((output / "glyphs.json").read_text(encoding="utf-8"))

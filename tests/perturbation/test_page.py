@@ -25,7 +25,7 @@ def test_the_commands_of_the_page(tmp_path: Path, tiny_data: Path, monkeypatch: 
     build_glyph_table(tokenizer, size=8).save("glyphs")
     for path in tiny_data.glob("test-*.tsv"):
         Path(path.name).write_bytes(path.read_bytes())
-    commands = re.findall(r"^    dlfa (.+)$", PAGE, re.MULTILINE)
+    commands = re.findall(r"^    dlfa ((?:glyphs|perturb) .+)$", PAGE, re.MULTILINE)
     for command in commands:
         run(shlex.split(command))
     assert len(commands) == 2

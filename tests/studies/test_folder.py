@@ -41,7 +41,7 @@ def test_an_earlier_study_may_be_replaced(study: str, finished: Path, tmp_path: 
 def test_what_is_not_ours_stays(study: str, finished: Path, tmp_path: Path) -> None:
     write, name = STUDIES[study]
     (tmp_path / name).write_text('{"mine": true}')
-    with pytest.raises(InputError, match=f"holds {name}, which this command did not write"):
+    with pytest.raises(InputError, match=f"contains {name}, which this command did not write"):
         write(finished, tmp_path, overwrite=True)
     assert (tmp_path / name).read_text() == '{"mine": true}'
     write(finished, tmp_path / "out", overwrite=False)

@@ -105,7 +105,7 @@ def test_a_table_of_another_vocabulary_is_refused_before_anything_is_written(
     GlyphTable(table.values, {**table.record, "tokenizer": made_of}).save(tmp_path / "other")
     for folder, message in (
         (tmp_path / "other", "made for another vocabulary"),
-        (tmp_path, "does not contain a complete table"),
+        (tmp_path, "contains no complete table"),
     ):
         with pytest.raises(SystemExit) as ended:
             main("xnli", [*xnli_arguments, "--glyphs", str(folder)])
