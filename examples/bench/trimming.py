@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from modeling_dlfa import DlfaForSequenceClassification, trim_vocabulary
 
@@ -32,6 +33,8 @@ def measure(workload: Workload) -> Iterator[Row]:
         {name: partial(load, folder) for name, folder in folders.items()}, workload.settings.amount("rounds")
     )
     yield time_row(GROUP, "from_pretrained", seconds["trimmed"], seconds["whole"], "whole", 1.0, "low")
-    models = {name: load(folder).to(workload.settings.torch_device) for name, folder in folders.items()}
+    models: dict[str, Any] = {name: load(folder) for name, folder in folders.items()}
+    for model in models.values():
+        model.to(workload.settings.torch_device)
     for row in compare_models(workload, "sequence", "sequence classification", models, (1.02, 1.0), 1.0):
         yield replace(row, group=GROUP)

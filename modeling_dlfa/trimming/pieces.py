@@ -67,7 +67,8 @@ def complete(settings: Mapping[str, Any], wanted: Iterable[int]) -> set[int]:
 
 def merges_of(token: str, ranks: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
     """Returns the merges by which BPE makes a token of its characters, or as much of it as they make."""
-    parts, applied = list(token), []
+    parts = list(token)
+    applied: list[tuple[str, str]] = []
     while True:
         pairs = [
             (ranks[pair], place) for place, pair in enumerate(zip(parts, parts[1:], strict=False)) if pair in ranks

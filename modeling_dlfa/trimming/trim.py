@@ -145,8 +145,9 @@ def trim_vocabulary(
     trimmed, order = trim_settings(settings, kept)
     _take_rows(loaded, order)
     after = _size(loaded)
-    pairs = zip((len(tokenizer), *before), (len(order), *after), strict=True)
-    outcome = Trimmed(*pairs, *counts, others=other_texts is not None)
+    parameters, sizes = zip(before, after, strict=True)
+    tokens = (len(tokenizer), len(order))
+    outcome = Trimmed(tokens, parameters, sizes, *counts, others=other_texts is not None)
     with new_folder(target, "--output_dir") as draft:
         _save_tokenizer(tokenizer, trimmed, order, draft)
         _check(draft, seen.sample, order)
@@ -164,7 +165,7 @@ def _load(name: str) -> tuple[Any, PreTrainedTokenizerBase]:
     try:
         config = AutoConfig.from_pretrained(name)
         if isinstance(config, DlfaConfig):
-            classes = {kind.__name__: kind for kind in (DlfaModel, *MODEL_CLASSES.values())}
+            classes: dict[str, Any] = {kind.__name__: kind for kind in (DlfaModel, *MODEL_CLASSES.values())}
             known = [classes[entry] for entry in config.architectures or () if entry in classes]
             model: Any = (known or [DlfaModel])[0].from_pretrained(name, dtype="auto")
         else:
