@@ -165,7 +165,8 @@ def _load(name: str) -> tuple[Any, PreTrainedTokenizerBase]:
     try:
         config = AutoConfig.from_pretrained(name)
         if isinstance(config, DlfaConfig):
-            classes: dict[str, Any] = {kind.__name__: kind for kind in (DlfaModel, *MODEL_CLASSES.values())}
+            kinds: list[Any] = [DlfaModel, *MODEL_CLASSES.values()]
+            classes = {kind.__name__: kind for kind in kinds}
             known = [classes[entry] for entry in config.architectures or () if entry in classes]
             model: Any = (known or [DlfaModel])[0].from_pretrained(name, dtype="auto")
         else:
