@@ -134,7 +134,7 @@ def load_task_data(
 
 def _validates(data: DataArguments, training: CrossLingualTrainingArguments) -> bool:
     """Whether validation data are to be read."""
-    return training.do_train or (training.do_eval and (data.validation_file is not None or not data.files()))
+    return training.do_train or (training.do_eval and (bool(data.validation_file) or not data.files()))
 
 
 def _tokenise(read: TaskData, task: Task, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -212,7 +212,7 @@ def test_it_deletes_nothing_of_others(
     monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
         demo.main([])
-    assert ended.value.code == 2 and f"did not write {tmp_path / name}." in capsys.readouterr().err
+    assert ended.value.code == 2 and f"did not write: {tmp_path / name}." in capsys.readouterr().err
     assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 
 

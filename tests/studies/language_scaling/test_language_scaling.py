@@ -135,7 +135,7 @@ def test_the_command_reads_real_runs_and_writes_all_or_nothing(finished: Path, t
     for picture in (output / "figures").iterdir():
         assert f"(figures/{picture.name})" in text
     assert len(list((output / "figures").iterdir())) == 3
-    with pytest.raises(InputError, match="holds a study"):
+    with pytest.raises(InputError, match="contains a study"):
         run_language_scaling([finished], output)
     broken = tmp_path / "broken"
     shutil.copytree(finished, broken)

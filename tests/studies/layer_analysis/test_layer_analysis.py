@@ -175,7 +175,7 @@ def test_a_second_call_is_quick_and_the_same(
     assert again["tokens_computed"] == 0
     varying = ("created", "seconds", "tokens_computed")
     assert {**again, **dict.fromkeys(varying)} == {**results, **dict.fromkeys(varying)}
-    with pytest.raises(InputError, match="holds a study.*--overwrite"):
+    with pytest.raises(InputError, match="contains a study.*--overwrite"):
         run_layer_analysis(arguments(tmp_path / "out"))
     replaced = run_layer_analysis(
         arguments(
@@ -246,7 +246,7 @@ def test_a_language_without_a_family_and_too_few_tagged_sentences(
         run_layer_analysis(arguments(tmp_path / "out", aligned_file=str(strange)))
     few = tmp_path / "few-en.tsv"
     few.write_text("cat\tNOUN\n\n" * 5, encoding="utf-8")
-    with pytest.raises(InputError, match="few-en.tsv: too few sentences, 5"):
+    with pytest.raises(InputError, match="few-en.tsv: too few sentences: 5"):
         run_layer_analysis(arguments(tmp_path / "out", pos_test_file=str(tmp_path / "few-{language}.tsv")))
 
 
