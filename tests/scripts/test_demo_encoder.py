@@ -123,7 +123,7 @@ def test_another_file_of_that_name_is_not_used(
     ("weights", "tokenizer", "message"),
     [
         (PIECES, [*PIECES[:9], "other", *PIECES[10:]], f"Token 9 is {PIECES[9]!r} in the weights but 'other' in the"),
-        ([*PIECES, "more"], PIECES, f"know {len(PIECES) + 1:,} pieces, the tokenizer {len(PIECES):,}"),
+        ([*PIECES, "more"], PIECES, f"have {len(PIECES) + 1:,} pieces, the tokenizer {len(PIECES):,}"),
     ],
 )
 def test_vocabularies_that_differ_are_refused(
