@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,21 @@ def holding(folder: Path) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The command that runs in here is interrupted, as by Ctrl-C, when this step of its training begins."""
+    from modeling_dlfa.training.trainer import CrossLingualTrainer
+
+    steps, original = [], CrossLingualTrainer.training_step
+
+    def stop(self: CrossLingualTrainer, *args: Any, **kwargs: Any) -> Any:
+        steps.append(1)
+        if len(steps) == step:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        patch.setattr(CrossLingualTrainer, "training_step", stop)
+        yield

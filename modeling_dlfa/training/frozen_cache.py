@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from ..command.wording import counted
 from ..files.folders import check_space, size
-from .frozen_computing import keep_states
+from ..modeling_dlfa import DlfaModel
+from .frozen_computing import HALF, REMEDY, keep_states
 from .frozen_states import ROW, StatesCollator
 from .planning import Plan
 from .trainer import CrossLingualTrainer
 
 SPLITS = ("train", "validation", "test")
-HALF = 2
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -47,8 +47,9 @@ def check_cache(plan: Plan) -> str:
     tokens = sum(sum(plan.data.encoded[name]["length"]) for name in SPLITS if name in plan.data.encoded)
     wanted = tokens * plan.runs[0].config.hidden_size * HALF * len(layers)
     what = f"the states of {counted(len(layers), 'frozen layer')} for {tokens:,} tokens"
+    # Which of them are there already shows when the encoder is loaded; the exact number is checked then.
     held = sum(file.stat().st_size for file in folder.rglob("*.npy")) if folder.is_dir() else 0
-    check_space(folder, max(0, wanted - held), what, "Free some space, or leave out --cache_frozen.")
+    check_space(folder, max(0, wanted - held), what, REMEDY)
     return (
         f"Disk space for {what}: up to {size(wanted)} in {folder}, less what is there. Dropout is off in the frozen "
         "layers."
@@ -58,8 +59,8 @@ def check_cache(plan: Plan) -> str:
 def read_states(plan: Plan, trainer: CrossLingualTrainer) -> None:
     """Computes the states that are missing, and has a Trainer read all of them."""
     assert plan.model.cache_frozen is not None
-    model, encoded = trainer.model, plan.data.encoded
-    base: Any = getattr(model, "encoder", None) or model.base_model  # type: ignore[union-attr]
+    encoded, model = plan.data.encoded, cast(Any, trainer.model)
+    base = model.encoder if isinstance(getattr(model, "encoder", None), DlfaModel) else model.base_model
     names = [name for name in SPLITS if name in encoded]
 
     def pad(examples: list[dict[str, Any]]) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..checkpoints.weights import fingerprint
+from ..command.wording import counted
 from ..errors import InputError
+from ..files.folders import check_space
 from .frozen_states import STATES, FrozenStates, Kept, frozen_blocks
 from .processes import on_main_process
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
 
+HALF = 2  # Bytes of a number in half precision.
+REMEDY = "Free some space, name another folder, or leave out --cache_frozen."
 TEXT_COLUMNS = ("input_ids", "token_type_ids")
 TOLERANCE = 0.05  # Mean difference of the last layer's states, relative to their mean size.
 
@@ -52,7 +57,7 @@ def keep_states(
         dtype: Type in which autocast computes; None to compute as the weights are.
 
     Raises:
-        InputError: The encoder's blocks cannot be replaced, or a state exceeds half precision.
+        InputError: The encoder's blocks cannot be replaced, a state exceeds half precision, or the disk is full.
     """
     kept_layers = sorted({layer for layer in layers if 0 < layer <= depth} | {depth})
     device: Any = next(backbone.parameters()).device
@@ -73,9 +78,8 @@ def keep_states(
         starts = np.cumsum([0, *map(len, texts["input_ids"])])
         place = folder / hashlib.sha256(f"{identity} {_texts_hash(texts)}".encode()).hexdigest()[:24]
         entry = Kept({layer: place / f"layer-{layer}.npy" for layer in kept_layers}, starts)
-        missing = [layer for layer in kept_layers if not entry.files[layer].is_file()]
-        if missing:
-            _compute_once(backbone, entry, missing, texts, encode, pad, batch_size)
+        # Every process asks, whatever it sees there by now: the main one answers all of them.
+        on_main_process(partial(_compute_missing, backbone, entry, texts, encode, pad, batch_size))
         kept.append(entry)
     sample = pad([datasets[0].select_columns(read)[row] for row in range(min(4, len(datasets[0])))])
     wide, whole = _probe(backbone, depth, lambda: encode(sample))
@@ -97,8 +101,22 @@ def _check(states: FrozenStates, encode: Callable[[Any], torch.Tensor], sample: 
         raise InputError("This encoder's blocks cannot be replaced by their states. Leave out --cache_frozen.")
 
 
-def _compute_once(*arguments: Any) -> None:
-    on_main_process(lambda: _compute(*arguments))
+def _compute_missing(
+    backbone: nn.Module,
+    entry: Kept,
+    texts: Dataset,
+    encode: Callable[[Mapping[str, Any]], Any],
+    pad: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
+    batch_size: int,
+) -> None:
+    """Computes the layers that have no file yet, if the disk has room for them."""
+    missing = [layer for layer, file in entry.files.items() if not file.is_file()]
+    if missing:
+        config: Any = backbone.config
+        wanted = int(entry.starts[-1]) * config.hidden_size * HALF * len(missing)
+        what = f"the states of {counted(len(missing), 'frozen layer')}"
+        check_space(next(iter(entry.files.values())).parent, wanted, what, REMEDY)
+        _compute(backbone, entry, missing, texts, encode, pad, batch_size)
 
 
 def _compute(

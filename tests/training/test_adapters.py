@@ -22,6 +22,7 @@ from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 
 from ..backbones import BACKBONES, MODEL_CLASSES, batch, build, labels
+from ..commands import read, stopped_at
 from ..online import Environment
 
 PARTS = {DlfaModel: ["fusion", "pooler"], DlfaForTokenClassification: ["fusion", "classifier"]}
@@ -231,10 +232,6 @@ def test_a_trainer_of_ones_own_resumes(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "label_names" not in capfd.readouterr().err
 
 
-def read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 @pytest.mark.parametrize("method", ["lora", "frozen"])
 def test_the_runner(
     method: str, xnli_arguments: list[str], tiny_encoder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -294,21 +291,10 @@ def test_the_runner_leaves_the_embeddings_as_they_are(
 def test_the_runner_resumes(
     method: str, xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modeling_dlfa.training.trainer import CrossLingualTrainer
-
     arguments = [*xnli_arguments, "--peft", method, "--learning_rate", "2e-2", "--save_strategy", "steps"]
     arguments += ["--save_steps", "4", "--eval_strategy", "steps", "--eval_steps", "4"]
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "whole")])
-    steps, original = [], CrossLingualTrainer.training_step
-
-    def stop(self: CrossLingualTrainer, *args: object, **kwargs: object) -> torch.Tensor:
-        steps.append(1)
-        if len(steps) == 10:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
-        patch.setattr(CrossLingualTrainer, "training_step", stop)
+    with stopped_at(10, monkeypatch):
         main("xnli", [*arguments, "--output_dir", str(tmp_path / "broken")])
     resume = [*arguments, "--output_dir", str(tmp_path / "broken"), "--resume_from_checkpoint", "last"]
     with pytest.raises(SystemExit):

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from modeling_dlfa.cli import main, run
-from modeling_dlfa.training import frozen_computing
+from modeling_dlfa.training import frozen_cache, frozen_computing
 
-from ..commands import assert_refused, read
+from ..commands import assert_refused, read, stopped_at
+from ..launching import launch
 
 
 def test_a_command_computes_each_state_once(
@@ -44,6 +47,42 @@ def test_a_sweep_of_a_frozen_encoder(xnli_arguments: list[str], tmp_path: Path) 
         output = ["--output_dir", str(tmp_path / f"out{len(extra)}"), "--peft", "frozen"]
         run(["sweep", "xnli", "--one_pass", *arguments, *output, *extra])
     assert len(list((tmp_path / "states").rglob("layer-*.npy"))) == 3 * 3
+
+
+@pytest.mark.slow
+def test_a_resumed_run_ends_in_the_same_weights(
+    xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = [*xnli_arguments, "--freeze_up_to", "1", "--cache_frozen", str(tmp_path / "states")]
+    arguments += ["--save_strategy", "steps", "--save_steps", "4", "--eval_strategy", "steps", "--eval_steps", "4"]
+    main("xnli", [*arguments, "--output_dir", str(tmp_path / "whole")])
+    with stopped_at(10, monkeypatch):
+        main("xnli", [*arguments, "--output_dir", str(tmp_path / "broken")])
+    main("xnli", [*arguments, "--output_dir", str(tmp_path / "broken"), "--resume_from_checkpoint", "last"])
+    assert read(tmp_path / "broken" / "results.json")["runs"][0]["train"]["resumed"]
+    file = Path("models", "aif-layer1-seed42", "model.safetensors")
+    whole, resumed = (load_file(tmp_path / name / file) for name in ("whole", "broken"))
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+@pytest.mark.slow
+def test_two_processes_read_what_one_computed(xnli_arguments: list[str], tmp_path: Path) -> None:
+    arguments = [*xnli_arguments, "--freeze_up_to", "1", "--max_steps", "4", "--dataloader_num_workers", "1"]
+    arguments += ["--cache_frozen", str(tmp_path / "states"), "--learning_rate", "0"]
+    launch(arguments, tmp_path / "two")
+    assert len(list((tmp_path / "states").rglob("layer-1.npy"))) == 3
+    main("xnli", [*arguments, "--output_dir", str(tmp_path / "one")])
+    two, one = (read(tmp_path / name / "results.json") for name in ("two", "one"))
+    assert two["recipe"]["processes"] == 2 and two["runs"][0]["test"] == one["runs"][0]["test"]
+
+
+def test_a_full_disk_is_told_beforehand(
+    xnli_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(frozen_cache, "HALF", 10**15)
+    arguments = [*xnli_arguments, "--freeze_up_to", "1", "--cache_frozen", str(tmp_path / "states")]
+    assert_refused(arguments, "name another folder, or leave out --cache_frozen", capsys)
+    assert not (tmp_path / "states").exists() and not (tmp_path / "out").exists()
 
 
 ERRORS = {

@@ -21,10 +21,9 @@ from modeling_dlfa.glyphs_dlfa import vocabulary_hash
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.training.mixup import IDS, ROW, WEIGHTS, Mixup, check_mixup
 from modeling_dlfa.training.options import DataArguments, ModelArguments
-from modeling_dlfa.training.trainer import CrossLingualTrainer
 
 from ..backbones import BACKBONES, build
-from ..commands import assert_refused, read
+from ..commands import assert_refused, read, stopped_at
 from ..launching import launch
 
 RUN = "aif-layer1-seed42"
@@ -190,16 +189,7 @@ def test_a_resumed_run_mixes_the_same(
     arguments = [*xnli_arguments, "--mixup", str(proposals), "--mixup_alpha", "0.5", "--mixup_probability", "0.5"]
     arguments += ["--save_strategy", "steps", "--save_steps", "4", "--eval_strategy", "steps", "--eval_steps", "4"]
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "whole")])
-    steps, original = [], CrossLingualTrainer.training_step
-
-    def stop(self: CrossLingualTrainer, *args: object, **kwargs: object) -> torch.Tensor:
-        steps.append(1)
-        if len(steps) == 10:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
-        patch.setattr(CrossLingualTrainer, "training_step", stop)
+    with stopped_at(10, monkeypatch):
         main("xnli", [*arguments, "--output_dir", str(tmp_path / "broken")])
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "broken"), "--resume_from_checkpoint", "last"])
     assert read(tmp_path / "broken" / "results.json")["runs"][0]["train"]["resumed"]

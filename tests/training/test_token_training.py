@@ -18,9 +18,8 @@ from modeling_dlfa import DlfaForTokenClassification
 from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.conll import read_sentences
-from modeling_dlfa.training.trainer import CrossLingualTrainer
 
-from ..commands import Python, read, read_words
+from ..commands import Python, read, read_words, stopped_at
 from ..conftest import ROOT, WORDS
 from ..launching import launch
 from ..tiny_checkpoints import letter_tokenizer
@@ -140,19 +139,8 @@ def test_interrupted_training_ends_in_the_same_weights(
     arguments = [*ner_arguments, "--save_strategy", "steps", "--save_steps", "4", "--eval_strategy", "steps"]
     arguments += ["--eval_steps", "4", "--num_train_epochs", "2"]
     main("panx", [*arguments, "--output_dir", str(tmp_path / "whole")])
-    steps = []
-    original = CrossLingualTrainer.training_step
-
-    def stop(self: CrossLingualTrainer, *args: object, **kwargs: object) -> torch.Tensor:
-        steps.append(1)
-        if len(steps) == 7:
-            raise KeyboardInterrupt
-        return original(self, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CrossLingualTrainer, "training_step", stop)
-        with pytest.raises(SystemExit, match="130"):
-            main("panx", [*arguments, "--output_dir", str(tmp_path / "broken")])
+    with stopped_at(7, monkeypatch):
+        main("panx", [*arguments, "--output_dir", str(tmp_path / "broken")])
     main("panx", [*arguments, "--output_dir", str(tmp_path / "broken"), "--resume_from_checkpoint", "last"])
     runs = [read(tmp_path / folder / "results.json")["runs"][0] for folder in ("whole", "broken")]
     assert runs[1]["train"]["resumed"] and runs[0]["test"] == runs[1]["test"]
