@@ -13,8 +13,8 @@ Send = Callable[[Message], Awaitable[None]]
 MAX_BODY = 64 * 1024  # bytes: two texts of `MAX_CHARACTERS`, each escaped
 _API = "/gradio_api/"
 # Of Gradio's routes: not `file=`, which reads files and fetches addresses, not `upload`, `stream`, `proxy=`, ...
-_NEEDED = {"app_id", "call", "cancel", "heartbeat", "info", "openapi.json", "queue", "reset", "startup-events", "user"}
-_NEEDED |= {"login_check", "theme.css", "token"}
+_NEEDED = {"app_id", "call", "cancel", "heartbeat", "info", "openapi.json", "queue", "reset", "run"}
+_NEEDED |= {"startup-events", "login_check", "theme.css", "token", "user"}
 _PAGES = {"", "assets", "config", "favicon.ico", "manifest.json", "robots.txt", "static", "svelte", "theme.css"}
 # Gradio's own page has scripts in it and compiles templates. Nothing is loaded from, or sent to, another host.
 _POLICY = (
@@ -65,7 +65,7 @@ def refusal(method: str, path: str, headers: MutableMapping[bytes, bytes]) -> in
     if path.startswith(_API):
         if rest.partition("/")[0] not in _NEEDED:
             return 404
-    elif first not in _PAGES:
+    elif first not in _PAGES or (rest and not first):
         return 404
     if method in ("GET", "HEAD"):
         return 0

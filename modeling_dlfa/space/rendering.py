@@ -54,5 +54,7 @@ def _render(name: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Of a folder the name is enough: where it lies on this machine is nobody's concern.
+    environment.filters["shown"] = lambda name: Path(name).resolve().name if Path(name).is_dir() else name
     environment.filters["percent"] = lambda share: f"{share:.1%}".replace("%", " %")
     return environment.get_template(name).render(**values)

@@ -13,6 +13,17 @@ from .rendering import style
 
 _LOGGER = logging.getLogger(__name__)
 _WAITING = 16  # Questions that wait at most; a further one is told that the page is busy.
+# Gradio's own button and borders have too little contrast.
+_COLOURS = {
+    f"{name}{mode}": colour
+    for name, colours in {
+        "button_primary_background_fill": ("#00568a", "#00568a"),
+        "button_primary_background_fill_hover": ("#003f66", "#006fb3"),
+        "button_primary_text_color": ("#ffffff", "#ffffff"),
+        "input_border_color": ("#767676", "#8f959e"),
+    }.items()
+    for mode, colour in zip(("", "_dark"), colours, strict=True)
+}
 
 
 def serve(
@@ -45,7 +56,9 @@ def serve(
 
     answerer = Answerer(checkpoint, baseline, trust_remote_code=trust_remote_code, device=device, revision=revision)
     page = build_page(answerer).queue(max_size=_WAITING, api_open=False)
-    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
+        **_COLOURS
+    )
     try:
         _, address, _ = page.launch(
             server_name=host,
@@ -66,6 +79,9 @@ def serve(
             css=style(),
         )
     except OSError as error:
-        raise InputError(f"The page cannot be served at port {port or '7860 and following'}: {error}") from error
+        where = f"port {port}" if port else "a port from 7860 on"
+        raise InputError(
+            f"The page cannot be served at {where}, which may be taken. Name another with --port."
+        ) from error
     _LOGGER.info("Serving %s at %s (end with Ctrl+C).", checkpoint, address)
     page.block_thread()

@@ -19,9 +19,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--port", type=int, default=7860, help="Port to listen at.")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps, ...; the accelerator, if there is one, if left out.")
     parser.add_argument("--revision", help="Branch, tag or commit of the checkpoint on the Hub.")
-    parser.add_argument(
-        "--trust_remote_code", action="store_true", help="Run code beside a baseline not of DLFA."
-    )
+    parser.add_argument("--trust_remote_code", action="store_true", help="Run code beside a baseline not of DLFA.")
     given = parser.parse_args(argv)
 
     from ..space.serving import serve
