@@ -9,7 +9,7 @@ import numpy as np
 
 from ..inference.gate_view import FusionView
 
-_LEAST = 0.1  # Narrowest range of shares that the colours are spread over.
+_LEAST = 0.05  # Narrowest range of shares that the colours are spread over.
 
 
 @dataclass(frozen=True)
