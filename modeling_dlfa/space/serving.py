@@ -83,5 +83,10 @@ def serve(
         raise InputError(
             f"The page cannot be served at {where}, which may be taken. Name another with --port."
         ) from error
+    except ValueError as error:  # Gradio asks itself once, and waits for three seconds.
+        raise InputError(
+            "The page does not answer at its own address. Exempt 127.0.0.1 from proxies (NO_PROXY), or try again when "
+            "this machine is less busy."
+        ) from error
     _LOGGER.info("Serving %s at %s (end with Ctrl+C).", checkpoint, address)
     page.block_thread()
