@@ -56,5 +56,5 @@ def _render(name: str, **values: Any) -> str:
     )
     # Of a folder the name is enough: where it lies on this machine is nobody's concern.
     environment.filters["shown"] = lambda name: Path(name).resolve().name if Path(name).is_dir() else name
-    environment.filters["percent"] = lambda share: f"{share:.1%}".replace("%", " %")
+    environment.filters["percent"] = lambda share: f"{share:.1%}".replace("%", "\u00a0%")
     return environment.get_template(name).render(**values)
