@@ -1,4 +1,4 @@
-"""PAN-X (NER): train on English, test in 40 languages. `python examples/run_ner.py --help` lists the arguments."""
+"""PAN-X (NER): train on English, test in 48 languages. `python examples/run_ner.py --help` lists the arguments."""
 
 from modeling_dlfa.cli import main
 

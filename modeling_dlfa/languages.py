@@ -30,8 +30,8 @@ class Language:
     script: str
 
 
-# XTREME's 40 languages (arXiv 2003.11080) and the four that its later UD-POS lists add (lt, pl, ro, uk). The order of
-# the rows is the order of display: families of many languages first, relatives side by side.
+# XTREME's 40 languages (arXiv 2003.11080) and the eight that XTREME-R (arXiv 2104.07412) adds. The order of rows is
+# the order of display: families of many languages first, relatives side by side.
 LANGUAGES: dict[str, Language] = {
     row[0]: Language(*row)
     for row in (
@@ -52,8 +52,10 @@ LANGUAGES: dict[str, Language] = {
         ("uk", "Ukrainian", "Indo-European", "Slavic", "Cyrl"),
         ("fa", "Persian", "Indo-European", "Iranian", "Arab"),
         ("bn", "Bengali", "Indo-European", "Indo-Aryan", "Beng"),
+        ("gu", "Gujarati", "Indo-European", "Indo-Aryan", "Gujr"),
         ("hi", "Hindi", "Indo-European", "Indo-Aryan", "Deva"),
         ("mr", "Marathi", "Indo-European", "Indo-Aryan", "Deva"),
+        ("pa", "Punjabi", "Indo-European", "Indo-Aryan", "Guru"),
         ("ur", "Urdu", "Indo-European", "Indo-Aryan", "Arab"),
         ("ar", "Arabic", "Afro-Asiatic", "Semitic", "Arab"),
         ("he", "Hebrew", "Afro-Asiatic", "Semitic", "Hebr"),
@@ -62,6 +64,7 @@ LANGUAGES: dict[str, Language] = {
         ("et", "Estonian", "Uralic", "Finnic", "Latn"),
         ("fi", "Finnish", "Uralic", "Finnic", "Latn"),
         ("hu", "Hungarian", "Uralic", "Hungarian", "Latn"),
+        ("az", "Azerbaijani", "Turkic", "Turkic", "Latn"),
         ("kk", "Kazakh", "Turkic", "Turkic", "Cyrl"),
         ("tr", "Turkish", "Turkic", "Turkic", "Latn"),
         ("eu", "Basque", "Basque", "Basque", "Latn"),
@@ -79,15 +82,17 @@ LANGUAGES: dict[str, Language] = {
         ("zh", "Chinese", "Sino-Tibetan", "Sinitic", "Hans"),
         ("ja", "Japanese", "Japonic", "Japonic", "Jpan"),
         ("ko", "Korean", "Koreanic", "Koreanic", "Kore"),
+        ("qu", "Quechua", "Quechuan", "Quechuan", "Latn"),
     )
 }
 
 
 # Names of their scripts, in the order of `LANGUAGES`.
 SCRIPTS = {
-    **{"Latn": "Latin", "Grek": "Greek", "Cyrl": "Cyrillic", "Arab": "Arabic", "Beng": "Bengali"},
-    **{"Deva": "Devanagari", "Hebr": "Hebrew", "Geor": "Georgian", "Telu": "Telugu", "Mlym": "Malayalam"},
-    **{"Taml": "Tamil", "Thai": "Thai", "Mymr": "Burmese", "Hans": "Chinese", "Jpan": "Japanese", "Kore": "Korean"},
+    **{"Latn": "Latin", "Grek": "Greek", "Cyrl": "Cyrillic", "Arab": "Arabic", "Beng": "Bengali", "Gujr": "Gujarati"},
+    **{"Deva": "Devanagari", "Guru": "Gurmukhi", "Hebr": "Hebrew", "Geor": "Georgian", "Telu": "Telugu"},
+    **{"Mlym": "Malayalam", "Taml": "Tamil", "Thai": "Thai", "Mymr": "Burmese", "Hans": "Chinese", "Jpan": "Japanese"},
+    **{"Kore": "Korean"},
 }
 
 

@@ -162,7 +162,7 @@ PAWSX = Task(
 )
 
 # Labels and their order: the ClassLabel of unimelb-nlp/wikiann. Recipe: google-research/xtreme, scripts/train_panx.sh.
-# Languages: the 40 of the paper (arXiv 2003.11080).
+# Languages: the 40 of the paper (arXiv 2003.11080) and the eight of XTREME-R (arXiv 2104.07412).
 PANX = Task(
     name="panx",
     title="PAN-X",
@@ -171,8 +171,8 @@ PANX = Task(
     label_column="ner_tags",
     labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
     languages=tuple(
-        "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr "
-        "ur vi yo zh".split()
+        "af ar az bg bn de el en es et eu fa fi fr gu he hi hu id it ja jv ka kk ko lt ml mr ms my nl pa pl pt qu ro "
+        "ru sw ta te th tl tr uk ur vi yo zh".split()
     ),
     metric="f1",
     hub=HubSource(dataset="unimelb-nlp/wikiann"),

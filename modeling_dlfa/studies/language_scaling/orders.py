@@ -18,8 +18,9 @@ from ...languages import LANGUAGES, OTHER_FAMILY, SCRIPTS, by_family, get_langua
 # Sizes of the corpus's compressed files, in MB, from the list on the CC-100 page (Wenzek et al. 2020), the
 # rebuilt training data of XLM-R (Conneau et al. 2020). For another encoder they stand for how much text there is.
 CC100_SIZES: Mapping[str, float] = {
-    **{"af": 305, "ar": 5400, "bg": 9300, "bn": 860, "de": 18000, "el": 7400, "en": 82000, "es": 14000, "et": 1700},
-    **{"eu": 488, "fa": 20000, "fi": 15000, "fr": 14000, "he": 6100, "hi": 2500, "hu": 15000, "id": 36000},
+    **{"af": 305, "ar": 5400, "az": 1300, "bg": 9300, "bn": 860, "de": 18000, "el": 7400, "en": 82000, "es": 14000},
+    **{"et": 1700, "eu": 488, "fa": 20000, "fi": 15000, "fr": 14000, "gu": 242, "he": 6100, "hi": 2500, "hu": 15000},
+    **{"id": 36000, "pa": 90, "qu": 1.5},
     **{"it": 7800, "ja": 15000, "jv": 37, "ka": 1100, "kk": 889, "ko": 14000, "lt": 3400, "ml": 831, "mr": 334},
     **{"ms": 2100, "my": 46, "nl": 7900, "pl": 12000, "pt": 13000, "ro": 16000, "ru": 46000, "sw": 332, "ta": 1300},
     **{"te": 536, "th": 8700, "tl": 701, "tr": 5400, "uk": 14000, "ur": 884, "vi": 28000, "yo": 1.1, "zh": 14000},
