@@ -30,10 +30,10 @@ below loading, tuning and saving again ({tested}). `make test-versions` alone te
 - **logits, bit for bit**: models of the six encoder families, and one with glyphs, with either head and padded inputs,
   loaded by their own code over HTTP.
 - **pipelines**: the three pipelines, tags with every aggregation strategy.
-- **sharded, variant, subfolder, half, 0.5**: what `max_shard_size`, `variant="fp16"`, `subfolder` and float16 save, and
-  weights that are all 0.5 (no initialisation may touch them), loaded by class, by Auto class and by the code in the
-  folder, also with `device_map="auto"`; every tensor compared. A float16 checkpoint becomes float32 by default on 4.57 and
-  stays float16 on 5.x: give `dtype`.
+- **sharded, variant, subfolder, half, 0.5**: what `max_shard_size`, `variant="fp16"`, `subfolder` and float16 save,
+  and weights that are all 0.5 (no initialisation may touch them), loaded by class, by Auto class and by the folder's
+  own code, also with `device_map="auto"`; every tensor compared. Without `dtype`, a float16 checkpoint becomes float32
+  on 4.57 and stays float16 on 5.x.
 - **eight processes**: load one folder at once, after one has loaded it (see [Publishing](publishing.md)).
 """
 
