@@ -76,14 +76,14 @@ clean:
 
 # What another release of transformers wants otherwise; all else is read from the environment of `make .work/installed`,
 # the package itself from this folder. Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
-# Optimum's ONNX part knows transformers < 4.58.
+# Transformers 4 wants huggingface_hub < 1, and with it older datasets; Optimum's ONNX part knows transformers < 4.58.
 .work/versions/%/installed: pyproject.toml constraints.txt | .work/installed
 	$(BIN)/python -m venv --clear --without-pip $(@D)
-	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
+	grep -vE '^(transformers|tokenizers|huggingface_hub|datasets|sentence-transformers)==' constraints.txt > $(@D)/constraints.txt
 	cd $(@D) && $(CURDIR)/$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$(bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
-		transformers==$* protobuf sentencepiece $(if $(filter 4.57.%,$*),onnxscript 'optimum-onnx[onnxruntime]')
+		transformers==$* protobuf sentencepiece $(if $(filter 4.57.%,$*),datasets sentence-transformers onnxscript 'optimum-onnx[onnxruntime]')
 	@touch $@
 
 runs/demo/results.json: .work/installed $(DEMO_SOURCES)
