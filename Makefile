@@ -74,16 +74,25 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@mkdir -p .work && touch $@
 
-# What another release of transformers wants otherwise; all else is read from the environment of `make .work/installed`,
-# the package itself from this folder. Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
-# Transformers 4 wants huggingface_hub < 1, and with it older datasets; Optimum's ONNX part knows transformers < 4.58.
+# The package itself is read from this folder. Transformers 4 wants other releases of much else, and has an environment
+# of its own; Optimum's ONNX part knows transformers < 4.58.
+.work/versions/4.%/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
+		transformers==4.$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece onnxscript 'optimum-onnx[onnxruntime]'
+	@touch $@
+
+# What another release of transformers 5 wants otherwise; all else is read from the environment of `make .work/installed`.
+# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
 .work/versions/%/installed: pyproject.toml constraints.txt | .work/installed
 	$(BIN)/python -m venv --clear --without-pip $(@D)
-	grep -vE '^(transformers|tokenizers|huggingface_hub|datasets|sentence-transformers)==' constraints.txt > $(@D)/constraints.txt
+	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
 	cd $(@D) && $(CURDIR)/$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$(bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
 	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
-		transformers==$* protobuf sentencepiece $(if $(filter 4.57.%,$*),datasets sentence-transformers onnxscript 'optimum-onnx[onnxruntime]')
+		transformers==$* protobuf sentencepiece
 	@touch $@
 
 runs/demo/results.json: .work/installed $(DEMO_SOURCES)
