@@ -31,9 +31,10 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "README
 pytestmark = pytest.mark.slow
 SNIPPETS = [(page, *snippet) for page, text in PAGES.items() for snippet in SNIPPET.findall(text)]
 # What no test here runs: the installation, without which no test runs, and the benchmark, which takes minutes (in
-# miniature it is run by test_bench.py), drawing a vocabulary with more glyphs than the tests' (test_table.py), and
-# Optimum, which needs an older transformers (test_optimum.py).
-NOT_RUN = ["README", "benchmarks", "glyphs", "prediction"]
+# miniature it is run by test_bench.py), the page, which is served until it is stopped (test_serving.py), drawing a
+# vocabulary with more glyphs than the tests' (test_table.py), and Optimum, which needs an older transformers
+# (test_optimum.py).
+NOT_RUN = ["README", "benchmarks", "glyphs", "prediction", "space", "space"]
 # The Trainer's data, which are the user's own.
 EXAMPLES = """
 examples = [{"input_ids": [2, 7, 3], "attention_mask": [1, 1, 1], "labels": row % 3} for row in range(8)]
