@@ -9,8 +9,12 @@ SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples
 DEMO_SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples/demo 2>/dev/null || find modeling_dlfa examples/demo -type f)
 ENVIRONMENT := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 # Releases of transformers on which a published checkpoint is tested beside the one of constraints.txt.
+# `make test-versions VERSIONS=all` tests one of every minor line and writes docs/versions.md.
 VERSIONS := 4.57.6 5.5.4
-OLDER := $(VERSIONS:%=.work/versions/%/bin/python)
+EVERY := 4.57.6 5.0.0 5.1.0 5.2.0 5.3.0 5.4.0 5.5.4 5.6.2 5.7.0 5.8.1 5.9.0 5.10.4 5.11.0 5.12.1 5.13.1 5.14.1 5.15.1 \
+	5.16.1 5.17.0 5.18.0 5.19.0 5.20.2 5.21.1 5.22.2 5.24.0
+LINES := $(if $(filter all,$(VERSIONS)),$(EVERY),$(VERSIONS))
+OLDER := $(LINES:%=.work/versions/%/bin/python)
 
 .PHONY: demo encoder test test-all test-versions bench quality format clean
 
@@ -31,10 +35,14 @@ test-all: .work/all-tests-passed
 	@echo "All tests pass; make -B test-all runs them again."
 
 # What another line of transformers may be asked: to load, tune and save what this one published, and to pass the
-# tests of loading and of security itself.
-test-versions: .work/installed $(VERSIONS:%=.work/versions/%/installed)
-	$(ENVIRONMENT) OMP_NUM_THREADS=1 DLFA_TEST_PYTHONS="$(OLDER)" $(BIN)/python -m pytest -q tests/test_versions.py
-	set -e; for python in $(OLDER); do \
+# tests of loading and of security itself. Where every line is asked: more ways of saving, in place of those tests.
+CELLS := $(if $(filter all,$(VERSIONS)),tests/test_version_cells.py)
+test-versions: .work/installed $(LINES:%=.work/versions/%/installed)
+	$(ENVIRONMENT) OMP_NUM_THREADS=1 DLFA_TEST_PYTHONS="$(OLDER)" $(BIN)/python -m pytest -q tests/test_versions.py \
+		$(CELLS) --junitxml .work/versions/results.xml; status=$$?; \
+	$(if $(filter all,$(VERSIONS)),$(BIN)/python -m tests.versions_table .work/versions/results.xml docs/versions.md;) \
+	exit $$status
+	set -e; for python in $(filter-out .work/versions/all/bin/python,$(VERSIONS:%=.work/versions/%/bin/python)); do \
 		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/security \
 			tests/inference/test_optimum.py; \
 	done
@@ -67,15 +75,25 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	@mkdir -p .work && touch $@
 
-# The package itself is read from this folder: an environment holds what it needs, with one release of transformers.
-# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf. Optimum's ONNX part knows transformers < 4.58.
-.work/versions/%/installed: pyproject.toml constraints.txt
+# The package itself is read from this folder. Transformers 4 wants other releases of much else, and has an environment
+# of its own; Optimum's ONNX part knows transformers < 4.58.
+.work/versions/4.%/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
-		transformers==$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece \
-		$(if $(filter 4.57.%,$*),onnxscript 'optimum-onnx[onnxruntime]')
+		transformers==4.$* accelerate protobuf pytest pytest-xdist PyYAML sentencepiece onnxscript 'optimum-onnx[onnxruntime]'
+	@touch $@
+
+# What another release of transformers 5 wants otherwise; all else is read from the environment of `make .work/installed`.
+# Without protobuf, 5.5 answers a missing tokenizer by asking for protobuf.
+.work/versions/%/installed: pyproject.toml constraints.txt | .work/installed
+	$(BIN)/python -m venv --clear --without-pip $(@D)
+	grep -vE '^(transformers|tokenizers|huggingface_hub)==' constraints.txt > $(@D)/constraints.txt
+	cd $(@D) && $(CURDIR)/$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth"
+	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check -c $(@D)/constraints.txt \
+		transformers==$* protobuf sentencepiece
 	@touch $@
 
 runs/demo/results.json: .work/installed $(DEMO_SOURCES)

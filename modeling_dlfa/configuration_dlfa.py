@@ -137,8 +137,7 @@ class DlfaConfig(PretrainedConfig):
         if idle:
             name, fusions = idle[0], " or ".join(f"fusion={fusion!r}" for fusion in READ_BY[idle[0]])
             raise ValueError(
-                f"{name} has no effect with fusion={self.fusion!r}: only {fusions} reads it. Leave it out, or choose "
-                "another fusion."
+                f"{name} has no effect with fusion={self.fusion!r}: only {fusions} reads it. Leave it out."
             )
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
@@ -170,8 +169,7 @@ class DlfaConfig(PretrainedConfig):
         if self.fusion == "aif" and (type(ratio) is not int or ratio < 1 or size % ratio):
             divisors = ", ".join(str(divisor) for divisor in (1, 2, 4, 8, 16, 32) if size % divisor == 0)
             raise ValueError(
-                f"reduction_ratio={ratio!r} does not divide the backbone's hidden size {size}; choose for example "
-                f"from {divisors}."
+                f"reduction_ratio={ratio!r} does not divide the hidden size {size}; choose from {divisors}."
             )
         if not _is_number(self.gate_init) or not 0 < self.gate_init < 1:
             raise ValueError(f"gate_init must be between 0 and 1, got {self.gate_init!r}.")

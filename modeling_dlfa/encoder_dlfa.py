@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, MODEL_MAPPING, AutoModel, PretrainedConfig, PreTrainedModel, __version__
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 
 # Their states are not B x T x E per layer, or they read more than token ids and a padding mask, or no mask at all.
 UNFIT_MODEL_TYPES = ("fnet", "funnel", "layoutlm", "modernvbert", "perceiver", "reformer", "tapas", "wav2vec2")
 EXAMPLES = "bert, xlm-roberta, distilbert, deberta-v2, modernbert and rembert"
+HEADS = ("classifier.", "pooler.")  # Belong to a task; a model for another task lacks or drops them.
 # With these a foreign nested config could run code or kernels from outside this repository, or read other files.
 UNTRUSTED_KEYS = (
     *("attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
@@ -57,11 +58,7 @@ def make_backbone_config(backbone_config: PretrainedConfig | Mapping[str, Any] |
 
 def _trusted(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a configuration's values without the untrusted keys, at any depth."""
-    return {
-        key: _trusted(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if key not in UNTRUSTED_KEYS
-    }
+    return {k: _trusted(v) if isinstance(v, Mapping) else v for k, v in values.items() if k not in UNTRUSTED_KEYS}
 
 
 def _library_class(model_type: Any) -> type[PretrainedConfig]:
@@ -171,12 +168,36 @@ def find_weights(name_or_path: str | os.PathLike, variant: str | None, hub_argum
 
 
 @contextlib.contextmanager
-def whole_weights(name_or_path: str | os.PathLike) -> Iterator[None]:
-    """Turns safetensors' errors about a truncated or foreign file into a ValueError that helps."""
+def whole_weights(name_or_path: str | os.PathLike, adapter: str | None = None) -> Iterator[Any]:
+    """Turns errors about damaged files or an adapter into a ValueError that helps; gives what checks the report."""
     try:
-        yield
+        yield _check_loaded
     except Exception as error:
+        if adapter is not None:
+            way = f"Load {name_or_path}, then the adapter by peft.PeftModel.from_pretrained(model, {str(adapter)!r})."
+            raise ValueError(f"transformers {__version__} cannot load this adapter itself ({error}). {way}") from error
         if type(error).__name__ != "SafetensorError":
             raise
         remedy = "Copy them again, from the Hub with force_download=True."
         raise ValueError(f"The weights of {name_or_path} are damaged ({error}). {remedy}") from error
+
+
+def _check_loaded(model_name: str, info: Mapping[str, Iterable[Any]], ignore_mismatched_sizes: bool) -> None:
+    """Checks that every weight came from the checkpoint, by the report of `from_pretrained`."""
+    found = {
+        key: sorted(name if isinstance(name, str) else name[0] for name in info.get(key, ()))
+        for key in ("missing_keys", "mismatched_keys", "unexpected_keys")
+    }
+    body = {key: [e for e in names if not e.removeprefix("dlfa.").startswith(HEADS)] for key, names in found.items()}
+    found["unexpected_keys"] = body["unexpected_keys"]
+    titles = {"missing_keys": "lacks", "mismatched_keys": "has another size for", "unexpected_keys": "also has"}
+    problems = [
+        f"{titles[key]} {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        for key, names in (body if ignore_mismatched_sizes else found).items()
+        if names
+    ]
+    if problems:
+        message = f"The checkpoint does not fit {model_name}: it {'; it '.join(problems)}."
+        if not any(body.values()):
+            message += " ignore_mismatched_sizes=True starts with a new head, to be trained before use."
+        raise ValueError(message)

@@ -18,20 +18,14 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "ta
 
 
 def masked_mean(stream: Tensor, mask: Tensor | None) -> Tensor:
-    """Returns the mean of a stream over the real tokens of each sentence.
+    """Returns the mean (B x 1 x E) of a stream (B x T x E) over each sentence's real tokens, 0 if it has none.
 
-    Args:
-        stream: B x T x E; values at padding do not matter.
-        mask: B x T, 1 (or True) for a real token; a sentence without any has mean 0. None if all are real.
-
-    Returns:
-        B x 1 x E.
+    Real is where the mask (B x T) is 1 or True; without a mask all are. Values at padding do not matter.
     """
     if mask is None:
         return stream.mean(dim=1, keepdim=True)
     # Divide first, so that no sum over a long sentence overflows half precision.
     weights = mask.float() / mask.float().sum(dim=1, keepdim=True).clamp(min=1.0)
-    # A weight of 0 is not enough: 0 times NaN is NaN.
     return torch.bmm(weights.unsqueeze(1).to(stream.dtype), stream.masked_fill((mask == 0).unsqueeze(-1), 0.0))
 
 

@@ -87,16 +87,9 @@ class GlyphStream(nn.Module):
 def glyph_stream(
     module: GlyphStream | None, inputs: Mapping[str, Any], visual_embeds: Tensor | None, mask: Tensor | None
 ) -> list[Tensor]:
-    """Returns the visual stream (B x T x E) if the model has one.
+    """Returns the visual stream (B x T x E) of `input_ids` (B x T), or of `visual_embeds` (B x T x d or B x 1 x d).
 
-    Args:
-        module: The model's visual stream.
-        inputs: `input_ids` (B x T), to look up where `visual_embeds` is None, or `inputs_embeds` (B x T x E).
-        visual_embeds: B x T x d, or B x 1 x d, the same for all tokens.
-        mask: B x T, 1 for a real token; None if all are real.
-
-    Raises:
-        ValueError: Nothing to look up, or `visual_embeds` that have a wrong shape or that the model does not read.
+    Raises a ValueError if there is nothing to look up, or if `visual_embeds` have a wrong shape or are not read.
     """
     if module is None:
         if visual_embeds is not None:

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from .glyphs_dlfa import check_table, init_glyphs, load_glyphs
 logger = logging.get_logger(__name__)
 
 BACKEND_FLAGS = ("_supports_attention_backend", "_supports_flash_attn", "_supports_flex_attn", "_supports_sdpa")
-HEADS = ("classifier.", "pooler.")  # Belong to a task; a model for another task lacks or drops them.
 HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 PUSH_ARGUMENTS = {"commit_description", "commit_message", "create_pr", "private", "revision", "tags", "token"}
 # From v5.2x on the first is the name, and the second an alias that warns and goes away in v6.
 NAMES = ("activation_checkpointing", "gradient_checkpointing")
+# As it runs; transformers may copy another folder's over it. Not read where the configuration is: too soon for all.
+CODE = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*_dlfa.py"))}
 CHECKPOINTING = next(name for name in NAMES if hasattr(PreTrainedModel, f"{name}_enable"))
 
 
@@ -87,7 +87,8 @@ class DlfaPreTrainedModel(PreTrainedModel):
         With `ignore_mismatched_sizes=True` the head may be new, as for other labels; a warning names it.
 
         Raises:
-            ValueError: A plain encoder's or another model's checkpoint; no safetensors, or damaged; another format.
+            ValueError: A plain encoder's or another model's checkpoint; no safetensors, or damaged; another format; a
+                folder whose code transformers takes for another folder's; an adapter that it cannot load.
             OSError: A file is missing, or the Hub cannot be reached.
         """
         name = pretrained_model_name_or_path
@@ -110,9 +111,11 @@ class DlfaPreTrainedModel(PreTrainedModel):
         find_weights(name, kwargs.get("variant"), hub_arguments)
         wanted = kwargs.pop("output_loading_info", False)
         kwargs.update(use_safetensors=True, output_loading_info=True)
-        with whole_weights(name):
+        if kwargs.get("trust_remote_code") and __name__.startswith("transformers_modules."):
+            _check_code(name)
+        with whole_weights(name, (kwargs.get("adapter_kwargs") or {}).get("_adapter_model_path")) as check:
             loaded: Any = super().from_pretrained(name, *model_args, **kwargs)
-        _check_loaded(cls.__name__, loaded[1], kwargs.get("ignore_mismatched_sizes", False))
+            check(cls.__name__, loaded[1], kwargs.get("ignore_mismatched_sizes", False))
         return loaded if wanted else loaded[0]
 
     def save_pretrained(
@@ -137,6 +140,8 @@ class DlfaPreTrainedModel(PreTrainedModel):
             self.__class__ = shown
         if is_main_process:
             _record_sums(Path(save_directory))
+            for file, source in CODE.items() if self._auto_class else ():
+                Path(save_directory, file).write_bytes(source)
         if push:  # Not within the call above: the files that it uploads have no sums yet.
             self.push_to_hub(repo_id, **push_arguments)
 
@@ -251,25 +256,14 @@ class DlfaPreTrainedModel(PreTrainedModel):
 setattr(DlfaPreTrainedModel, f"{CHECKPOINTING}_enable", DlfaPreTrainedModel._enable_checkpointing)
 
 
-def _check_loaded(model_name: str, info: Mapping[str, Iterable[Any]], ignore_mismatched_sizes: bool) -> None:
-    """Checks that every weight came from the checkpoint, by the report of `from_pretrained`."""
-    found = {
-        key: sorted(name if isinstance(name, str) else name[0] for name in info.get(key, ()))
-        for key in ("missing_keys", "mismatched_keys", "unexpected_keys")
-    }
-    body = {key: [e for e in names if not e.removeprefix("dlfa.").startswith(HEADS)] for key, names in found.items()}
-    found["unexpected_keys"] = body["unexpected_keys"]
-    titles = {"missing_keys": "lacks", "mismatched_keys": "has another size for", "unexpected_keys": "also has"}
-    problems = [
-        f"{titles[key]} {', '.join(names[:4])}" + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-        for key, names in (body if ignore_mismatched_sizes else found).items()
-        if names
-    ]
-    if problems:
-        message = f"The checkpoint does not fit {model_name}: it {'; it '.join(problems)}."
-        if not any(body.values()):
-            message += " ignore_mismatched_sizes=True starts with a new head, to be trained before use."
-        raise ValueError(message)
+def _check_code(folder: str | os.PathLike) -> None:
+    """Raises a ValueError if a folder's code is not this: transformers takes equal names for one module."""
+    for path, source in ((Path(folder, file), source) for file, source in CODE.items()):
+        if path.is_file() and path.read_bytes() != source:
+            raise ValueError(
+                f"{path} is other code than what this process loaded from another folder called {path.parent.name!r}, "
+                "and transformers would run that. Rename one of the two folders, or load them in two processes."
+            )
 
 
 def file_sha256(path: str | os.PathLike) -> str:

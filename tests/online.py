@@ -84,7 +84,8 @@ class Environment:
     """A virtual environment with the packages of another one, without this package or with it.
 
     Each package is linked from the other environment's site-packages, so that building takes a moment. Ours is left
-    out however it is installed there: editable (a finder, entered by a .pth file) or not.
+    out however it is installed there: editable (a finder, entered by a .pth file) or not. Where the other environment
+    reads a third one (`base.pth`), that one's packages are linked as well, if it has no release of its own.
 
     Args:
         folder: Where to build it.
@@ -99,10 +100,14 @@ class Environment:
         sources = subprocess.run([python, "-c", SITES], check=True, capture_output=True, text=True, cwd=folder).stdout
         own = subprocess.run([self.python, "-c", SITES], check=True, capture_output=True, text=True, cwd=folder).stdout
         target = Path(json.loads(own)[-1])
+        linked = {"__pycache__", "base.pth"}
         for entry in (entry for source in json.loads(sources) for entry in Path(source).iterdir()):
             is_ours = "modeling_dlfa" in entry.name.replace("-", "_")
-            if not is_ours and entry.name != "__pycache__" and not (target / entry.name).exists():
+            # One release of a distribution, the first that Python would find.
+            name = f"{entry.name.partition('-')[0]}.dist-info" if entry.suffix == ".dist-info" else entry.name
+            if not is_ours and name not in linked:
                 (target / entry.name).symlink_to(entry)
+                linked.add(name)
         if package:
             (target / "modeling_dlfa").symlink_to(ROOT / "modeling_dlfa")
             # As pip writes it of `[project.scripts]`.

@@ -72,7 +72,7 @@ def test_one_lower_layer_alone_is_one() -> None:
         ({"fusion_layers": [4.0]}, "integers"),
         ({"fusion_layers": True}, "integers"),
         ({"gate": "add"}, "gate='add'"),
-        ({"reduction_ratio": 5}, "does not divide the backbone's hidden size 48"),
+        ({"reduction_ratio": 5}, "does not divide the hidden size 48"),
         ({"reduction_ratio": 0}, "does not divide"),
         ({"fusion_norm": "batch_norm"}, "fusion_norm"),
         ({"fusion_activation": "swish"}, "fusion_activation"),

@@ -112,7 +112,7 @@ def test_links_lead_somewhere() -> None:
 def test_wrap_save_and_a_trainer_of_ones_own(
     served: None, hub: HubServer, no_repository: HfApi, package_environment: Environment, tmp_path: Path
 ) -> None:
-    use = [marked("training", "wrap"), marked("publishing", "save")]
+    use = [marked("training", "wrap"), marked("publishing", "save"), marked("publishing", "first")]
     push = marked("publishing", "callback")
     code = "\n".join([*use, EXAMPLES, push, "print(model.num_labels)"])
     assert package_environment.run(code, home=tmp_path, hub=hub, token=WRITE_TOKEN).value == 3

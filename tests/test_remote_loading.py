@@ -23,7 +23,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
 
-from .backbones import MODEL_CLASSES
+from .backbones import MODEL_CLASSES, build
 from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
 from .online import ROOT, Environment, online
 from .small_bert import lively
@@ -290,6 +290,38 @@ def test_saving_with_push_to_hub_pushes_what_is_saved(published: Published, hub:
     for name in ("config.json", "model.safetensors", *CODE):
         assert (tmp_path / "here" / name).read_bytes() == read(hub, "org/remote-saved", name)
     assert HfApi().list_repo_commits("org/remote-saved")[0].title == "Both"
+
+
+# Folders with equal last names
+
+COLLIDE = """
+import json, sys
+from transformers import AutoModelForSequenceClassification
+first, second, saved = sys.argv[1:]
+model = AutoModelForSequenceClassification.from_pretrained(first, trust_remote_code=True)
+try:
+    message = f"loaded {AutoModelForSequenceClassification.from_pretrained(second, trust_remote_code=True)}"
+except ValueError as error:
+    message = str(error)
+model.save_pretrained(saved)
+AutoModelForSequenceClassification.from_pretrained(first, trust_remote_code=True)
+print(json.dumps(message))
+"""
+
+
+@pytest.mark.slow
+def test_folders_with_equal_names_and_other_code_are_refused(bare_environment: Environment, tmp_path: Path) -> None:
+    first, second = (tmp_path / place / "aif-layer4-seed42" for place in "ab")
+    for place in (first, second):
+        build(DlfaForSequenceClassification, "bert").save_pretrained(place)
+    changed = (second / "fusion_dlfa.py").read_text(encoding="utf-8").replace("torch.lerp", "torch.xxxx")
+    (second / "fusion_dlfa.py").write_text(changed, encoding="utf-8")  # As large as before.
+    message = bare_environment.run(
+        COLLIDE, first, second, tmp_path / "saved", home=tmp_path / "home", offline=True
+    ).value
+    assert message.startswith(f"{second / 'fusion_dlfa.py'} is other code than") and "Rename one" in message
+    for name in CODE:
+        assert (tmp_path / "saved" / name).read_bytes() == (first / name).read_bytes()
 
 
 # A stranger's own work

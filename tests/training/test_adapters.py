@@ -21,7 +21,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.adapters import freeze_backbone, lora_config, new_modules, parameter_counts
 
-from ..backbones import BACKBONES, MODEL_CLASSES, batch, build, labels
+from ..backbones import BACKBONES, MODEL_CLASSES, RELEASE, batch, build, labels
 from ..commands import read, stopped_at
 from ..online import Environment
 
@@ -92,6 +92,27 @@ def test_an_adapter_finds_its_base_by_the_auto_class(tmp_path: Path, recwarn: py
     again = AutoPeftModelForSequenceClassification.from_pretrained(tmp_path / "adapter")
     assert torch.equal(answers(again, inputs), answers(model, inputs))
     assert [str(warning.message) for warning in recwarn if "peft" in str(warning.filename)] == []
+
+
+def test_an_adapter_by_the_auto_class_of_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the library loads it wrongly, as 5.0 to 5.13 do, the error says how to."""
+    build(DlfaForSequenceClassification, "bert").save_pretrained(tmp_path / "base")
+    base = AutoModelForSequenceClassification.from_pretrained(tmp_path / "base")
+    model = get_peft_model(base, lora_config(base)).eval()
+    with torch.no_grad():
+        for parameter in (weight for weight in model.parameters() if weight.requires_grad):
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    model.save_pretrained(tmp_path / "adapter")
+    inputs, load = batch("bert"), AutoModelForSequenceClassification.from_pretrained
+    if not (5, 0) <= RELEASE < (5, 14):
+        assert torch.equal(answers(load(tmp_path / "adapter"), inputs), answers(model, inputs))
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise AttributeError("'NoneType' object has no attribute 'to_dict'")
+
+        monkeypatch.setattr("transformers.integrations.peft.PeftAdapterMixin.load_adapter", fail)
+    with pytest.raises(ValueError, match=r"cannot load this adapter.*PeftModel\.from_pretrained\(model, .*adapter"):
+        load(tmp_path / "adapter")
 
 
 ADAPTED = """
