@@ -40,7 +40,7 @@ try:
 finally:
     print([name for name in ("torch", "accelerate", "datasets") if name in sys.modules], file=sys.stderr)
 """
-SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner split_pawsx results_card study_card benchmark".split()]
+SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner results_card study_card benchmark".split()]
 COMMANDS = [f"dlfa {verb.usage.replace('TASK', 'ner')}" for verb in VERBS]
 
 
@@ -143,9 +143,9 @@ def test_no_verb_takes_abbreviations(verb: str, capsys: pytest.CaptureFixture[st
 def test_a_script_takes_no_abbreviations(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     with pytest.raises(SystemExit) as stop:
-        importlib.import_module("split_pawsx").main(["a", "b", "--validation_row", "secret"])
+        importlib.import_module("results_card").main(["a", "b", "--hardwar", "secret"])
     error = capsys.readouterr().err
-    assert stop.value.code == 2 and "Did you mean --validation_rows?" in error and "secret" not in error
+    assert stop.value.code == 2 and "Did you mean --hardware?" in error and "secret" not in error
 
 
 def test_no_parser_of_the_repository_takes_abbreviations() -> None:

@@ -22,7 +22,7 @@ from modeling_dlfa.training.arguments import default_workers
 
 from ..commands import read
 from ..conftest import ROOT, write_nli
-from ..launching import launch
+from ..launching import fork, launch
 
 
 def test_results_equal_what_anyone_recomputes_from_the_predictions(finished: Path, tiny_data: Path) -> None:
@@ -155,7 +155,7 @@ def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[st
     arguments = [*xnli_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--per_device_eval_batch_size", "4"]
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "one")])
-    launch(arguments, tmp_path / "two")
+    fork(["train", "xnli", *arguments], tmp_path / "two")
     for language in ("en", "de", "ar"):
         name = f"predictions/aif-layer1-seed42/{language}.tsv"
         one, two = ((tmp_path / folder / name).read_text(encoding="utf-8") for folder in ("one", "two"))
@@ -167,7 +167,7 @@ def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[st
 
 @pytest.mark.slow
 def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
-    launch([*xnli_arguments, "--baseline", "--per_device_train_batch_size", "4"], tmp_path / "two")
+    fork(["train", "xnli", *xnli_arguments, "--baseline", "--per_device_train_batch_size", "4"], tmp_path / "two")
     results = read(tmp_path / "two" / "results.json")
     assert results["recipe"]["batch_size"] == 8 and results["runs"][0]["train"]["steps"] == 24
     assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}

@@ -21,7 +21,7 @@ from modeling_dlfa.data.conll import read_sentences
 
 from ..commands import Python, read, read_words, stopped_at
 from ..conftest import ROOT, WORDS
-from ..launching import launch
+from ..launching import fork
 from ..tiny_checkpoints import letter_tokenizer
 
 
@@ -120,7 +120,7 @@ def test_evaluation_depends_on_neither_batch_nor_processes(
     arguments = [*ner_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--per_device_eval_batch_size"]
     main("panx", [*arguments, "5", "--output_dir", str(tmp_path / "one")])
-    launch([*arguments, "4"], tmp_path / "two", "examples/run_ner.py")
+    fork(["train", "ner", *arguments, "4"], tmp_path / "two")
     first = read(finished / "results.json")["runs"][0]
     for language in ("en", "de", "ar"):
         name = f"predictions/aif-layer1-seed42/{language}.tsv"
