@@ -35,7 +35,7 @@ test-all: .work/all-tests-passed
 test-versions: .work/installed $(VERSIONS:%=.work/versions/%/installed)
 	$(ENVIRONMENT) OMP_NUM_THREADS=1 DLFA_TEST_PYTHONS="$(OLDER)" $(BIN)/python -m pytest -q tests/test_versions.py
 	set -e; for python in $(OLDER); do \
-		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/security \
+		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/remote tests/security \
 			tests/inference/test_optimum.py; \
 	done
 
