@@ -21,18 +21,6 @@ class ScalingArguments:
 
     results: list[str] = field(metadata={"help": "Output directories of `dlfa train`, predictions included."})
     output_dir: str = field(metadata={"help": "Where language_scaling.json, .md and figures/ go."})
-    similarity: str | None = field(
-        default=None,
-        metadata={
-            "help": (
-                "Similarity of each language to English: TSV or JSON; shared family, branch and script if left out."
-            )
-        },
-    )
-    data_sizes: str | None = field(
-        default=None,
-        metadata={"help": "Amount of pre-training data of each language: TSV or JSON; CC-100's if left out."},
-    )
     difference: list[str] = field(
         default_factory=list,
         metadata={"help": "Two systems, or several pairs: the first minus the second, by language and script."},
@@ -87,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
             repeats=given.cost_repeats,
             cpu=given.cost_cpu,
         )
-    names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
+    names = ("max_subsets", "n_resamples", "seed", "overwrite")
     options = {name: getattr(given, name) for name in names}
     pairs = list(zip(given.difference[::2], given.difference[1::2], strict=True))
     path = run_language_scaling(given.results, given.output_dir, differences=pairs, cost=cost, **options)

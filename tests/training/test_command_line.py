@@ -124,7 +124,7 @@ ABBREVIATED = {
     "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),
     "predict": (["a", "b"], "--token"),
     "layers": (["--model_name_or_path", "a", "--aligned_file", "b", "--output_dir", "c"], "--languages"),
-    "scaling": (["a", "--output_dir", "c"], "--similarity"),
+    "scaling": (["a", "--output_dir", "c"], "--difference"),
     "sweep": (["--results_dir", "a"], "--compare_with"),
     "train": (["xnli", *MODEL], "--hub_token"),
 }
