@@ -95,6 +95,7 @@ def test_two_processes_train_like_one(task: str, arguments: list[str], tiny_glyp
     else:
         printed = fork(["train", "pos", *arguments, *EACH_OF_TWO], tmp_path / "ddp")
     assert_same_training(tmp_path / "one", tmp_path / "ddp")
+    assert [read(tmp_path / name / "results.json")["recipe"]["batch_size"] for name in ("one", "ddp")] == [8, 8]
     assert "find_unused_parameters" not in printed  # torch warns of a search that finds none.
     if task == "xnli":
         # The blocks above have no gradient, for which processes would wait.

@@ -166,14 +166,6 @@ def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[st
 
 
 @pytest.mark.slow
-def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
-    fork(["train", "xnli", *xnli_arguments, "--baseline", "--per_device_train_batch_size", "4"], tmp_path / "two")
-    results = read(tmp_path / "two" / "results.json")
-    assert results["recipe"]["batch_size"] == 8 and results["runs"][0]["train"]["steps"] == 24
-    assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}
-
-
-@pytest.mark.slow
 def test_killed_and_resumed_training_ends_in_the_same_weights(xnli_arguments: list[str], tmp_path: Path) -> None:
     # Checkpoints fall into the middle of the epochs of 12 steps.
     arguments = [*xnli_arguments, "--save_strategy", "steps", "--save_steps", "5", "--eval_strategy", "steps"]
