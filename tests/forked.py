@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ def command(arguments: Sequence[str], log: Path, variables: dict[str, str]) -> N
     os.dup2(written, 1)
     os.dup2(written, 2)
     os.environ.update(variables)
+    # What a shell starts in the background ignores Ctrl-C, and hands that on to what it starts itself.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from modeling_dlfa.cli import run
 
     run(arguments)

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,20 @@ def launch(arguments: list[str], output: Path, script: str = "examples/run_xnli.
     return printed
 
 
+def start_forked(arguments: list[str], log: Path, **variables: str) -> BaseProcess:
+    """Starts `dlfa` in one process, `variables` in its environment, which prints into a file."""
+    process = SERVER.Process(target=forked.command, args=(arguments, log, {"OMP_NUM_THREADS": "1", **variables}))
+    process.start()
+    return process
+
+
 def run_forked(arguments: list[str], log: Path, processes: int = 2) -> list[int | None]:
     """Runs `dlfa` in processes that train together, which print into a file; returns their exit codes."""
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(get_free_port()), "WORLD_SIZE": str(processes)}
-    together |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    started = []
-    for rank in map(str, range(processes)):
-        variables = {**together, "RANK": rank, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": str(processes)}
-        started.append(SERVER.Process(target=forked.command, args=(arguments, log, variables), daemon=True))
-        started[-1].start()
+    together |= {"LOCAL_WORLD_SIZE": str(processes), "ACCELERATE_USE_CPU": "true"}
+    started = [
+        start_forked(arguments, log, RANK=rank, LOCAL_RANK=rank, **together) for rank in map(str, range(processes))
+    ]
     for process in started:
         process.join(timeout=300)
     codes = [process.exitcode for process in started]
