@@ -154,7 +154,7 @@ def adjust_p_values(families: Iterable[Sequence[dict[str, Any]]], key: str = "p_
 
 
 def stands_out(entry: Mapping[str, Any], threshold: float = THRESHOLD) -> bool:
-    """Whether a difference stands after the correction; what was recorded without one (before version 2) does not."""
+    """Whether a difference stands after the correction; one that was not corrected does not."""
     return bool(entry.get("p_adjusted", 1.0) <= threshold)
 
 

@@ -31,6 +31,7 @@ EMPTY: dict[str, Any] = {
     **{"command": "python x", "model_name_or_path": "org/encoder"},
 }
 SUMMARY = {"systems": {}, "differences": {}, "bootstrap": {"n_resamples": 9, "seed": 0, "aligned": True}}
+SUMMARY |= {"intervals": {"method": "", "correction": "holm", "threshold": 0.05, "comparisons": 0}}
 
 
 def record(name: str, validation: float | None, *, baseline: bool = False, collapsed: bool = False) -> dict[str, Any]:

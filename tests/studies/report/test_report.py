@@ -18,8 +18,6 @@ from modeling_dlfa.languages import LANGUAGES, language_label
 from modeling_dlfa.pages.figures import SURFACES
 from modeling_dlfa.pages.model import Code, Heading, Notes, Phrase, Picture, Section, Table, Text, difference
 from modeling_dlfa.pages.rendering import to_html, to_markdown
-from modeling_dlfa.results.results import load_results
-from modeling_dlfa.scoring.metrics import AVERAGES
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.language_scaling.sections import SCALING, corrected_difference
 from modeling_dlfa.studies.layer_sweep.agreement_sections import AGREEMENT
@@ -142,37 +140,6 @@ def test_forty_languages_fit(tmp_path: Path) -> None:
     results, counts = make_command(list(LANGUAGES)[:40], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
     page = check_stands_alone(to_html("Report", build_report([write_command(tmp_path / "run", results, counts)])))
     assert max(len(table["rows"]) for table in page.tables) == 40
-
-
-def version_1(results: dict[str, Any]) -> dict[str, Any]:
-    """The same as written before version 2: percentile intervals, no p-values."""
-    old = json.loads(json.dumps(results))
-    del old["summary"]["intervals"]
-    for entry in old["summary"]["differences"].values():
-        for value in [*entry["languages"].values(), *(entry[key] for key in AVERAGES)]:
-            del value["p_value"], value["p_adjusted"]
-            value |= {"low": value["mean"] - 0.001, "high": value["mean"] + 0.001}
-    return old
-
-
-def test_results_of_version_1_without_predictions_are_not_marked(command: Path, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
-    (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
-    sections = build_report([tmp_path / "run"])
-    page = check_stands_alone(to_html("Report", sections))
-    assert len(sections) == 1 and not any(tag == "strong" for tag, _ in page.tags)
-    assert any("not corrected, so none is marked" in data for _, data in page.texts)
-
-
-def test_results_of_version_1_with_predictions_are_computed_anew(command: Path, tmp_path: Path) -> None:
-    shutil.copytree(command, tmp_path / "run")
-    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
-    (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
-    again = load_results(tmp_path / "run").with_counts()[0].to_dict()
-    expected, found = (one["summary"]["differences"]["aif-layer8"]["macro_target"] for one in (results, again))
-    assert found == pytest.approx(expected, rel=0.2, abs=1e-6), "resampled more often than in the fixture"
-    assert len(build_report([tmp_path / "run"])) == 2
 
 
 def test_results_without_predictions_show_what_was_recorded(command: Path, tmp_path: Path) -> None:
