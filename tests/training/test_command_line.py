@@ -54,7 +54,7 @@ CONTRADICTION = ["examples/run_xnli.py", *MODEL, "--fusion", "scalar_mix", "--fu
 
 @pytest.fixture(scope="module")
 def answers(run_python: Python) -> list[list[Any]]:
-    """Exit code, output, errors and imports: of each command with --help and a wrong option, and of a contradiction."""
+    """Exit code, output, errors and imports: of each command with --help and a wrong option; of a contradiction."""
     asked = [[*command.split(), *more] for command in COMMANDS for more in (["--help"], ["--bogus_option", "1"])]
     return json.loads(run_python("-c", RUN, json.dumps([*asked, CONTRADICTION])).stdout)
 
