@@ -103,9 +103,11 @@ class Reader:
             found = []
             for window in windows:
                 kept = []
-                for place, start in zip(window.words, window.positions, strict=True):
+                first, last = len(encoder.frame.before), len(window) - len(encoder.frame.after)
+                for place, labelled in zip(window.words, window.positions, strict=True):
+                    start = labelled - encoder.label_piece(pieces[place])
                     end = start + len(pieces[place])
-                    if is_word(words[place]) and end <= len(window) - len(encoder.frame.after):
+                    if is_word(words[place]) and first <= start and end <= last:
                         kept.append(Word(words[place], 0, place, 0, (start, end)))
                 found.append(Reading(dict(window.inputs), kept))
             readings.append(found)

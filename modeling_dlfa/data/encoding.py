@@ -24,8 +24,9 @@ def encode_words(
 ) -> Dataset:
     """Tokenise sentences of words into one data set, in memory.
 
-    The first piece of a word carries its label; further pieces, special tokens and padding do not count. Long
-    sentences become several windows, each word labelled in one of them, in training as in testing: see `WordEncoder`.
+    The first piece of a word that has text carries its label (see `WordEncoder.label_piece`); other pieces, special
+    tokens and padding do not count. Long sentences become several windows, each word labelled in one of them, in
+    training as in testing: see `WordEncoder`.
 
     Args:
         splits: The sentences.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ class Window:
     Attributes:
         inputs: What the model takes, special tokens included: `input_ids` and what else the tokenizer gives, T each.
         words: Which of the sentence's words are labelled here, in order.
-        positions: For each of them the token, from 0, that carries its label: the first of its pieces.
+        positions: For each of them the token, from 0, that carries its label: the first of its pieces that has text.
     """
 
     inputs: dict[str, list[int]]
@@ -55,6 +54,7 @@ class WordEncoder:
         self.tokenizer = tokenizer
         self.frame = _Frame.of(tokenizer)
         self.room = max_length - len(self.frame.before) - len(self.frame.after)
+        self._blank: dict[int, bool] = {}
 
     def __call__(self, sentences: Sequence[list[str]]) -> list[list[Window]]:
         """Return the windows of every sentence; one in which no word is labelled is left out.
@@ -64,18 +64,33 @@ class WordEncoder:
         """
         return [self._windows(words) for words in split_words(sentences, self.tokenizer)]
 
+    def label_piece(self, pieces: Sequence[int]) -> int:
+        """Returns which of a word's pieces, from 0, carries its label: the first that has text.
+
+        XLM-R's tokenizer begins most Chinese, Japanese and Thai words with the mark of a word's beginning, `▁`, alone.
+        Only a word without any text is labelled at such a mark.
+        """
+        return next((index for index, piece in enumerate(pieces) if not self._is_blank(piece)), 0)
+
+    def _is_blank(self, piece: int) -> bool:
+        if piece not in self._blank:
+            backend: Any = self.tokenizer.backend_tokenizer
+            self._blank[piece] = not backend.decode([piece], skip_special_tokens=False).strip()
+        return self._blank[piece]
+
     def _windows(self, words: Sequence[Sequence[int]]) -> list[Window]:
         pieces = [piece for word in words for piece in word]
-        first = np.cumsum([0, *map(len, words)])[:-1].tolist()
+        starts = np.cumsum([0, *map(len, words)])[:-1].tolist()
+        labelled_pieces = [start + self.label_piece(word) for start, word in zip(starts, words, strict=True)]
         spans = window_spans(len(pieces), self.room)
         labelled: list[list[int]] = [[] for _ in spans]
-        for word, position in enumerate(first):
+        for word, position in enumerate(labelled_pieces):
             labelled[best_window(position, spans, len(pieces)) if len(spans) > 1 else 0].append(word)
         return [
             Window(
                 self.frame.put_around(pieces[start:end]),
                 chosen,
-                [first[word] - start + len(self.frame.before) for word in chosen],
+                [labelled_pieces[word] - start + len(self.frame.before) for word in chosen],
             )
             for (start, end), chosen in zip(spans, labelled, strict=True)
             if chosen
@@ -86,7 +101,8 @@ def split_words(sentences: Sequence[list[str]], tokenizer: PreTrainedTokenizerBa
     """Return the token ids of every word of every sentence, at least one each.
 
     They are those of the words with a space between: a tokenizer that sees the space as the beginning of a word
-    (GPT-2's and RoBERTa's byte-level one, unless `add_prefix_space` is set) is given it with every word but the first.
+    (GPT-2's and RoBERTa's byte-level one, unless `add_prefix_space` is set; Gemma's, which mmBERT has) is given it
+    with every word but the first.
 
     Raises:
         InputError: If a word has no token and the tokenizer has no unknown token.
@@ -117,17 +133,10 @@ def split_words(sentences: Sequence[list[str]], tokenizer: PreTrainedTokenizerBa
 
 
 def _needs_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the tokenizer marks the beginning of a word, but leaves it to the text to have a space there."""
-    state = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
-    parts = state.get("pretokenizers", [state])
-    return any(
-        part["type"] == "ByteLevel"
-        and not part["add_prefix_space"]
-        or part["type"] == "Metaspace"
-        and part.get("prepend_scheme") == "never"
-        for part in parts
-        if part
-    )
+    """Whether the tokenizer sees the beginning of a word in the space before it, and sets none there itself."""
+    backend: Any = tokenizer.backend_tokenizer
+    bare, spaced = backend.encode_batch([["a"], [" a"]], is_pretokenized=True, add_special_tokens=False)
+    return bare.ids != spaced.ids
 
 
 def window_spans(length: int, room: int) -> list[tuple[int, int]]:

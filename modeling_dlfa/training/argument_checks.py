@@ -35,6 +35,7 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "lora_dropout": (0, 1),
     "fusion_dropout": (0, 1),
     "classifier_dropout": (0, 1),
+    "encoder_dropout": (0, 1),
 }
 
 

@@ -74,6 +74,7 @@ def recipe(plan: Plan) -> dict[str, Any]:
         "mixed_precision": training.precision,
         "max_length": plan.data.max_length,
         "group_by_length": training.groups_by_length,
+        **({"encoder_dropout": rate} if (rate := plan.model.encoder_dropout) is not None else {}),
         **plan.model.peft_record(),
         **loss_record(plan.task, plan.loss),
         **plan.learning.record(),

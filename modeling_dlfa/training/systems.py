@@ -139,13 +139,32 @@ def own_share(planned: Sequence[Run], index: int, shards: int) -> list[Run]:
 def _load_config(model: ModelArguments) -> PretrainedConfig:
     check_place("--model_name_or_path", model.model_name_or_path)
     try:
-        return AutoConfig.from_pretrained(model.model_name_or_path, **model.hub_options())
+        config = AutoConfig.from_pretrained(model.model_name_or_path, **model.hub_options())
     except (OSError, ValueError) as error:
         remedy = (
             "Offline, give --model_name_or_path the folder of an encoder, or an id that is in the "
             "cache, and set HF_HUB_OFFLINE=1."
         )
         raise cannot_load(model.model_name_or_path, error, remedy) from error
+    if model.encoder_dropout is not None:
+        _set_dropout(config.backbone_config if isinstance(config, DlfaConfig) else config, model.encoder_dropout)
+    return config
+
+
+def _set_dropout(encoder: PretrainedConfig, rate: float) -> None:
+    # hidden_dropout_prob and attention_probs_dropout_prob in BERT; dropout, mlp_dropout, attn_pdrop, ... in others.
+    of_heads = ("classif", "summary", "pooler", "qa_")
+    found = [
+        name
+        for name, value in vars(encoder).items()
+        if ("dropout" in name or "pdrop" in name)
+        and not any(part in name for part in of_heads)
+        and isinstance(value, (int, float))
+    ]
+    if not found:
+        raise InputError(f"--encoder_dropout: {encoder.model_type} has no dropout to set. Remove it.")
+    for name in found:
+        setattr(encoder, name, rate)
 
 
 def _encoder_configs(

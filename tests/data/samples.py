@@ -55,6 +55,23 @@ def unigram(prepend_scheme: str = "always") -> PreTrainedTokenizerFast:
     special = ["<s>", "<pad>", "</s>", "<unk>"]
     trainer = trainers.UnigramTrainer(vocab_size=90, special_tokens=special, unk_token="<unk>", show_progress=False)
     tokenizer.train_from_iterator(TEXT, trainer)
+    return _framed(tokenizer, decoders.Metaspace())
+
+
+def replacing() -> PreTrainedTokenizerFast:
+    """As Gemma's, which mmBERT has: spaces become marks in the text, and none is set before its first word."""
+    letters = sorted(set("".join(TEXT)) - {" "})
+    begun = [("▁", letter) for letter in letters]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *letters, *map("".join, begun[:-1])]  # "ไ" and "▁" stay apart.
+    tokenizer = Tokenizer(
+        models.BPE({piece: index for index, piece in enumerate(pieces)}, begun[:-1], unk_token="<unk>")
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    return _framed(tokenizer, decoders.Replace("▁", " "))
+
+
+def _framed(tokenizer: Tokenizer, decoder: decoders.Decoder) -> PreTrainedTokenizerFast:
+    tokenizer.decoder = decoder
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>",
@@ -90,6 +107,7 @@ TOKENIZERS = {
     "unigram, no prefix": lambda: unigram("never"),
     "roberta": lambda: byte_level(RobertaTokenizerFast),
     "byte-level": lambda: byte_level(PreTrainedTokenizerFast),
+    "spaces replaced": replacing,
     "byte-level behind a pattern": lambda: byte_level(PreTrainedTokenizerFast, split=True),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from transformers import (
 
 from modeling_dlfa.data.encoding import encode_words, join_words
 from modeling_dlfa.data.loading import length_sorted
-from modeling_dlfa.data.windows import best_window, split_words, window_spans
+from modeling_dlfa.data.windows import WordEncoder, best_window, split_words, window_spans
 from modeling_dlfa.errors import InputError
 
-from .samples import SENTENCES, TASK, TOKENIZERS, byte_level, split_of, unigram, word_piece
+from ..online import ROOT
+from .samples import SENTENCES, TASK, TOKENIZERS, byte_level, replacing, split_of, unigram, word_piece
+
+ENCODER = ROOT / "models/multilingual-e5-small"
 
 
 @pytest.fixture(scope="module", params=list(TOKENIZERS), ids=list(TOKENIZERS))
@@ -81,13 +85,39 @@ def test_a_short_sentence_is_what_the_tokenizer_makes_of_it(tokenizer: PreTraine
         assert starts == [owners.index(word) for word in range(3)]
 
 
-def test_unigram_boundary_mark_alone_carries_the_label() -> None:
-    """What a word's first piece is: a lone mark where the vocabulary has no piece with both."""
-    tokenizer = unigram()
-    (pieces,) = split_words([["Q我"]], tokenizer)
-    example = encode_words([split_of([["Q我"]])], tokenizer, TASK, 64)[0]
-    assert tokenizer.convert_ids_to_tokens(pieces[0])[0] == "▁"
-    assert example["labels"][1] != -100 and set(example["labels"][2:]) == {-100}
+@pytest.mark.parametrize("make", [unigram, replacing, lambda: byte_level(RobertaTokenizerFast)])
+def test_the_first_piece_with_text_carries_the_label(make: Callable[[], PreTrainedTokenizerBase]) -> None:
+    tokenizer, sentence = make(), ["a", "Q我", "的", "我"]
+    (pieces,) = split_words([sentence], tokenizer)
+    encoder = WordEncoder(tokenizer, 64)
+    ((window,),) = encoder([sentence])
+    read = [window.inputs["input_ids"][position] for position in window.positions]
+    assert all(tokenizer.decode([piece]).strip() for piece in read)
+    first = [tokenizer.convert_ids_to_tokens(word[0]) for word in pieces]
+    lone = [index for index, piece in enumerate(first) if piece in "▁Ġ"]
+    assert lone, first  # What this test is about.
+    for index, word in enumerate(pieces):
+        assert read[index] == word[index in lone]
+    (example,) = encode_words([split_of([sentence])], tokenizer, TASK, 64)
+    assert [position for position, label in enumerate(example["labels"]) if label != -100] == window.positions
+
+
+def test_a_word_without_text_is_labelled_at_its_mark() -> None:
+    encoder = WordEncoder(unigram(), 64)
+    ((window,),) = encoder([["a", "▁", "b"]])
+    assert window.words == [0, 1, 2] and window.positions == [2, 3, 5]
+
+
+@pytest.mark.skipif(not (ENCODER / "tokenizer.json").is_file(), reason="make encoder brings multilingual-e5-small")
+def test_xlm_roberta_words_of_scripts_without_spaces() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(ENCODER)
+    words = ["我", "爱", "北京", "東京", "に", "ไทย", "the", "Haus"]
+    ((window,),) = WordEncoder(tokenizer, 64)([words])
+    tokens = tokenizer.convert_ids_to_tokens(window.inputs["input_ids"])
+    assert "▁" in tokens and [tokens[position] for position in window.positions].count("▁") == 0
+    ours = [tokens[position].removeprefix("▁") for position in window.positions]
+    assert all(word.startswith(piece) for word, piece in zip(words, ours, strict=True)), ours
+    assert tokens == tokenizer.convert_ids_to_tokens(tokenizer(" ".join(words))["input_ids"])
 
 
 def test_windows_cover_and_overlap() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from modeling_dlfa import DlfaForSequenceClassification
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import XNLI
 from modeling_dlfa.training.arguments import parse_arguments
-from modeling_dlfa.training.systems import Run, plan_runs
+from modeling_dlfa.training.systems import Run, _set_dropout, plan_runs
+
+from ..backbones import BACKBONES, dlfa_config
 
 
 def planned(model: Path, folder: Path, *options: str) -> list[Run]:
@@ -66,3 +69,27 @@ def test_options_that_contradict_a_checkpoint_are_named(tiny_encoder: Path, tmp_
     ):
         with pytest.raises(InputError, match=message):
             planned(tmp_path / "model", tmp_path, *options)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_encoder_dropout_sets_what_the_encoder_drops(name: str, tmp_path: Path) -> None:
+    dlfa_config(name).backbone_config.save_pretrained(tmp_path)
+    for run in planned(tmp_path, tmp_path, "--encoder_dropout", "0.3", "--fusion_layers", "1", "--baseline"):
+        model = DlfaForSequenceClassification(run.config)
+        rates = [part.p for part in model.base_model.backbone.modules() if isinstance(part, torch.nn.Dropout)]
+        assert rates and set(rates) == {0.3}
+
+
+def test_encoder_dropout_changes_a_checkpoint_that_is_trained_on(tiny_encoder: Path, tmp_path: Path) -> None:
+    DlfaForSequenceClassification.from_backbone(tiny_encoder, fusion_layers=1).save_pretrained(tmp_path / "model")
+    [run] = planned(tmp_path / "model", tmp_path, "--encoder_dropout", "0")
+    encoder = run.config.backbone_config
+    assert encoder.hidden_dropout_prob == encoder.attention_probs_dropout_prob == 0
+
+
+def test_an_encoder_without_dropout_has_none_to_set() -> None:
+    encoder = dlfa_config("bert").backbone_config
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        delattr(encoder, name)
+    with pytest.raises(InputError, match="--encoder_dropout: bert has no dropout to set"):
+        _set_dropout(encoder, 0.1)

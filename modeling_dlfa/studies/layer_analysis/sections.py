@@ -215,7 +215,7 @@ def _method_notes(results: Mapping[str, Any]) -> list[str]:
         "retrieval (nearest neighbour by cosine among all sentences of the other language, both ways) and linear CKA "
         "(debiased) are means over all pairs of languages.",
         "Probes are multinomial logistic regressions on standardised states: parts of speech from "
-        f"the first piece of a word, learnt in {get_language(results['source_language']).name} and "
+        f"the first piece with text of a word, learnt in {get_language(results['source_language']).name} and "
         "tested unchanged in other languages; the language from one token per sentence. Guess: the "
         "most frequent tag; one of the languages or sentences.",
         f"95% intervals (docs/method.md): normal, with the standard error of {options['n_resamples']} half-samples "

@@ -99,7 +99,7 @@ class LayerStates:
         return states[:, : len(texts)], states[:, len(texts) :]
 
     def words(self, sentences: Sequence[list[str]]) -> NDArray[np.float32]:
-        """Returns the state of every word's first piece, as (layers, words, E), mapped from disk.
+        """Returns the state of the piece that carries each word's label, as (layers, words, E), mapped from disk.
 
         The words of all sentences follow one another; long sentences are read in overlapping windows.
 
