@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ def command(arguments: Sequence[str], log: Path, variables: dict[str, str]) -> N
     os.dup2(written, 1)
     os.dup2(written, 2)
     os.environ.update(variables)
+    multiprocessing.set_start_method(None, force=True)  # For workers of its own: not from another server.
     # What a shell starts in the background ignores Ctrl-C, and hands that on to what it starts itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     from modeling_dlfa.cli import run
