@@ -63,11 +63,9 @@ VERBS = (
     Verb("augment TASK", "Switch words of the training data into other languages.", "augment:main"),
     Verb("fit-mlm-head", "Give an encoder the head that a teacher of augment needs.", "fit_mlm_head:main"),
     Verb("gate", "Show which tokens of a text take how much from the lower layer.", "gate:main"),
+    Verb("space", "Serve a page: answers beside a baseline's, and the gate as coloured text.", "space:main"),
 )
-_EPILOG = (
-    "TASK is xnli, pawsx, ner (PAN-X) or pos (UD-POS). `dlfa VERB --help` lists the options of a verb,\n"
-    "`dlfa --version` the version. From Python: modeling_dlfa.train, load_results and Predictor."
-)
+_EPILOG = "TASK is xnli, pawsx, ner or pos. `dlfa VERB --help` lists options, `dlfa --version` the version."
 
 
 def run(argv: Sequence[str] | None = None) -> None:

@@ -23,6 +23,7 @@ ORDER = (
     {"results", "glyphs"},
     {"publishing", "inference"},
     {"training", "perturbation", "augmentation", "trimming"},
+    {"space"},
     {"studies.study"},
     {"studies.report"},
     {"studies.language_scaling", "studies.layer_analysis", "studies.layer_sweep"},

@@ -14,6 +14,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PretrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
@@ -114,7 +115,11 @@ class Checkpoint:
         return self.head.labels
 
     def load(self, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Backend:
-        """Loads the weights and returns what computes logits by PyTorch.
+        """Loads the weights and returns what computes logits by PyTorch; see `load_model`."""
+        return backend_of(self.load_model(device, dtype))
+
+    def load_model(self, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+        """Loads the weights.
 
         Raises:
             InputError: The weights cannot be read or are not finite, or there is no such device.
@@ -127,18 +132,10 @@ class Checkpoint:
         remedy = "Copy it again, or train again." if dtype != torch.float16 else "Leave out --dtype float16."
         check_finite(self.name, model.named_parameters(), remedy)
         try:
-            model.eval().to(device)
+            moved: PreTrainedModel = model.eval().to(device)
         except (ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
             raise cannot_load(self.name, error, f"It was to run on {device}: choose with --device.") from error
-
-        @torch.inference_mode()
-        def compute(batch: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
-            logits = model(
-                **{name: values.to(model.device) for name, values in batch.items()}, return_dict=True
-            ).logits
-            return logits.float().cpu().numpy()
-
-        return compute
+        return moved
 
     def load_onnx(self, file: str = MODEL_FILE) -> Backend:
         """Returns what computes logits by ONNX Runtime, on the CPU.
@@ -152,3 +149,15 @@ class Checkpoint:
         hub = {name: value for name, value in self.options.items() if name != "trust_remote_code"}
         graph = OnnxGraph(find_graph(self.name, file, **hub))
         return OnnxLogits(graph, self.tokenizer.model_input_names, len(self.labels), f"{file} of {self.name}")
+
+
+def backend_of(model: PreTrainedModel) -> Backend:
+    """Returns what computes the logits of a loaded model."""
+
+    @torch.inference_mode()
+    def compute(batch: Mapping[str, torch.Tensor]) -> NDArray[np.float32]:
+        inputs = {name: values.to(model.device) for name, values in batch.items()}
+        logits: torch.Tensor = model(**inputs, return_dict=True).logits
+        return logits.float().cpu().numpy()
+
+    return compute

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class FusionView:
         reads_first: Whether the head reads the first token alone.
         cut: Whether the input was longer than the model reads.
         glyphs: `"glyphs"` if what the tokens look like is fused, too, or the control in its place; None for neither.
+        places: Where each token stands: number of the text, first character, character after the last; None for a
+            special token.
     """
 
     tokens: list[str]
@@ -53,6 +55,7 @@ class FusionView:
     reads_first: bool
     cut: bool
     glyphs: str | None = None
+    places: list[tuple[int, int, int] | None] = field(default_factory=list)
 
     @property
     def names(self) -> list[str]:
@@ -87,14 +90,28 @@ def load_fusion(name: str, **hub_arguments: Any) -> tuple[DlfaModel, PreTrainedT
     except (OSError, ValueError) as error:
         raise cannot_load(name, error) from error
     tokenizer = load_tokenizer(name, config, trust_remote_code=False, **hub_arguments)
-    if model.config.fusion != "aif":
+    check_gate(name, model.config, tokenizer)
+    return model, tokenizer
+
+
+def check_gate(name: str, config: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuses a DLFA checkpoint of which no gate can be shown.
+
+    Args:
+        name: Folder or Hub id, for the message.
+        config: Its configuration.
+        tokenizer: Its tokenizer.
+
+    Raises:
+        InputError: Its fusion has no gate, or its tokenizer does not tell where tokens stand.
+    """
+    if config.fusion != "aif":
         raise InputError(
-            f"{name} was trained with fusion={model.config.fusion!r}, which has no gate to show. Give a checkpoint "
+            f"{name} was trained with fusion={config.fusion!r}, which has no gate to show. Give a checkpoint "
             "that was trained with fusion='aif'."
         )
     if not tokenizer.is_fast:
         raise InputError(f"{type(tokenizer).__name__} cannot tell where a token stands in the text. Use a fast one.")
-    return model, tokenizer
 
 
 @torch.inference_mode()
@@ -137,6 +154,10 @@ def view_fusion(
         reads_first=model.pooler is not None and model.config.pooling == "cls",
         cut=bool(encoding.overflowing),
         glyphs=glyph_name(config),
+        places=[
+            None if part is None else (part, start, end)
+            for part, (start, end) in zip(encoding.sequence_ids, encoding.offsets, strict=True)
+        ],
     )
 
 

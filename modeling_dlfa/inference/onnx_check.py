@@ -14,75 +14,12 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 from ..modeling_dlfa import DlfaForTokenClassification, DlfaModel, DlfaPreTrainedModel
 from .answers import Head
 from .onnx_runtime import OnnxGraph
+from .samples import SENTENCES
 
 # Largest difference to PyTorch that is allowed, as a share of its largest output (at least 1): the graph sums in
 # another order, in float32, over many layers.
 TOLERANCE = 1e-4
 LONGEST_CHECK = 512  # tokens
-
-# From examples/demo/corpus, which is ours (CC0).
-SENTENCES = (
-    (
-        "During daytime, a grandmother was buying a shirt at a shop.",
-        "One weekday, a woman was buying clothes at a shop.",
-    ),
-    (
-        "Tagsüber kaufte eine Großmutter in einem Laden ein Hemd.",
-        "An einem Werktag kaufte eine Frau in einem Laden Kleidung.",
-    ),
-    (
-        "Pendant la journée, une grand-mère achetait une chemise dans un magasin.",
-        "Un jour de semaine, une femme achetait des vêtements dans un magasin.",
-    ),
-    (
-        "Durante el día, una abuela estaba comprando una camisa en una tienda.",
-        "Un día laborable, una mujer estaba comprando ropa en una tienda.",
-    ),
-    (
-        "През деня една баба купуваше риза в един магазин.",
-        "В делничен ден една жена купуваше дрехи в един магазин.",
-    ),
-    (
-        "Κατά τη διάρκεια της ημέρας μια γιαγιά αγόραζε ένα πουκάμισο σε ένα μαγαζί.",
-        "Μια καθημερινή μια γυναίκα αγόραζε ρούχα σε ένα μαγαζί.",
-    ),
-    (
-        "В дневное время бабушка покупала рубашку в магазине.",
-        "В будний день женщина покупала одежду в магазине.",
-    ),
-    (
-        "Gündüz bir nine bir dükkânda gömlek alıyordu.",
-        "Hafta içi bir gün bir kadın bir dükkânda kıyafet alıyordu.",
-    ),
-    (
-        "خلال النهار، كانت جدة تشتري قميصاً في متجر.",
-        "في يوم عمل، كانت امرأة تشتري ملابس في متجر.",
-    ),
-    (
-        "दिन के समय एक दादी एक दुकान में क़मीज़ ख़रीद रही थीं।",
-        "किसी कामकाजी दिन एक औरत एक दुकान में कपड़े ख़रीद रही थी।",
-    ),
-    (
-        "دن کے وقت ایک دادی ایک دکان میں قمیض خرید رہی تھیں۔",
-        "ایک کام والے دن ایک عورت ایک دکان میں کپڑے خرید رہی تھی۔",
-    ),
-    (
-        "ในตอนกลางวัน คุณย่าคนหนึ่งกำลังซื้อเสื้อเชิ้ตในร้านค้า",
-        "ในวันธรรมดา ผู้หญิงคนหนึ่งกำลังซื้อเสื้อผ้าในร้านค้า",
-    ),
-    (
-        "Vào ban ngày, một người bà đang mua một chiếc áo sơ mi trong một cửa hàng.",
-        "Vào một ngày thường, một người phụ nữ đang mua quần áo trong một cửa hàng.",
-    ),
-    (
-        "白天，一位老奶奶正在商店里买衬衫。",
-        "某个工作日，一个女人正在商店里买衣服。",
-    ),
-    (
-        "Wakati wa mchana, bibi mmoja alikuwa akinunua shati dukani.",
-        "Siku moja ya kazi, mwanamke mmoja alikuwa akinunua nguo dukani.",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -114,7 +51,7 @@ class Check:
 def check_batches(tokenizer: PreTrainedTokenizerBase, limit: int, pairs: bool) -> Iterator[BatchEncoding]:
     """Gives batches of text: one sentence, one pair, all of them, two as long as fits beside a short one."""
     limit = min(limit, tokenizer.model_max_length, LONGEST_CHECK)
-    first, second = [list(side) for side in zip(*SENTENCES, strict=True)]
+    first, second = [list(side) for side in zip(*SENTENCES.values(), strict=True)]
     forward, backward = " ".join(first), " ".join(reversed(second))
     batches = [[first[:1]], [first, second], [second[:4], first[4:8]], [[forward, first[0], backward]], [[forward]]]
     for texts in batches:

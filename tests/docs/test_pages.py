@@ -9,9 +9,10 @@ from ..online import ROOT
 from .snippets import PAGES, SNIPPETS
 
 # What no test here runs: the installation, without which no test runs, and the benchmark, which takes minutes (in
-# miniature it is run by test_bench.py), drawing a vocabulary with more glyphs than the tests' (test_table.py), and
-# Optimum, which needs an older transformers (test_optimum.py).
-NOT_RUN = ["README", "benchmarks", "glyphs", "prediction"]
+# miniature it is run by test_bench.py), the page, which is served until it is stopped (test_serving.py), drawing a
+# vocabulary with more glyphs than the tests' (test_table.py), and Optimum, which needs an older transformers
+# (test_optimum.py).
+NOT_RUN = ["README", "benchmarks", "glyphs", "prediction", "space", "space"]
 
 
 def test_every_snippet_is_run() -> None:

@@ -57,6 +57,7 @@ def test_phrases_stand_out_on_both_kinds_of_page() -> None:
     assert shown(markdown)[0] == shown(markdown)[3] == "Encoder org/`a`|b, layer 2."
     page = to_html("Page", [Section("One", (Text(line), table))])
     assert page.count("Encoder <code>org/`a`|b</code>, <strong>layer 2</strong>.") == 2
+    assert 'aria-label="Table: One"' in page
 
 
 def test_levels_of_headings_follow_the_title() -> None:
