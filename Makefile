@@ -43,7 +43,7 @@ test-versions: .work/installed $(LINES:%=.work/versions/%/installed)
 	$(if $(filter all,$(VERSIONS)),$(BIN)/python -m tests.versions_table .work/versions/results.xml docs/versions.md;) \
 	exit $$status
 	set -e; for python in $(filter-out .work/versions/all/bin/python,$(VERSIONS:%=.work/versions/%/bin/python)); do \
-		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/test_remote_loading.py tests/security \
+		$(ENVIRONMENT) OMP_NUM_THREADS=1 $$python -m pytest -q -n 2 tests/remote tests/security \
 			tests/inference/test_optimum.py; \
 	done
 

@@ -20,7 +20,7 @@ from modeling_dlfa.modeling_dlfa import DlfaPreTrainedModel
 
 from .backbones import BACKBONES, batch, build, labels
 from .commands import read
-from .launching import launch, start
+from .launching import fork, launch, start
 
 # As a module: a script would have its own folder, which holds tests of `statistics`, before the standard library.
 pytestmark = pytest.mark.slow
@@ -87,16 +87,19 @@ def assert_same_training(one: Path, other: Path) -> None:
 
 
 def test_two_processes_train_like_one(task: str, arguments: list[str], tiny_glyphs: Path, tmp_path: Path) -> None:
-    script = {"xnli": "examples/run_xnli.py", "udpos": "examples/run_pos.py"}[task]
     if task == "udpos":
         arguments += ["--glyphs", str(tiny_glyphs), "--glyph_kernel_size", "3"]
     main(task, [*arguments, *ONE, "--output_dir", str(tmp_path / "one")])
-    printed = launch([*arguments, *EACH_OF_TWO], tmp_path / "ddp", script)
+    if task == "xnli":
+        printed = launch([*arguments, *EACH_OF_TWO], tmp_path / "ddp")
+    else:
+        printed = fork(["train", "pos", *arguments, *EACH_OF_TWO], tmp_path / "ddp")
     assert_same_training(tmp_path / "one", tmp_path / "ddp")
+    assert [read(tmp_path / name / "results.json")["recipe"]["batch_size"] for name in ("one", "ddp")] == [8, 8]
     assert "find_unused_parameters" not in printed  # torch warns of a search that finds none.
     if task == "xnli":
         # The blocks above have no gradient, for which processes would wait.
-        launch([*arguments, "--fusion", "layer", "--max_steps", "2", *EACH_OF_TWO], tmp_path / "layer", script)
+        fork(["train", "xnli", *arguments, "--fusion", "layer", "--max_steps", "2", *EACH_OF_TWO], tmp_path / "layer")
         assert [run["system"] for run in read(tmp_path / "layer" / "results.json")["runs"]] == ["layer-1"]
     launch([task, *arguments, *EACH_OF_TWO], tmp_path / "fsdp", **FSDP)
     assert_same_training(tmp_path / "one", tmp_path / "fsdp")
@@ -125,7 +128,7 @@ def test_two_machines_train_like_one(arguments: list[str], tmp_path: Path) -> No
 def test_one_pass_in_two_processes_is_that_of_one(arguments: list[str], tmp_path: Path) -> None:
     arguments = ["sweep", "xnli", "--one_pass", *arguments]
     dlfa([*arguments, *ONE, "--output_dir", str(tmp_path / "one")])
-    launch([*arguments, *EACH_OF_TWO], tmp_path / "two", "modeling_dlfa", launcher=("--module",))
+    fork([*arguments, *EACH_OF_TWO], tmp_path / "two")
     one, two = (read(tmp_path / name / "results.json") for name in ("one", "two"))
     assert two["hardware"]["processes"] == 2 and [run["name"] for run in two["runs"]] == [RUN, "last-seed42"]
     for expected, found in zip(one["runs"], two["runs"], strict=True):

@@ -61,12 +61,6 @@ class Outcome:
 def check_noisy_file(path: str, output_file: str, overwrite: bool = False, inputs: Sequence[str] = ()) -> None:
     """Refuses an output name that would replace something or that contradicts the format.
 
-    Args:
-        path: The file to read.
-        output_file: The file to write.
-        overwrite: Whether it may be replaced.
-        inputs: Other files that are read.
-
     Raises:
         InputError: It may not be written.
     """
@@ -86,7 +80,6 @@ def perturb_file(
     share: float = 0.1,
     seed: int = 0,
     columns: Sequence[str] = (),
-    input_format: str | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
     overwrite: bool = False,
 ) -> Outcome:
@@ -96,8 +89,7 @@ def perturb_file(
     and appears whole or not at all.
 
     Args:
-        path: TSV or CSV with a header, JSON lines, one word and its tag per line (CoNLL), or CoNLL-U, as training
-            reads them. In CoNLL-U the forms of running text are changed, comments are not.
+        path: TSV with a header, or one word and its tag per line (CoNLL), as training reads them.
         output_file: A file of the same format.
         noise: `"homoglyphs"`: letters of Latin, Cyrillic and Greek become those of another of these scripts that look
             the same; `"diacritics"`: the marks of these scripts, and of Arabic and Hebrew vowels, are dropped;
@@ -105,8 +97,6 @@ def perturb_file(
         share: Share of the words, above 0 and up to 1. The choice depends only on the seed and on the words' places.
         seed: Seed of the choice.
         columns: Columns with texts; if empty, known names (`premise`, `hypothesis`, ...) are looked for.
-        input_format: `"tsv"`, `"csv"`, `"jsonl"`, `"conll"` or `"conllu"`; if None, told by the extension and, for
-            `.tsv`, by whether its first line names columns.
         tokenizer: Used to count how many changed words its normalisation turns back.
         overwrite: Whether the output file may be replaced.
 
@@ -118,6 +108,6 @@ def perturb_file(
     check_noisy_file(path, output_file, overwrite)
     source = InputSource(path, twice=False)
     with open_output(output_file) as file:
-        rows = rewrite(source, input_format, tuple(columns), changer, file)
+        rows = rewrite(source, tuple(columns), changer, file)
     read = file_sha256(Path(path).expanduser())
     return Outcome(rows, changer, {"input": read, "output": file_sha256(output_file)})

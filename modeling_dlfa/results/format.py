@@ -81,7 +81,7 @@ class Score(Record, Interval):
 
 @dataclass(frozen=True)
 class Difference(Record, Interval):
-    """A difference to the baseline; it has p-values unless it was recorded before version 2."""
+    """A difference to the baseline, with its p-values."""
 
     p_value: float | None = part(optional=True)
     p_adjusted: float | None = part(optional=True)
@@ -157,12 +157,12 @@ class Correction(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RunsSummary(Record):
-    """All systems over their seeds, the baseline first; before version 2 `intervals` is None (percentiles)."""
+    """All systems over their seeds, the baseline first."""
 
     systems: dict[str, SystemScores] = part(each(SystemScores.from_dict))
     differences: dict[str, SystemDifferences] = part(each(SystemDifferences.from_dict))
     bootstrap: Bootstrap = part(Bootstrap.from_dict)
-    intervals: Correction | None = part(Correction.from_dict, optional=True)
+    intervals: Correction = part(Correction.from_dict)
 
 
 @dataclass(frozen=True, kw_only=True)

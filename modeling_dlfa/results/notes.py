@@ -95,12 +95,6 @@ def _interval_notes(summary: RunsSummary, metric: Metric, marked: str) -> list[s
     seeds = {name: entry.seeds for name, entry in differences.items()}
     baseline = next(iter(differences.values())).baseline
     notes.append(f"Difference to {baseline}, in points, paired by seed ({_per_system(seeds)}) and {one}.")
-    if summary.intervals is None:
-        return [
-            *notes,
-            "Intervals: percentile bootstrap, as recorded before version 2; they are not corrected, "
-            "so none is marked.",
-        ]
     trained = max(map(len, seeds.values())) > 1
     notes.append(method_note(bootstrap.n_resamples, several, aligned=bootstrap.aligned, seeds=trained))
     notes.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from ..tasks import Task, get_task
 from .counts import RunCounts, check_counts, read_counts
 from .format import FORMAT, Record, RunRecord, RunsSummary, each, part
 from .provenance import DataSources, MergedShard, ShardPlan
-from .summary import summarise_runs
 from .tables import markdown_table, text_table
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Results(Record):
         True
     """
 
-    schema_version: int = 1  # The earliest files lack it.
+    schema_version: int = FORMAT
     task: str
     title: str | None = None
     kind: str | None = None
@@ -182,16 +181,15 @@ class Results(Record):
         return {code: run.test[code].scores[self.metric] for code in self.languages}
 
     def with_counts(self) -> tuple[Results, RunCounts]:
-        """Returns these results, with intervals from before version 2 recomputed, and the counts of all runs.
+        """Returns these results and the counts of all runs.
 
         Raises:
             InputError: No language was tested, or the predictions are missing or contradict the scores.
         """
-        summary, counts = self.require_summary(), read_counts(self)
+        self.require_summary()
+        counts = read_counts(self)
         check_counts(self, counts)
-        if summary.intervals is not None:
-            return self, counts
-        return replace(self, summary=summarise_runs(self, counts, aligned=summary.bootstrap.aligned)), counts
+        return self, counts
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -204,8 +202,8 @@ class Results(Record):
 
         Args:
             system: A name of `systems`.
-            other: Another system. For the baseline the differences are those of the tables; otherwise, and in results
-                written before format 2, they are computed from the predictions.
+            other: Another system. For the baseline the differences are those of the tables; otherwise they are
+                computed from the predictions.
 
         Returns:
             For each language and average, as in `scores`, the difference with its 95% interval (`mean`, `low`,
@@ -221,7 +219,7 @@ class Results(Record):
             raise InputError(f"'{system}' cannot be compared with itself. Name two systems.")
         summary = self.require_summary()
         recorded = summary.differences.get(system)
-        if recorded is not None and recorded.baseline == other and summary.intervals is not None:
+        if recorded is not None and recorded.baseline == other:
             return {
                 key: Comparison(value.mean, value.low, value.high, value.p_value)
                 for key, value in recorded.values.items()
@@ -274,7 +272,7 @@ def load_results(path: str | Path) -> Results:
         path: The output directory of `dlfa train`, `dlfa sweep` or `dlfa merge`, or its `results.json`.
 
     Raises:
-        InputError: The results are missing or broken, or a later version of the package wrote them.
+        InputError: The results are missing or broken, or of another format.
 
     Example:
         >>> from modeling_dlfa import load_results
@@ -286,11 +284,11 @@ def load_results(path: str | Path) -> Results:
     remedy = "Give the output directory of a finished command."
     if not isinstance(content, dict) or "runs" not in content:
         raise InputError(f"{ours}. {remedy}")
-    version = content.get("schema_version", 1)
-    if not isinstance(version, int) or version > FORMAT:
+    version = content.get("schema_version", FORMAT)
+    if version != FORMAT:
         raise InputError(
-            f"{file} has format {version}; this version of modeling_dlfa reads formats up to {FORMAT}. Update it: "
-            "pip install --upgrade modeling-dlfa."
+            f"{file} has format {version}; this version of modeling_dlfa reads format {FORMAT}. Update the package "
+            "(pip install --upgrade modeling-dlfa), or run the command of an older file again."
         )
     try:
         return Results.from_dict({**content, "folder": file.parent})

@@ -142,19 +142,14 @@ def adjusted_entries(
 
 
 def adjust_p_values(families: Iterable[Sequence[dict[str, Any]]], key: str = "p_adjusted") -> None:
-    """Add Holm's p-values to entries with a `p_value`, in place.
-
-    Args:
-        families: The entries of each family of comparisons.
-        key: Of the adjusted value.
-    """
+    """Add Holm's p-values to entries with a `p_value`, in place."""
     for entries in families:
         for entry, adjusted in zip(entries, holm([entry["p_value"] for entry in entries]).tolist(), strict=True):
             entry[key] = adjusted
 
 
 def stands_out(entry: Mapping[str, Any], threshold: float = THRESHOLD) -> bool:
-    """Whether a difference stands after the correction; what was recorded without one (before version 2) does not."""
+    """Whether a difference stands after the correction; one that was not corrected does not."""
     return bool(entry.get("p_adjusted", 1.0) <= threshold)
 
 

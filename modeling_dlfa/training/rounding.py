@@ -12,12 +12,7 @@ from ..checkpoints.tokenizers import save_tokenizer
 
 
 def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
-    """Rounds a model's parameters to values that a precision can hold; they keep their own dtype.
-
-    Args:
-        model: Changed in place.
-        dtype: float16 or bfloat16; float32 changes nothing.
-    """
+    """Rounds a model's parameters to values that a precision can hold; they keep their own dtype."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.to(dtype))

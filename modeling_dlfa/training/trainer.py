@@ -138,12 +138,7 @@ class CrossLingualTrainer(Trainer):
         return LengthGroupedSampler(dataset["length"][:], batch_size, seed)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Saves weights, code and tokenizer.
-
-        Args:
-            output_dir: Folder; `args.output_dir` if None.
-            _internal_call: Set by the Trainer itself.
-        """
+        """Saves weights, code and tokenizer."""
         super().save_model(output_dir, _internal_call)
         if self.args.should_save:
             folder = Path(output_dir or str(self.args.output_dir))

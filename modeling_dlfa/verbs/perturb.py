@@ -19,7 +19,7 @@ from ..errors import InputError
 def main(argv: Sequence[str]) -> None:
     """Writes the files, and says how many words were changed."""
     parser = CommandParser(prog="dlfa perturb", description=__doc__)
-    parser.add_argument("input", help="TSV, CSV, JSON lines, CoNLL or CoNLL-U; {language} stands for the code.")
+    parser.add_argument("input", help="TSV or CoNLL; {language} stands for the code.")
     parser.add_argument(
         "--output_file", required=True, help="Output file of the same format, with {language} as well."
     )
@@ -32,7 +32,6 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--columns", nargs="+", default=[], help="Names of the text columns; those of our tasks are found if left out."
     )
-    parser.add_argument("--input_format", choices=("tsv", "csv", "jsonl", "conll", "conllu"))
     parser.add_argument(
         "--tokenizer", help="Folder or Hub id of a tokenizer: count the changes that its normalisation undoes."
     )
@@ -65,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         inputs = [*files.values(), *outputs.values()]
         free_file(given.report_file, "--report_file", overwrite=given.overwrite, inputs=inputs)
     tokenizer = load_tokenizer(given.tokenizer) if given.tokenizer else None
-    options = {"share": given.share, "seed": given.seed, "columns": given.columns, "input_format": given.input_format}
+    options = {"share": given.share, "seed": given.seed, "columns": given.columns}
     records = {}
     for code, path in files.items():
         outcome = perturb_file(

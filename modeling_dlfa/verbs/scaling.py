@@ -21,18 +21,6 @@ class ScalingArguments:
 
     results: list[str] = field(metadata={"help": "Output directories of `dlfa train`, predictions included."})
     output_dir: str = field(metadata={"help": "Where language_scaling.json, .md and figures/ go."})
-    similarity: str | None = field(
-        default=None,
-        metadata={
-            "help": (
-                "Similarity of each language to English: TSV or JSON; shared family, branch and script if left out."
-            )
-        },
-    )
-    data_sizes: str | None = field(
-        default=None,
-        metadata={"help": "Amount of pre-training data of each language: TSV or JSON; CC-100's if left out."},
-    )
     difference: list[str] = field(
         default_factory=list,
         metadata={"help": "Two systems, or several pairs: the first minus the second, by language and script."},
@@ -53,9 +41,6 @@ class ScalingArguments:
     cost_samples: int | None = field(
         default=None, metadata={"help": "Examples of each language to time; all if left out."}
     )
-    cost_batch_size: int = field(default=64, metadata={"help": "Batch size."})
-    cost_repeats: int = field(default=3, metadata={"help": "Passes for each n."})
-    cost_cpu: bool = field(default=False, metadata={"help": "Time on the CPU even if there is an accelerator."})
 
 
 def main(argv: Sequence[str]) -> None:
@@ -79,15 +64,8 @@ def main(argv: Sequence[str]) -> None:
 
     cost = None
     if given.measure_cost:
-        cost = CostOptions(
-            model=given.cost_model,
-            test_file=given.cost_test_file,
-            max_test_samples=given.cost_samples,
-            batch_size=given.cost_batch_size,
-            repeats=given.cost_repeats,
-            cpu=given.cost_cpu,
-        )
-    names = ("similarity", "data_sizes", "max_subsets", "n_resamples", "seed", "overwrite")
+        cost = CostOptions(given.cost_model, given.cost_test_file, given.cost_samples)
+    names = ("max_subsets", "n_resamples", "seed", "overwrite")
     options = {name: getattr(given, name) for name in names}
     pairs = list(zip(given.difference[::2], given.difference[1::2], strict=True))
     path = run_language_scaling(given.results, given.output_dir, differences=pairs, cost=cost, **options)

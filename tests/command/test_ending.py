@@ -6,8 +6,6 @@ import errno
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +18,7 @@ from safetensors.torch import save_file
 from modeling_dlfa.command.ending import one_line, writing_failure
 from modeling_dlfa.errors import InputError
 
-from ..conftest import ROOT
+from ..launching import start_forked
 
 ENDINGS = {
     "input": (InputError("Wrong."), 2, "error: Wrong.\n"),
@@ -86,34 +84,24 @@ def test_the_errors_of_libraries_that_write(tmp_path: Path, tiny_encoder: Path) 
         assert "cannot be written" in (writing_failure(error) or ""), repr(error)
 
 
-def run(arguments: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "examples/run_xnli.py", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    # What a shell starts in the background ignores Ctrl-C, and hands that on to what it starts itself.
-    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        return subprocess.Popen(
-            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("finished", [False, True], ids=["before a checkpoint", "after one"])
 def test_ctrl_c_says_how_to_go_on(finished: bool, xnli_arguments: list[str], tmp_path: Path) -> None:
     every = "5" if finished else "100000"
     steps = ["--save_strategy", "steps", "--save_steps", every, "--eval_strategy", "steps", "--eval_steps", every]
-    process = run([*xnli_arguments, *steps, "--num_train_epochs", "1000", "--disable_tqdm", "True"])
+    command = ["train", "xnli", *xnli_arguments, *steps, "--num_train_epochs", "1000", "--disable_tqdm", "True"]
+    process = start_forked(command, tmp_path / "log")
     checkpoint = tmp_path / "out" / "checkpoints" / "aif-layer1-seed42" / "checkpoint-5" / "trainer_state.json"
     seen = checkpoint if finished else tmp_path / "out" / "arguments.json"
     deadline = time.time() + 120
-    while not seen.is_file() and process.poll() is None and time.time() < deadline:
+    while not seen.is_file() and process.is_alive() and time.time() < deadline:
         time.sleep(0.05)
     time.sleep(0 if finished else 2)  # Into the training.
-    process.send_signal(signal.SIGINT)
-    _, printed = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in printed, printed[-3000:]
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join(timeout=60)
+    printed = (tmp_path / "log").read_text(encoding="utf-8")
+    assert process.exitcode == 130 and "Traceback" not in printed, printed[-3000:]
     said = [line for line in printed.splitlines() if line.startswith("Interrupted.")]
     expected = "--resume_from_checkpoint last." if finished else "Nothing was finished: run the same command again."
     assert len(said) == 1 and said[0].endswith(expected)

@@ -21,22 +21,18 @@ class Fault:
         times: How many matching requests are hit; None for all.
         skip: How many matching requests go well before.
         status: Answer with this status and nothing else.
-        retry_after: Seconds, in that answer's `Retry-After`.
         delay: Seconds before anything happens.
         bytes_per_second: Speed of the request's and the answer's body.
         drop_upload_after: Close the connection after so many bytes of the request's body.
-        drop_download_after: Close the connection after so many bytes of the answer's body.
     """
 
     pattern: str
     times: int | None = 1
     skip: int = 0
     status: int | None = None
-    retry_after: int | None = None
     delay: float = 0.0
     bytes_per_second: int | None = None
     drop_upload_after: int | None = None
-    drop_download_after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,6 @@ class Exchange:
     method: str
     path: str
     status: int | None
-    user: str | None
-    range: str | None
     received: int
 
 

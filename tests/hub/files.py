@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from .errors import HubError, entry_not_found
 from .messages import Answer, Request, file_answer, json_answer
@@ -20,17 +19,6 @@ def describe(path: str, file: File) -> dict[str, Any]:
     if file.lfs:
         entry["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": 120 + len(str(file.size))}
     return entry
-
-
-def paginate(hub: HubServer, request: Request, entries: list[Any], most: int = 1000) -> Answer:
-    """Returns a page of a list, with the next one's address in the `Link` header."""
-    size = min(most, hub.page_size)
-    start = int(request.query.get("cursor", ["0"])[0])
-    headers = {}
-    if start + size < len(entries):
-        query = urlencode({**request.query, "cursor": [start + size]}, doseq=True)
-        headers["Link"] = f'<{hub.url}{request.path}?{query}>; rel="next"'
-    return json_answer(entries[start : start + size], **headers)
 
 
 def _expanded(entries: list[dict[str, Any]], commit: Commit) -> list[dict[str, Any]]:
@@ -60,9 +48,7 @@ def tree(hub: HubServer, request: Request, kind: str, repo_id: str, revision: st
     if not request.flag("recursive"):
         entries = [entry for entry in entries if "/" not in entry["path"][len(prefix) :]]
     entries.sort(key=lambda entry: entry["path"])
-    if request.flag("expand"):
-        return paginate(hub, request, _expanded(entries, commit), most=50)
-    return paginate(hub, request, entries)
+    return json_answer(_expanded(entries, commit) if request.flag("expand") else entries)
 
 
 @route("POST", API + "/paths-info/(?P<revision>[^/]+)")
@@ -81,7 +67,7 @@ def paths_info(hub: HubServer, request: Request, kind: str, repo_id: str, revisi
 
 @route("GET", SITE + "/(?:resolve|raw)/(?P<revision>[^/]+)/(?P<path>.+)")
 def resolve(hub: HubServer, request: Request, kind: str | None, repo_id: str, revision: str, path: str) -> Answer:
-    commit = hub.readable(kind or "models", repo_id, request.account).commit(revision)
+    commit = hub.visible(kind or "models", repo_id, request.account).commit(revision)
     file = commit.file(path)
     headers = {"X-Repo-Commit": commit.oid, "Content-Disposition": f'inline; filename="{path.split("/")[-1]}"'}
     if not file.lfs:

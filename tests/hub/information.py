@@ -76,7 +76,7 @@ def _describe(hub: HubServer, repository: Repository, commit: Commit, blobs: boo
         "lastModified": commit.date,
         "createdAt": state["created"],
         "private": state["private"],
-        "gated": state["gated"],
+        "gated": False,
         "disabled": False,
         "downloads": 0,
         "likes": 0,

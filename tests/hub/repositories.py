@@ -1,4 +1,4 @@
-"""Routes about repositories as a whole: create, delete, settings, who am I."""
+"""Routes about repositories as a whole: create, delete, who am I."""
 
 from __future__ import annotations
 
@@ -58,20 +58,9 @@ def delete(hub: HubServer, request: Request) -> Answer:
     return Answer()
 
 
-@route("PUT", API + "/settings")
-def settings(hub: HubServer, request: Request, kind: str, repo_id: str) -> Answer:
-    values = request.json()
-    with hub.lock:
-        repository = hub.writable(kind, repo_id, request.account)
-        if "visibility" in values:
-            values["private"] = values["visibility"] == "private"
-        repository.update(**{key: values[key] for key in ("private", "gated") if key in values})
-    return json_answer({})
-
-
 @route("GET", API + "/auth-check")
 def auth_check(hub: HubServer, request: Request, kind: str, repo_id: str) -> Answer:
-    hub.readable(kind, repo_id, request.account)
+    hub.visible(kind, repo_id, request.account)
     return Answer()
 
 

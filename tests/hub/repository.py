@@ -84,7 +84,7 @@ class Repository:
 
     def create(self, private: bool, author: str, files: dict[str, File]) -> None:
         commit = self._write_commit(None, "initial commit", "", author, files)
-        state = {"private": private, "gated": False, "created": now(), "refs": {HEADS + "main": commit.oid}, "prs": []}
+        state = {"private": private, "created": now(), "refs": {HEADS + "main": commit.oid}, "prs": []}
         write_atomically(self.folder / "repository.json", json.dumps(state, indent=1).encode())
 
     def delete(self) -> None:

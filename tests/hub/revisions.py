@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import HubError, revision_not_found
-from .files import paginate
 from .messages import Answer, Request, json_answer
 from .repository import HEADS, PULLS, TAGS
 from .routing import API, route
@@ -36,33 +34,12 @@ def create_branch(hub: HubServer, request: Request, kind: str, repo_id: str, nam
     return json_answer({}, 201)
 
 
-@route("DELETE", API + "/branch/(?P<name>[^/]+)")
-def delete_branch(hub: HubServer, request: Request, kind: str, repo_id: str, name: str) -> Answer:
-    if name == "main":
-        raise HubError(403, "The main branch cannot be deleted")
-    return _delete_ref(hub, request, kind, repo_id, HEADS + name)
-
-
 @route("POST", API + "/tag/(?P<revision>[^/]+)")
 def create_tag(hub: HubServer, request: Request, kind: str, repo_id: str, revision: str) -> Answer:
     with hub.lock:
         repository = hub.writable(kind, repo_id, request.account)
         repository.new_ref(TAGS, request.json()["tag"], repository.commit(revision).oid)
     return json_answer({}, 201)
-
-
-@route("DELETE", API + "/tag/(?P<name>[^/]+)")
-def delete_tag(hub: HubServer, request: Request, kind: str, repo_id: str, name: str) -> Answer:
-    return _delete_ref(hub, request, kind, repo_id, TAGS + name)
-
-
-def _delete_ref(hub: HubServer, request: Request, kind: str, repo_id: str, ref: str) -> Answer:
-    with hub.lock:
-        repository = hub.writable(kind, repo_id, request.account)
-        if ref not in repository.state["refs"]:
-            raise revision_not_found(ref)
-        repository.set_ref(ref, None)
-    return Answer()
 
 
 @route("GET", API + "/commits/(?P<revision>[^/]+)")
@@ -73,7 +50,7 @@ def commits(hub: HubServer, request: Request, kind: str, repo_id: str, revision:
         | {"authors": [{"user": made.author}]}
         for made in history
     ]
-    return paginate(hub, request, entries, most=50)
+    return json_answer(entries)
 
 
 @route("GET", API + "/discussions")

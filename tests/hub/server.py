@@ -29,20 +29,18 @@ class HubServer:
 
     Args:
         root: The folder; a server on the same folder serves the same.
-        port: Of the Hub; 0 for a free one.
-        page_size: Entries of a page of a tree or a history (1000 and 50 on the real Hub).
 
     Attributes:
         url: For `HF_ENDPOINT`.
         store_url: Where large files come from and go to.
     """
 
-    def __init__(self, root: Path, port: int = 0, page_size: int = 1000) -> None:
-        self.root, self.page_size = root, page_size
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.objects = Objects(root / "objects")
         self.faults = Faults()
         self.lock = threading.RLock()
-        self._servers = [_Server(port, self, HUB), _Server(0, self, STORE)]
+        self._servers = [_Server(self, HUB), _Server(self, STORE)]
         # By another name: some versions of the client take two ports of one host for one origin.
         hosts = ("127.0.0.1", "localhost")
         self.url, self.store_url = (
@@ -96,13 +94,6 @@ class HubServer:
             raise HubError(403, "Forbidden: this token has no write access to this repository")
         return repository
 
-    def readable(self, kind: str, repo_id: str, account: Account | None) -> Repository:
-        """Returns a repository whose files the account may read: seeing a gated one is not enough."""
-        repository = self.visible(kind, repo_id, account)
-        if repository.state["gated"] and not (account and account.belongs_to(repository.namespace)):
-            raise HubError(403 if account else 401, f"Access to {kind} {repo_id} is restricted.", "GatedRepo")
-        return repository
-
     def signed_url(self, method: str, sha256: str, size: int) -> str:
         signature = self.signature(method, sha256, size)
         return f"{self.store_url}/objects/{sha256}?size={size}&signature={signature}"
@@ -116,8 +107,8 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, port: int, hub: HubServer, routes: Routes) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, hub: HubServer, routes: Routes) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.hub, self.routes = hub, routes
 
     def server_bind(self) -> None:
@@ -161,19 +152,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._record(request, answer.status)
         try:
             self._send(answer, fault)
-        except (Dropped, ConnectionError):
+        except ConnectionError:
             self.close_connection = True
 
     def _record(self, request: Request, status: int | None) -> None:
-        user = request.account.name if request.account else None
-        asked = self.headers.get("Range")
-        self.server.hub.faults.record(Exchange(request.method, request.path, status, user, asked, request.received))
+        self.server.hub.faults.record(Exchange(request.method, request.path, status, request.received))
 
     def _answer(self, request: Request) -> Answer:
         fault = request.fault
         if fault is not None and fault.status is not None:
-            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            return json_answer({"error": "This test ordered a failure."}, fault.status, **headers)
+            return json_answer({"error": "This test ordered a failure."}, fault.status)
         try:
             request.account = account_of(self.headers.get("Authorization"))
             return self.server.answer(request)
@@ -186,13 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value.encode("ascii", "replace").decode().replace("\n", " "))
         self.send_header("Content-Length", str(answer.size))
         self.end_headers()
-        left = fault.drop_download_after if fault else None
         for piece in answer.pieces() if self.command != "HEAD" else ():
-            if left is not None and len(piece) >= left:
-                self.wfile.write(piece[:left])
-                self.wfile.flush()
-                raise Dropped
-            left = None if left is None else left - len(piece)
             if fault and fault.bytes_per_second:
                 time.sleep(len(piece) / fault.bytes_per_second)
             self.wfile.write(piece)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +15,26 @@ from modeling_dlfa import (
     DlfaForTokenClassification,
     DlfaModel,
 )
-from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
-from modeling_dlfa.inference import onnx_export as export
 from modeling_dlfa.inference import onnx_graph, onnx_runtime
 from modeling_dlfa.inference.checkpoint import Checkpoint
 from modeling_dlfa.inference.onnx_check import TOLERANCE
 from modeling_dlfa.inference.onnx_export import export_onnx, load_checkpoint
-from modeling_dlfa.inference.onnx_graph import export_graph, graph_inputs
-from modeling_dlfa.inference.onnx_runtime import OnnxGraph, OnnxLogits, require_onnx
+from modeling_dlfa.inference.onnx_graph import export_graph
+from modeling_dlfa.inference.onnx_runtime import OnnxGraph
 from modeling_dlfa.tasks import XNLI
 
 from ..backbones import batch, build
 from ..hub import HubServer
 from ..online import ROOT
-from ..tiny_checkpoints import ENTITIES, corpus_pairs, letter_tokenizer, save_checkpoint
+from ..tiny_checkpoints import ENTITIES, corpus_pairs, save_checkpoint
 
 for _name in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(_name)
 
 # Batches of other sizes and lengths than those that the graphs were exported with.
 SHAPES = ((1,), (2,), (7,), (9, 5, 7), (60,), (3, 60, 1, 1, 20, 2))
-
-
-@pytest.fixture(scope="module")
-def sequence(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A checkpoint of BERT's kind that classifies texts, and the folder that it is exported to, with int8 weights."""
-    folder = tmp_path_factory.mktemp("sequence")
-    checkpoint = save_checkpoint(folder / "model", "sequence", XNLI.labels)
-    export_onnx(str(checkpoint), folder / "made" / "onnx", quantize="int8")
-    return checkpoint, folder / "made" / "onnx"
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +101,8 @@ def test_outputs_are_pytorchs_for_any_batch(
     assert b".py" not in content and str(ROOT).encode() not in content
 
 
-def test_folder_and_record(sequence: tuple[Path, Path]) -> None:
-    checkpoint, folder = sequence
+def test_folder_and_record(exported: tuple[Path, Path]) -> None:
+    checkpoint, folder = exported
     assert {path.name for path in folder.iterdir()} == {
         *(
             "model.onnx",
@@ -149,8 +136,8 @@ def test_folder_and_record(sequence: tuple[Path, Path]) -> None:
         assert entry["bytes"] == (folder / name).stat().st_size
 
 
-def test_int8_is_close_and_smaller(sequence: tuple[Path, Path]) -> None:
-    checkpoint, folder = sequence
+def test_int8_is_close_and_smaller(exported: tuple[Path, Path]) -> None:
+    checkpoint, folder = exported
     model, tokenizer, _ = load_checkpoint(str(checkpoint))
     graph = OnnxGraph(folder / "model_quantized.onnx")
     pairs = [pair for code in ("en", "ar", "th", "zh") for pair in corpus_pairs(code)[:25]]
@@ -175,8 +162,8 @@ def test_int8_is_close_and_smaller(sequence: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "model_quantized.onnx"])
-def test_texts_alike_in_both_backends(sequence: tuple[Path, Path], file: str, tmp_path: Path) -> None:
-    checkpoint, folder = sequence
+def test_texts_alike_in_both_backends(exported: tuple[Path, Path], file: str, tmp_path: Path) -> None:
+    checkpoint, folder = exported
     pairs = [pair for code in XNLI.languages for pair in corpus_pairs(code)[:4]]
     (tmp_path / "in.tsv").write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
     found = {}
@@ -218,13 +205,13 @@ def check_rows(found: dict[str, list[list[str]]], shares: int, file: str) -> Non
 
 @pytest.mark.slow
 def test_by_hub_id(
-    sequence: tuple[Path, Path], hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: tuple[Path, Path], hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where no single file holds the weights, as of XLM-RoBERTa large: here with a lower limit."""
     from huggingface_hub import HfApi
     from torch.onnx._internal.exporter import _onnx_program
 
-    checkpoint, folder = sequence
+    checkpoint, folder = exported
     HfApi().create_repo("org/exported")
     HfApi().upload_folder(repo_id="org/exported", folder_path=checkpoint)
     monkeypatch.setattr(_onnx_program, "_LARGE_MODEL_THRESHOLD", 1000)
@@ -245,94 +232,13 @@ def test_by_hub_id(
         loaded.load_onnx("onnx/model.onnx")
 
 
-def test_what_is_wrong_is_one_error_and_leaves_nothing(
-    sequence: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checkpoint, folder = sequence
-    with pytest.raises(InputError, match="exists and is not empty"):
-        export_onnx(str(checkpoint), folder)
-    with pytest.raises(InputError, match="no quantisation 'int4'. Choose from: int8\\."):
-        export_onnx(str(checkpoint), tmp_path / "new", quantize="int4")
-    build(DlfaModel, "bert").backbone.save_pretrained(tmp_path / "plain")
-    with pytest.raises(InputError, match="plain 'bert' checkpoint"):
-        export_onnx(str(tmp_path / "plain"), tmp_path / "new")
-    with pytest.raises(SystemExit) as stop:
-        dlfa(["export", str(tmp_path / "absent"), str(tmp_path / "new")])
-    (message,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert stop.value.code == 2 and f"{tmp_path / 'absent'}: there is no such folder" in message
-    # What an exporter with a fault would write: the graph of another model.
-    monkeypatch.setattr(export, "export_graph", lambda *given: shutil.copyfile(folder / "model.onnx", given[-1]))
-    model, tokenizer, _ = load_checkpoint(str(checkpoint))
-    with torch.no_grad():
-        model.base_model.fusion.local_branch.expand.bias[3] += 0.5
-    model.save_pretrained(tmp_path / "changed")
-    save_tokenizer(tokenizer, tmp_path / "changed")
-    with pytest.raises(InputError, match="differs from PyTorch by .*Nothing was written"):
-        export_onnx(str(tmp_path / "changed"), tmp_path / "made" / "new")
-    assert not (tmp_path / "made").exists() and not (tmp_path / "new").exists()
-
-
-def test_graphs_that_do_not_fit(
-    sequence: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checkpoint, folder = sequence
-    loaded = Checkpoint.of(str(folder))
-    with pytest.raises(InputError, match="There is no model.onnx in .*dlfa export"):
-        Checkpoint.of(str(checkpoint)).load_onnx()
-    (tmp_path / "broken.onnx").write_bytes((folder / "model.onnx").read_bytes()[:2000])
-    with pytest.raises(InputError, match="ONNX Runtime cannot read"):
-        OnnxGraph(tmp_path / "broken.onnx")
-    graph = OnnxGraph(folder / "model.onnx")
-    with pytest.raises(InputError, match="not logits for the 4 labels"):
-        OnnxLogits(graph, loaded.tokenizer.model_input_names, 4, "x")
-    with pytest.raises(InputError, match="x takes attention_mask"):
-        OnnxLogits(graph, ["input_ids"], 3, "x")
-    (tmp_path / "in.txt").write_text("a text\n", encoding="utf-8")
-    for arguments, expected in (
-        (["--onnx_file", "model.onnx"], "has an effect only with --backend onnx"),
-        (["--backend", "onnx", "--device", "cuda"], "computes on the CPU"),
-        (["--backend", "onnx", "--dtype", "bfloat16"], "computes on the CPU"),
-        (["--backend", "onnx", "--onnx_file", "other.onnx"], "There is no other.onnx in"),
-    ):
-        with pytest.raises(SystemExit) as stop:
-            dlfa(["predict", str(folder), str(tmp_path / "in.txt"), *arguments])
-        captured = capsys.readouterr()
-        assert stop.value.code == 2 and captured.err.startswith("error: ") and expected in captured.err
-        assert captured.out == ""
-
-
-def test_a_missing_extra_is_one_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    checkpoint = save_checkpoint(tmp_path / "model", "sequence", XNLI.labels)
-    found = importlib.util.find_spec
-
-    def without(name: str) -> Any:
-        return None if name in ("onnxruntime", "onnxscript") else found(name)
-
-    monkeypatch.setattr(onnx_runtime.importlib.util, "find_spec", without)
-    message = r"ONNX needs onnxruntime, onnxscript \(not installed\): pip install 'modeling-dlfa\[onnx\]'"
-    with pytest.raises(InputError, match=message):
-        export_onnx(str(checkpoint), tmp_path / "new")
-    with pytest.raises(InputError, match=r"ONNX needs onnxruntime \(not installed\)"):
-        OnnxGraph(tmp_path / "model.onnx")
-    require_onnx("onnx")
-
-
-def test_segments_where_they_are_read() -> None:
-    tokenizer = letter_tokenizer()
-    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
-    assert graph_inputs(build(DlfaModel, "bert"), tokenizer)[2:] == ("token_type_ids",)
-    assert graph_inputs(build(DlfaModel, "distilbert"), tokenizer)[2:] == ()
-    tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    assert graph_inputs(build(DlfaModel, "bert"), tokenizer)[2:] == ()
-
-
 def test_int8_sums_are_exact_with_vnni_and_without(
-    sequence: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    exported: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = batch("bert", (60, 3, 20))
     found = []
     for vnni in {torch.cpu._is_vnni_supported(), False}:
         monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda vnni=vnni: vnni)
-        graph = OnnxGraph(sequence[1] / onnx_runtime.QUANTIZED_FILE)
+        graph = OnnxGraph(exported[1] / onnx_runtime.QUANTIZED_FILE)
         found.append(graph({name: rows[name] for name in graph.inputs})["logits"])
     assert all(np.allclose(found[0], other, atol=1e-5) for other in found)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,28 +15,12 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.perturbation import perturb_file
 from modeling_dlfa.tasks import get_task
 
-XNLI, NER, POS = (get_task(name) for name in ("xnli", "ner", "pos"))
+XNLI, NER = (get_task(name) for name in ("xnli", "ner"))
 PAIRS = [
     ("A paper about trees.", 'She said "no" twice, twice.', "entailment"),
     ("Кот спит на окне.", "Он очень устал, а она нет.", "neutral"),
     ("แมวนอนหลับ iPhone", "中文 没有 噪音", "contradiction"),
 ] * 20
-TREEBANK = """\
-# sent_id = 1
-# text = Vámonos al apartamento.
-1-2\tVámonos\t_\t_\t_\t_\t_\t_\t_\t_
-1\tVamos\tir\tVERB\t_\t_\t0\troot\t_\t_
-2\tnos\tnosotros\tPRON\t_\t_\t1\tobj\t_\t_
-3-4\tal\t_\t_\t_\t_\t_\t_\t_\t_
-3\ta\ta\tADP\t_\t_\t5\tcase\t_\t_
-4\tel\tel\tDET\t_\t_\t5\tdet\t_\t_
-4.1\tomitido\t_\t_\t_\t_\t_\t_\t_\t_
-5\tapartamento\tapartamento\tNOUN\t_\t_\t1\tobl\t_\tSpaceAfter=No
-6\t.\t.\tPUNCT\t_\t_\t1\tpunct\t_\t_
-
-# sent_id = 2
-1\tPasa\tpasar\tVERB\t_\t_\t0\troot\t_\t_
-"""
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -51,25 +33,8 @@ def tsv(path: Path) -> Path:
     return write(path, "\n".join(lines) + "\n")
 
 
-def comma(path: Path) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", "premise", "hypothesis"])
-        writer.writerows([label, premise + "\nNext line, too.", hypothesis] for premise, hypothesis, label in PAIRS)
-    return path
-
-
-def json_lines(path: Path) -> Path:
-    records = (
-        {"id": index, "premise": premise, "hypothesis": hypothesis, "label": label, "more": [1, {"a": None}]}
-        for index, (premise, hypothesis, label) in enumerate(PAIRS)
-    )
-    return write(path, "".join(json.dumps(record) + "\n" for record in records))
-
-
-@pytest.mark.parametrize(("make", "name"), [(tsv, "a.tsv"), (comma, "a.csv"), (json_lines, "a.jsonl")])
-def test_texts_of_pairs(make: Callable[[Path], Path], name: str, tmp_path: Path) -> None:
-    path, output = make(tmp_path / name), tmp_path / f"noisy-{name}"
+def test_texts_of_pairs(tmp_path: Path) -> None:
+    path, output = tsv(tmp_path / "a.tsv"), tmp_path / "noisy.tsv"
     outcome = perturb_file(path, output, "homoglyphs", share=0.5, seed=1)
     before, after = load_file(path, XNLI, "en"), load_file(output, XNLI, "en")
     assert before.labels == after.labels and outcome.rows == len(before) == len(PAIRS)
@@ -91,21 +56,14 @@ def test_other_columns_and_values_stay(tmp_path: Path) -> None:
     lines = (tmp_path / "b.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "premise\thypothesis\tlabel\tsource"
     assert lines[1] == '4 p4p3r 480u7 7r335.\t5h3 541d "n0" 7w1c3, 7w1c3.\tentailment\ta source'
-    perturb_file(json_lines(tmp_path / "a.jsonl"), tmp_path / "b.jsonl", "leetspeak", share=1.0)
-    record = json.loads((tmp_path / "b.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert list(record) == ["id", "premise", "hypothesis", "label", "more"]
-    assert record["more"] == [1, {"a": None}] and record["premise"] == "4 p4p3r 480u7 7r335."
 
 
 def test_columns_of_ones_own(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", "frage\tantwort\nBeste Antwort\tBeste Antwort\n")
     perturb_file(path, tmp_path / "b.tsv", "leetspeak", share=1.0, columns=["antwort"])
     assert (tmp_path / "b.tsv").read_text() == "frage\tantwort\nBeste Antwort\t83573 4n7w0r7\n"
-    path = write(tmp_path / "a.jsonl", '{"tokens": ["ab"], "text": "ab"}\n')
-    with pytest.raises(InputError, match="which of 'tokens', 'text' hold the texts or words"):
-        perturb_file(path, tmp_path / "b.jsonl", "leetspeak")
-    perturb_file(path, tmp_path / "b.jsonl", "leetspeak", share=1.0, columns=["tokens"])
-    assert json.loads((tmp_path / "b.jsonl").read_text()) == {"tokens": ["48"], "text": "ab"}
+    with pytest.raises(InputError, match="a.conll has a word a line"):
+        perturb_file(write(tmp_path / "a.conll", "a O\n"), tmp_path / "b.conll", "leetspeak", columns=["antwort"])
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -125,22 +83,6 @@ def test_language_marks_stay(tmp_path: Path) -> None:
     assert (split.texts, split.prefix) == (([["83rl1n", ":", "d3:x"], ["80nn"]],), "de:")
 
 
-def test_treebanks_as_they_run(tmp_path: Path) -> None:
-    path, output = write(tmp_path / "es.conllu", TREEBANK), tmp_path / "noisy.conllu"
-    outcome = perturb_file(path, output, "leetspeak", share=1.0)
-    before, after = load_file(path, POS, "es"), load_file(output, POS, "es")
-    assert before.labels == after.labels
-    assert after.texts[0] == [["V4m0n05", "4l", "4p4r74m3n70", "."], ["P454"]]
-    assert outcome.rows == 2 and outcome.changer.total.words == 5
-    changed = [
-        (old.split("\t"), new.split("\t"))
-        for old, new in zip(TREEBANK.splitlines(), output.read_text(encoding="utf-8").splitlines(), strict=True)
-        if old != new
-    ]
-    assert [old[0] for old, _ in changed] == ["1-2", "3-4", "5", "1"]
-    assert all(old[:1] + old[2:] == new[:1] + new[2:] for old, new in changed)
-
-
 def test_a_table_and_tagged_words_are_told_apart_in_tsv(tmp_path: Path) -> None:
     words = write(tmp_path / "words.tsv", "text\tO\nBoris\tB-PER\n")
     perturb_file(words, tmp_path / "a.tsv", "leetspeak", share=1.0)
@@ -158,16 +100,11 @@ def test_a_table_and_tagged_words_are_told_apart_in_tsv(tmp_path: Path) -> None:
     [
         ("a.tsv", "premise\thypothesis\tlabel\na\tb\n", "line 2: malformed, 2 fields where the header has 3"),
         ("a.tsv", "premise\thypothesis\tlabel\na\tb\tc\n\na\tb\tc\n", "line 3: the line is blank"),
-        ("a.csv", 'premise,hypothesis\n"a,b\n', "line 2: malformed"),
-        ("a.csv", "premise,hypothesis\na,b\n\nc,d\n", "line 3: the line is blank"),
-        ("a.jsonl", '{"premise": "a", "hypothesis": null}\n', "line 1: which of"),
-        ("a.jsonl", '{"premise": "a", "hypothesis": "\\ud800"}\n', "holds half a surrogate pair"),
         ("a.tsv", b"premise\thypothesis\n\xff\tb\n", "line 2: not UTF-8"),
         ("a.tsv", "", "nothing to change"),
         ("a.tsv", "frage\tantwort\tlabel\na\tb\tc\n", "which hold the texts"),
-        ("a.conllu", "1\ta\n", "malformed"),
-        ("a.parquet", "x", "Convert it to JSON lines"),
-        ("a.dat", "x", "Give --input_format tsv|csv"),
+        ("a.csv", "premise,hypothesis\na,b\n", "a.csv is none of .tsv, "),
+        ("a.conllu", "1\ta\n", "Convert it: training reads these, too."),
     ],
 )
 def test_nothing_is_written_of_a_broken_file(name: str, content: str | bytes, message: str, tmp_path: Path) -> None:
@@ -180,7 +117,7 @@ def test_nothing_is_written_of_a_broken_file(name: str, content: str | bytes, me
 
 def test_standard_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Standard input is not read here"):
-        perturb_file("-", tmp_path / "b.tsv", "leetspeak", input_format="tsv")
+        perturb_file("-", tmp_path / "b.tsv", "leetspeak")
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,8 @@ import torch
 from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification
+from modeling_dlfa.cli import main
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.hub import HubRepository
 from modeling_dlfa.publishing.publish import Publication, dry_run, publish
@@ -31,6 +31,7 @@ EMPTY: dict[str, Any] = {
     **{"command": "python x", "model_name_or_path": "org/encoder"},
 }
 SUMMARY = {"systems": {}, "differences": {}, "bootstrap": {"n_resamples": 9, "seed": 0, "aligned": True}}
+SUMMARY |= {"intervals": {"method": "", "correction": "holm", "threshold": 0.05, "comparisons": 0}}
 
 
 def record(name: str, validation: float | None, *, baseline: bool = False, collapsed: bool = False) -> dict[str, Any]:
@@ -231,25 +232,20 @@ def test_a_broken_run_is_named_before_the_hub_is_asked(finished: Path, tmp_path:
         publish(run, HubRepository("org/name", "hf_x"), run="aif-layer1-seed1")
 
 
-@pytest.mark.slow
-def test_the_command_line(finished: Path, tmp_path: Path) -> None:
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        called = [sys.executable, "-m", "modeling_dlfa", "publish", *arguments]
-        return subprocess.run(called, env=environment, capture_output=True, text=True, timeout=300)
-
-    process = command(str(finished), "org/name", "--dry_run", str(tmp_path / "dry"), "--license", "mit")
-    assert process.returncode == 0 and str(tmp_path / "dry") in process.stdout, process.stderr
+def test_the_command_line(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dlfa(["publish", str(finished), "org/name", "--dry_run", str(tmp_path / "dry"), "--license", "mit"])
+    assert str(tmp_path / "dry") in capsys.readouterr().out
     assert "license: mit" in (tmp_path / "dry" / "README.md").read_text(encoding="utf-8")
-    process = command(str(finished), "name", "--dry_run", str(tmp_path / "other"))
-    assert process.returncode == 2 and process.stderr.splitlines()[-1].startswith("error: 'name' lacks the namespace")
+    with pytest.raises(SystemExit) as stop:
+        dlfa(["publish", str(finished), "name", "--dry_run", str(tmp_path / "other")])
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.splitlines()[-1].startswith("error: 'name' lacks the namespace")
 
 
 @pytest.mark.parametrize("name", ["hf_" + "a1B2" * 8, "Apache 2.0", "", "no-such-licence"])
 def test_what_is_not_a_licence_is_refused_and_a_token_not_repeated(
     name: str, finished: Path, xnli_arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from modeling_dlfa.cli import main
     from modeling_dlfa.training.merging import merge_runs
 
     for act in (

@@ -177,20 +177,6 @@ def test_what_stands_is_what_stands_after_correction() -> None:
     assert len(filled) == len(standing) + sum(entry["p_adjusted"] <= 0.05 for entry in averages)
 
 
-def test_results_of_version_1_keep_their_intervals_and_mark_none(tmp_path: Path) -> None:
-    results = make_results(["en", "de"], {"last": [1, 2], "aif": [1, 2]})
-    del results["summary"]["intervals"]
-    for entry in results["summary"]["differences"].values():
-        for value in [*entry["languages"].values(), *(entry[key] for key in ("macro_all", "macro_target"))]:
-            value |= {"mean": 0.1, "low": 0.05, "high": 0.15}
-            del value["p_value"], value["p_adjusted"]
-        del entry["transfer_gap"]["p_value"], entry["transfer_gap"]["p_adjusted"]
-    text = markdown_table(Results.from_dict(results))
-    assert "+10.0 [+5.0, +15.0]" in text and "**" not in text
-    assert "percentile bootstrap, as recorded before version 2; they are not corrected, so none is marked" in text
-    write_report(Results.from_dict(results), tmp_path)
-
-
 def test_report_is_written_and_points_to_its_figure(tmp_path: Path) -> None:
     results = make_results(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
     write_report(Results.from_dict(results), tmp_path / "new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,29 +96,34 @@ def test_metrics_beside_the_tasks_and_the_loss_may_choose_the_checkpoint(tmp_pat
 
 
 PACKAGES = {
-    "tensorboard": (["--report_to", "tensorboard"], ("tensorboard", "tensorboardX"), "--report_to tensorboard"),
-    "wandb": (["--report_to", "wandb"], ("wandb",), "--report_to wandb"),
-    "deepspeed": (["--deepspeed", "{}"], ("deepspeed",), "--deepspeed needs DeepSpeed"),
-    "optimiser": (["--optim", "adamw_8bit"], ("bitsandbytes",), "bitsandbytes"),
+    "tensorboard": (["--report_to", "tensorboard"], "--report_to tensorboard"),
+    "wandb": (["--report_to", "wandb"], "--report_to wandb"),
+    "optimiser": (["--optim", "adamw_8bit"], "bitsandbytes"),
+    "deepspeed": (["--deepspeed", "ds.json"], "--deepspeed needs DeepSpeed"),
 }
+WITHOUT = """
+import json, sys
+for name in ("tensorboard", "tensorboardX", "wandb", "deepspeed", "bitsandbytes"): sys.modules[name] = None
+from modeling_dlfa.cli import main
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main("xnli", arguments)
+    except SystemExit as stop:
+        assert stop.code == 2
+"""
 
 
-@pytest.mark.parametrize("case", PACKAGES)
-def test_packages_that_the_trainer_would_miss_later(case: str, run_python: Python, tmp_path: Path) -> None:
-    extra, absent, expected = PACKAGES[case]
-    if case == "deepspeed":
-        (tmp_path / "ds.json").write_text('{"train_batch_size": "auto"}')
-        extra = ["--deepspeed", str(tmp_path / "ds.json")]
-    code = (
-        "import sys\nfor name in sys.argv[1].split(): sys.modules[name] = None\n"
-        "from modeling_dlfa.cli import main\nmain('xnli', sys.argv[2:])"
-    )
+def test_packages_that_the_trainer_would_miss_later(run_python: Python, tmp_path: Path) -> None:
+    """In one process, which is told before its first import that they are missing."""
+    (tmp_path / "ds.json").write_text('{"train_batch_size": "auto"}')
     out = ["--output_dir", str(tmp_path / "out")]
-    ended = run_python("-c", code, " ".join(absent), *MODEL, *out, *extra, check=False)
-    line = ended.stderr.splitlines()[-1]
-    assert (
-        ended.returncode == 2 and line.startswith("error: ") and expected in line and "Traceback" not in ended.stderr
-    )
+    cases = [[*MODEL, *out, *extra] for extra, _ in PACKAGES.values()]
+    given = json.dumps(cases).replace("ds.json", str(tmp_path / "ds.json"))
+    told = run_python("-c", WITHOUT, given).stderr
+    lines = [line for line in told.splitlines() if line.startswith("error: ")]
+    assert len(lines) == len(PACKAGES) and "Traceback" not in told, told
+    for line, (_, expected) in zip(lines, PACKAGES.values(), strict=True):
+        assert expected in line
     assert not (tmp_path / "out").exists()
 
 

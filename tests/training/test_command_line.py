@@ -28,38 +28,50 @@ from ..conftest import ROOT
 
 Python = Callable[..., Any]
 MODEL = ["--model_name_or_path", "org/model"]
+# Each command in turn, in one process: what one imports, the next would find.
 RUN = """
-import runpy, sys
+import contextlib, io, json, runpy, sys
 sys.path.insert(0, "examples")
-sys.argv = sys.argv[1:]
-try:
-    if sys.argv[0] == "dlfa":
-        runpy.run_module("modeling_dlfa", run_name="__main__")
-    else:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-finally:
-    print([name for name in ("torch", "accelerate", "datasets") if name in sys.modules], file=sys.stderr)
+answers = []
+for sys.argv in json.loads(sys.argv[1]):
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            if sys.argv[0] == "dlfa":
+                runpy.run_module("modeling_dlfa", run_name="__main__")
+            else:
+                runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+    imported = [name for name in ("torch", "accelerate", "datasets") if name in sys.modules]
+    answers.append([code, out.getvalue(), err.getvalue(), imported])
+print(json.dumps(answers))
 """
-SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner split_pawsx results_card study_card benchmark".split()]
-COMMANDS = [f"dlfa {verb.usage.replace('TASK', 'ner')}" for verb in VERBS]
+SCRIPTS = [f"examples/{name}.py" for name in "run_xnli run_ner results_card study_card benchmark".split()]
+COMMANDS = [*SCRIPTS, *(f"dlfa {verb.usage.replace('TASK', 'ner')}" for verb in VERBS)]
+CONTRADICTION = ["examples/run_xnli.py", *MODEL, "--fusion", "scalar_mix", "--fusion_layers", "3"]
 
 
-@pytest.mark.parametrize("command", [*SCRIPTS, *COMMANDS])
-def test_help_and_a_wrong_option_import_nothing_slow(command: str, run_python: Python) -> None:
+@pytest.fixture(scope="module")
+def answers(run_python: Python) -> list[list[Any]]:
+    """Exit code, output, errors and imports: of each command with --help and a wrong option; of a contradiction."""
+    asked = [[*command.split(), *more] for command in COMMANDS for more in (["--help"], ["--bogus_option", "1"])]
+    return json.loads(run_python("-c", RUN, json.dumps([*asked, CONTRADICTION])).stdout)
+
+
+@pytest.mark.parametrize("place", range(len(COMMANDS)), ids=COMMANDS)
+def test_help_and_a_wrong_option_import_nothing_slow(place: int, answers: list[list[Any]]) -> None:
     """On two cores importing torch and the Trainer takes longer than everything that these commands do here."""
-    shown = run_python("-c", RUN, *command.split(), "--help")
-    assert shown.stderr.splitlines()[-1] == "[]" and "usage: " in shown.stdout
-    refused = run_python("-c", RUN, *command.split(), "--bogus_option", "1", check=False)
-    assert refused.returncode == 2 and refused.stderr.splitlines()[-1] == "[]"
-    assert refused.stderr.startswith("error: ") and "See --help." in refused.stderr.splitlines()[0]
-    assert len(refused.stderr.splitlines()) == 2, "an error under its usage is hard to find"
+    (shown, out, _, imported), (refused, _, error, also) = answers[2 * place : 2 * place + 2]
+    assert shown == 0 and imported == [] and "usage: " in out
+    assert refused == 2 and also == [] and error.startswith("error: ") and "See --help." in error
+    assert error.count("\n") == 1, "an error under its usage is hard to find"
 
 
-def test_a_contradiction_among_our_options_is_found_before_torch_is_imported(run_python: Python) -> None:
-    arguments = [*MODEL, "--fusion", "scalar_mix", "--fusion_layers", "3"]
-    refused = run_python("-c", RUN, "examples/run_xnli.py", *arguments, check=False)
-    assert refused.returncode == 2 and refused.stderr.splitlines()[-1] == "[]"
-    assert refused.stderr.startswith("error: --fusion_layers has no effect with --fusion scalar_mix")
+def test_a_contradiction_among_our_options_is_found_before_torch_is_imported(answers: list[list[Any]]) -> None:
+    code, _, error, imported = answers[-1]
+    assert code == 2 and imported == []
+    assert error.startswith("error: --fusion_layers has no effect with --fusion scalar_mix")
 
 
 def test_help_shows_our_options_first_and_names_the_trainers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +136,7 @@ ABBREVIATED = {
     "compare": (["a", "b", "--task", "xnli", "--test_file", "x"], "--batch_size"),
     "predict": (["a", "b"], "--token"),
     "layers": (["--model_name_or_path", "a", "--aligned_file", "b", "--output_dir", "c"], "--languages"),
-    "scaling": (["a", "--output_dir", "c"], "--similarity"),
+    "scaling": (["a", "--output_dir", "c"], "--difference"),
     "sweep": (["--results_dir", "a"], "--compare_with"),
     "train": (["xnli", *MODEL], "--hub_token"),
 }
@@ -143,9 +155,9 @@ def test_no_verb_takes_abbreviations(verb: str, capsys: pytest.CaptureFixture[st
 def test_a_script_takes_no_abbreviations(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     with pytest.raises(SystemExit) as stop:
-        importlib.import_module("split_pawsx").main(["a", "b", "--validation_row", "secret"])
+        importlib.import_module("results_card").main(["a", "b", "--hardwar", "secret"])
     error = capsys.readouterr().err
-    assert stop.value.code == 2 and "Did you mean --validation_rows?" in error and "secret" not in error
+    assert stop.value.code == 2 and "Did you mean --hardware?" in error and "secret" not in error
 
 
 def test_no_parser_of_the_repository_takes_abbreviations() -> None:

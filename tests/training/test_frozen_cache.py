@@ -13,7 +13,7 @@ from modeling_dlfa.cli import main, run
 from modeling_dlfa.training import frozen_cache, frozen_computing
 
 from ..commands import assert_refused, read, stopped_at
-from ..launching import launch
+from ..launching import fork
 
 
 def test_a_command_computes_each_state_once(
@@ -69,7 +69,7 @@ def test_a_resumed_run_ends_in_the_same_weights(
 def test_two_processes_read_what_one_computed(xnli_arguments: list[str], tmp_path: Path) -> None:
     arguments = [*xnli_arguments, "--freeze_up_to", "1", "--max_steps", "4", "--dataloader_num_workers", "1"]
     arguments += ["--cache_frozen", str(tmp_path / "states"), "--learning_rate", "0"]
-    launch(arguments, tmp_path / "two")
+    fork(["train", "xnli", *arguments], tmp_path / "two")
     assert len(list((tmp_path / "states").rglob("layer-1.npy"))) == 3
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "one")])
     two, one = (read(tmp_path / name / "results.json") for name in ("two", "one"))

@@ -18,7 +18,7 @@ from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.publish import dry_run
 from modeling_dlfa.training.merging import merge_runs
 
-from ..commands import Python, assert_refused, read
+from ..commands import assert_refused, read
 
 SHARDS = 2
 
@@ -273,11 +273,13 @@ def test_another_shard_does_not_go_on_in_its_place(
     assert_refused([*resumed, "--shard_index", "1"], "shard.shard_index: 0 before, 1 now", capsys)
 
 
-@pytest.mark.slow
-def test_the_command(shards: list[Path], tmp_path: Path, run_python: Python) -> None:
-    merged = str(tmp_path / "merged")
-    printed = run_python("-m", "modeling_dlfa", "merge", *map(str, shards), "--output_dir", merged).stdout
+def test_the_command(shards: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["merge", *map(str, shards), "--output_dir", str(tmp_path / "merged")]
+    dlfa(command)
+    printed = capfd.readouterr().out
     assert "minus last" in printed and printed.rstrip().endswith("results.json")
-    again = run_python("-m", "modeling_dlfa", "merge", *map(str, shards), "--output_dir", merged, check=False)
-    assert again.returncode == 2 and again.stderr.startswith("error: ") and again.stderr.count("\n") == 1
-    assert "Traceback" not in again.stderr and sys.executable not in again.stderr
+    with pytest.raises(SystemExit) as stop:
+        dlfa(command)
+    again = capfd.readouterr().err
+    assert stop.value.code == 2 and again.startswith("error: ") and again.count("\n") == 1
+    assert sys.executable not in again

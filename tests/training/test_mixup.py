@@ -24,7 +24,7 @@ from modeling_dlfa.training.options import DataArguments, ModelArguments
 
 from ..backbones import BACKBONES, build
 from ..commands import assert_refused, read, stopped_at
-from ..launching import launch
+from ..launching import fork
 
 RUN = "aif-layer1-seed42"
 TABLE = MixupTable.of_rows(
@@ -200,7 +200,7 @@ def test_a_resumed_run_mixes_the_same(
 @pytest.mark.slow
 def test_two_processes(xnli_arguments: list[str], proposals: Path, tmp_path: Path) -> None:
     arguments = [*xnli_arguments, "--mixup", str(proposals), "--max_steps", "4", "--dataloader_num_workers", "1"]
-    launch(arguments, tmp_path / "two")
+    fork(["train", "xnli", *arguments], tmp_path / "two")
     results = read(tmp_path / "two" / "results.json")
     assert results["recipe"]["processes"] == 2 and "mixup" in results["recipe"]
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "two").values())

@@ -12,7 +12,7 @@ from transformers.utils import is_liger_kernel_available
 from modeling_dlfa.cli import main
 
 from ..commands import assert_refused, holding, read
-from ..launching import start
+from ..launching import run_forked
 
 
 def test_another_runs_results_are_not_overwritten(
@@ -115,6 +115,7 @@ def test_two_commands_do_not_resume_into_one_directory(
     monkeypatch.setattr("modeling_dlfa.files.folders.PATIENCE", 0.2)
     with holding(tmp_path / "out") as other:
         assert_refused(resumed, f"is in use by process {other.pid}", capsys)
-        printed = start(resumed).communicate(timeout=300)[0]
+        assert run_forked(["train", "xnli", *resumed], tmp_path / "log") == [2, 2]
+        printed = (tmp_path / "log").read_text(encoding="utf-8")
         assert printed.count("error: ") == printed.count(f"is in use by process {other.pid}") == 1, printed[-3000:]
     main("xnli", resumed)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from unittest import mock
@@ -21,8 +18,8 @@ from modeling_dlfa.cli import main
 from modeling_dlfa.training.arguments import default_workers
 
 from ..commands import read
-from ..conftest import ROOT, write_nli
-from ..launching import launch
+from ..conftest import write_nli
+from ..launching import fork, launch, start_forked
 
 
 def test_results_equal_what_anyone_recomputes_from_the_predictions(finished: Path, tiny_data: Path) -> None:
@@ -155,7 +152,7 @@ def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[st
     arguments = [*xnli_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--per_device_eval_batch_size", "4"]
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "one")])
-    launch(arguments, tmp_path / "two")
+    fork(["train", "xnli", *arguments], tmp_path / "two")
     for language in ("en", "de", "ar"):
         name = f"predictions/aif-layer1-seed42/{language}.tsv"
         one, two = ((tmp_path / folder / name).read_text(encoding="utf-8") for folder in ("one", "two"))
@@ -166,32 +163,20 @@ def test_two_processes_evaluate_like_one(finished: Path, xnli_arguments: list[st
 
 
 @pytest.mark.slow
-def test_two_processes_train(xnli_arguments: list[str], tmp_path: Path) -> None:
-    launch([*xnli_arguments, "--baseline", "--per_device_train_batch_size", "4"], tmp_path / "two")
-    results = read(tmp_path / "two" / "results.json")
-    assert results["recipe"]["batch_size"] == 8 and results["runs"][0]["train"]["steps"] == 24
-    assert {run["system"] for run in results["runs"]} == {"aif-layer1", "last"}
-
-
-@pytest.mark.slow
 def test_killed_and_resumed_training_ends_in_the_same_weights(xnli_arguments: list[str], tmp_path: Path) -> None:
     # Checkpoints fall into the middle of the epochs of 12 steps.
     arguments = [*xnli_arguments, "--save_strategy", "steps", "--save_steps", "5", "--eval_strategy", "steps"]
     arguments += ["--eval_steps", "5", "--baseline", "--num_train_epochs", "3"]
     main("xnli", [*arguments, "--output_dir", str(tmp_path / "whole")])
     broken = tmp_path / "broken"
-    command = [sys.executable, "examples/run_xnli.py", *arguments, "--output_dir", str(broken)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = start_forked(["train", "xnli", *arguments, "--output_dir", str(broken)], tmp_path / "log")
     seen = broken / "checkpoints" / "last-seed42" / "checkpoint-15" / "trainer_state.json"
     deadline = time.time() + 240
-    while not seen.is_file() and process.poll() is None and time.time() < deadline:
+    while not seen.is_file() and process.is_alive() and time.time() < deadline:
         time.sleep(0.01)
-    assert process.poll() is None, "the run ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.is_alive(), "the run ended before it could be killed"
+    process.kill()
+    process.join()
     assert not (broken / "results.json").exists()
     (broken / "checkpoints" / "last-seed42" / "checkpoint-35").mkdir()  # As if killed while saving.
     main("xnli", [*arguments, "--output_dir", str(broken), "--resume_from_checkpoint", "last"])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import random
 import re
+import runpy
 import sys
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -19,9 +21,9 @@ from modeling_dlfa.checkpoints.tokenizers import save_tokenizer
 from modeling_dlfa.cli import main
 from modeling_dlfa.data.conll import read_sentences
 
-from ..commands import Python, read, read_words, stopped_at
+from ..commands import read, read_words, stopped_at
 from ..conftest import ROOT, WORDS
-from ..launching import launch
+from ..launching import fork
 from ..tiny_checkpoints import letter_tokenizer
 
 
@@ -120,7 +122,7 @@ def test_evaluation_depends_on_neither_batch_nor_processes(
     arguments = [*ner_arguments, "--model_name_or_path", str(finished / "models" / "aif-layer1-seed1")]
     arguments += ["--do_train", "False", "--per_device_eval_batch_size"]
     main("panx", [*arguments, "5", "--output_dir", str(tmp_path / "one")])
-    launch([*arguments, "4"], tmp_path / "two", "examples/run_ner.py")
+    fork(["train", "ner", *arguments, "4"], tmp_path / "two")
     first = read(finished / "results.json")["runs"][0]
     for language in ("en", "de", "ar"):
         name = f"predictions/aif-layer1-seed42/{language}.tsv"
@@ -161,10 +163,9 @@ def write_pawsx(path: Path, language: str, rows: int, seed: int) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pos", "ner", "pawsx"])
 def test_the_example_scripts(
-    name: str, tiny_encoder: Path, tiny_tags: Path, tmp_path: Path, run_python: Python
+    name: str, tiny_encoder: Path, tiny_tags: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = arguments_of(tiny_encoder, tiny_tags, name, tmp_path / "out")
     if name == "pawsx":
@@ -173,7 +174,10 @@ def test_the_example_scripts(
             write_pawsx(tmp_path / f"dev-{language}.tsv", language, 30, 2)
         arguments += ["--train_file", str(tmp_path / "train.tsv"), "--validation_file", str(tmp_path / "dev-en.tsv")]
         arguments += ["--test_file", str(tmp_path / "dev-{language}.tsv")]
-    output = run_python(f"examples/run_{name}.py", *arguments, "--max_steps", "2", PYTHONPATH=str(ROOT)).stdout
+    script = str(ROOT / "examples" / f"run_{name}.py")
+    with mock.patch("sys.argv", [script, *arguments, "--max_steps", "2"]):
+        runpy.run_path(script, run_name="__main__")
+    output = capfd.readouterr().out
     results = read(tmp_path / "out" / "results.json")
     assert results["languages"] == (["de", "en"] if name == "pawsx" else ["ar", "de", "en"])
     assert "Skipped, no test file: " in output.splitlines()[0]

@@ -25,8 +25,6 @@ def run_language_scaling(
     sources: Sequence[str | Path],
     output_dir: str | Path,
     *,
-    similarity: str | None = None,
-    data_sizes: str | None = None,
     max_subsets: int = 100,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -41,8 +39,6 @@ def run_language_scaling(
     Args:
         sources: Output directories of the runner, or their `results.json`.
         output_dir: Where to write; created if missing.
-        similarity: See `language_orders.language_orders`.
-        data_sizes: See there.
         max_subsets: See `language_scaling.scale_languages`.
         n_resamples: See there.
         seed: See there.
@@ -69,7 +65,7 @@ def run_language_scaling(
             names = [str(source) for source, one in zip(sources, loaded, strict=True) if one.task == task]
             results, counts = join_results([one for one in loaded if one.task == task])
             check_pairs(differences, results)
-            orders = language_orders(results.targets, results.source_language, similarity, data_sizes)
+            orders = language_orders(results.targets, results.source_language)
             prepared.append((names, results, counts, *orders))
         entries = []
         for names, results, counts, some, left_out in prepared:

@@ -22,6 +22,9 @@ from ...results.results import Results
 from ...statistics.over_languages import slope_over_languages
 from ...tasks import TASKS
 
+BATCH_SIZE = 64
+PASSES = 3  # For each n; the median counts.
+
 
 @dataclass(frozen=True)
 class CostOptions:
@@ -31,17 +34,11 @@ class CostOptions:
         model: Folder or Hub id of a DLFA checkpoint; the first fused run's if None.
         test_file: Test files, `{language}` for the code; those of the results if None.
         max_test_samples: Examples per language; all if None.
-        batch_size: Examples per batch.
-        repeats: Number of passes for each n; the median counts.
-        cpu: Whether to leave an accelerator alone.
     """
 
     model: str | None = None
     test_file: str | None = None
     max_test_samples: int | None = None
-    batch_size: int = 64
-    repeats: int = 3
-    cpu: bool = False
 
 
 def numbers_of_languages(total: int) -> list[int]:
@@ -53,10 +50,6 @@ def measure_cost(results: Results, options: CostOptions) -> dict[str, Any]:
     """Time the pass with which the runner tests, for n = 1, 2, 4 ... N languages.
 
     Each n runs in a separate process, so that its peak memory is measured alone. Languages keep the results' order.
-
-    Args:
-        results: The results, with their folder.
-        options: What to time.
 
     Returns:
         `"points"`, one for each n: `n`, `examples`, `tokens`, `start_seconds` (until model and tokenizer are loaded),
@@ -72,11 +65,11 @@ def measure_cost(results: Results, options: CostOptions) -> dict[str, Any]:
     argv = _arguments(results, options)
     points = []
     for n in numbers_of_languages(len(languages)):
-        points.append(_measure_one(results, [*argv, "--languages", *languages[:n]], options))
+        points.append(_measure_one(results, [*argv, "--languages", *languages[:n]]))
     found: dict[str, Any] = {
         "model": argv[argv.index("--model_name_or_path") + 1],
         "languages": languages,
-        "batch_size": options.batch_size,
+        "batch_size": BATCH_SIZE,
         "max_test_samples": options.max_test_samples,
         "points": points,
     }
@@ -98,10 +91,9 @@ def _arguments(results: Results, options: CostOptions) -> list[str]:
         model = str(found)
     argv = ["--model_name_or_path", model, "--do_train", "False", "--do_eval", "False", "--report_to", "none"]
     argv += ["--eval_strategy", "no", "--save_strategy", "no", "--load_best_model_at_end", "False"]
-    argv += ["--disable_tqdm", "True", "--per_device_eval_batch_size", str(options.batch_size)]
+    argv += ["--disable_tqdm", "True", "--per_device_eval_batch_size", str(BATCH_SIZE)]
     argv += ["--max_length", str(results.recipe["max_length"])]
     argv += ["--max_test_samples", str(options.max_test_samples)] if options.max_test_samples else []
-    argv += ["--use_cpu", "True"] if options.cpu else []
     if options.test_file is not None:
         return [*argv, "--test_file", options.test_file]
     sources = {code: results.data.test[code] for code in results.languages}
@@ -136,13 +128,11 @@ def _readings(file: str, code: str) -> set[str]:
     return readings - {file}
 
 
-def _measure_one(results: Results, argv: Sequence[str], options: CostOptions) -> dict[str, Any]:
+def _measure_one(results: Results, argv: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         job, answer = Path(scratch) / "job.json", Path(scratch) / "answer.json"
         arguments = [*argv, "--output_dir", str(Path(scratch) / "out")]
-        write_json(
-            job, {"results": results.to_dict(), "argv": arguments, "repeats": options.repeats, "started": time.time()}
-        )
+        write_json(job, {"results": results.to_dict(), "argv": arguments, "started": time.time()})
         command = [sys.executable, "-m", __name__, str(job), str(answer)]
         child = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace")
         if child.returncode:
@@ -182,7 +172,7 @@ def _child_main(job_file: str, answer_file: str) -> None:
         preprocess_logits_for_metrics=keep_class_ids if task.kind == "token" else None,
     )
     passes = []
-    for _ in range(job["repeats"]):
+    for _ in range(PASSES):
         begun = time.perf_counter()
         outcome = trainer.predict(dataset, metric_key_prefix="test")
         answers(task, data.test, dataset, outcome)

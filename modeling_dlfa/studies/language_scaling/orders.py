@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,110 +47,56 @@ class Order:
     unit: str = ""
 
 
-def read_values(path: str | Path) -> dict[str, float]:
-    """Read a number for each language: a JSON object, or lines with a code, a tab and a number.
-
-    A first line without a number is a header.
-
-    Raises:
-        InputError: The file cannot be read, has a wrong line or number, or has a language twice.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read {path}: {error}.") from error
-    remedy = 'It needs a JSON object such as {"de": 1.5}, or lines with a language code, a tab and a number.'
-    if Path(path).suffix == ".json":
-        try:
-            pairs = list(json.loads(text).items())
-        except (ValueError, AttributeError) as error:
-            raise InputError(f"{path} does not contain a JSON object. {remedy}") from error
-    else:
-        pairs = [tuple(line.split("\t")) for line in text.splitlines() if line.strip()]
-        if pairs and len(pairs[0]) == 2 and not _is_number(pairs[0][1]):
-            del pairs[0]
-    values: dict[str, float] = {}
-    for pair in pairs:
-        if len(pair) != 2 or not _is_number(pair[1]) or pair[0] in values:
-            raise InputError(f"{path}: {pair} is not a language and a number, or occurs twice. {remedy}")
-        values[pair[0]] = float(pair[1])
-    return values
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return not isinstance(value, bool) and math.isfinite(float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False
-
-
-def language_orders(
-    targets: Sequence[str],
-    source_language: str,
-    similarity: str | Path | None = None,
-    data_sizes: str | Path | None = None,
-) -> tuple[list[Order], list[str]]:
-    """Return the orders for some target languages.
+def language_orders(targets: Sequence[str], source_language: str) -> tuple[list[Order], list[str]]:
+    """Return the orders for some target languages, as far as the built-in tables know them.
 
     Args:
         targets: Codes of the target languages.
         source_language: Language of the labels.
-        similarity: File of each language's similarity to the source language (higher is closer), such as one of
-            lang2vec's or of a layer analysis. Default: how many of family, branch and script it shares.
-        data_sizes: File of each language's pre-training data, in any unit, above zero. Default: CC-100's sizes.
 
     Returns:
-        The orders, and one sentence for each order that the built-in tables could not provide.
+        The orders, and one sentence for each order that is left out.
 
     Raises:
-        InputError: There are no target languages, a file lacks one, or a data size is not above zero.
+        InputError: There are no target languages.
     """
     if not targets:
         raise InputError(f"Only {source_language} was tested, the language of the labels; test other languages too.")
-    families = [tuple(codes) for _, codes in by_family(targets, source_language)]
-    orders = [
-        Order("random", "at random", "All sets of n languages count equally.", (tuple(targets),)),
-        Order("family", "family by family", "Families of the World Atlas of Language Structures.", tuple(families)),
-    ]
     left_out = []
-    source = get_language(source_language).name
-    unknown = [code for code in (source_language, *targets) if code not in LANGUAGES]
-    if similarity is not None:
-        values, unit = _complete(read_values(similarity), targets, similarity), "unit of similarity"
-        origin = f"From {Path(similarity).name}."
-    elif not unknown:
-        values, unit = {code: shared_levels(code, source_language) for code in targets}, "shared level"
-        origin = f"How many of family, branch (both from WALS) and script a language shares with {source}."
-    if similarity is None and unknown:
-        left_out.append(f"No order by similarity: it is not known for {', '.join(unknown)}. Give --similarity.")
+    orders = [Order("random", "at random", "All sets of n languages count equally.", (tuple(targets),))]
+    source = get_language(source_language)
+    unknown = ", ".join(code for code in (source_language, *targets) if code not in LANGUAGES)
+    if unknown:
+        left_out.append(f"No order by similarity: it is not known for {unknown}.")
     else:
-        tiers = _tiers(values)
-        orders.insert(1, Order("similarity", f"closest to {source} first", origin, tiers, values, unit))
+        values = {code: shared_levels(code, source_language) for code in targets}
+        origin = f"How many of family, branch (both from WALS) and script a language shares with {source.name}."
+        title = f"closest to {source.name} first"
+        orders.append(Order("similarity", title, origin, _tiers(values), values, "shared level"))
     scripts = _tiers({code: -float(script_distance(code, source_language)) for code in targets})
     if unknown or len(scripts) == 1:
-        why = f"nothing is known of {', '.join(unknown)}" if unknown else "all scripts are equally close"
+        why = f"nothing is known of {unknown}" if unknown else "all scripts are equally close"
         left_out.append(f"No order by script: {why}.")
     else:
-        own = SCRIPTS[get_language(source_language).script]
-        origin = f"{own}, as {source} is written; then related alphabets (Latin, Greek, Cyrillic); then all others."
-        orders.insert(-1, Order("script", "closest script first", origin, scripts))
-    if data_sizes is not None:
-        sizes, origin = _complete(read_values(data_sizes), targets, data_sizes), f"From {Path(data_sizes).name}."
+        own = SCRIPTS[source.script]
+        origin = (
+            f"{own}, as {source.name} is written; then related alphabets (Latin, Greek, Cyrillic); then all others."
+        )
+        orders.append(Order("script", "closest script first", origin, scripts))
+    missing = ", ".join(code for code in targets if code not in CC100_SIZES)
+    if missing:
+        left_out.append(f"No order by data size: it is not known for {missing}.")
     else:
-        sizes = {code: CC100_SIZES[code] for code in targets if code in CC100_SIZES}
         origin = (
             "Sizes of CC-100's files: the training data of XLM-R; for other encoders, a measure of how "
             "much text exists."
         )
-    if any(size <= 0 for size in sizes.values()):
-        raise InputError(f"{data_sizes}: data sizes must be greater than zero. Correct them.")
-    if len(sizes) < len(targets):
-        missing = ", ".join(code for code in targets if code not in sizes)
-        left_out.append(f"No order by data size: it is not known for {missing}. Give --data_sizes.")
-    else:
-        logs = {code: math.log2(size) for code, size in sizes.items()}
-        title = "most pre-training data first"
-        orders.insert(-1, Order("data_size", title, origin, _tiers(logs), logs, "doubling of data"))
+        logs = {code: math.log2(CC100_SIZES[code]) for code in targets}
+        orders.append(
+            Order("data_size", "most pre-training data first", origin, _tiers(logs), logs, "doubling of data")
+        )
+    families = tuple(tuple(codes) for _, codes in by_family(targets, source_language))
+    orders.append(Order("family", "family by family", "Families of the World Atlas of Language Structures.", families))
     return orders, left_out
 
 
@@ -170,13 +114,6 @@ def script_distance(code: str, source_language: str) -> int:
     """
     scripts = {get_language(code).script, get_language(source_language).script}
     return 0 if len(scripts) == 1 else 1 if scripts <= ALPHABETS else 2
-
-
-def _complete(values: Mapping[str, float], targets: Iterable[str], path: str | Path) -> dict[str, float]:
-    missing = [code for code in targets if code not in values]
-    if missing:
-        raise InputError(f"{path} has no number for {', '.join(missing)}. Add them, or leave the file out.")
-    return {code: values[code] for code in targets}
 
 
 def _tiers(values: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:

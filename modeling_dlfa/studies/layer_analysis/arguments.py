@@ -29,12 +29,6 @@ class LayerAnalysisArguments:
         default=None, metadata={"help": "The same to test on; {language} in the name stands for the language code."}
     )
     source_language: str = field(default="en", metadata={"help": "Language of the part-of-speech training file."})
-    genealogy_file: str | None = field(
-        default=None,
-        metadata={
-            "help": "TSV with the columns code name family genus script, for languages unknown to this package."
-        },
-    )
     max_sentences: int = field(default=1000, metadata={"help": "Rows of the aligned file, drawn by the seed."})
     max_pos_train_sentences: int = field(default=1000, metadata={"help": "Sentences to train on, drawn by the seed."})
     max_pos_test_sentences: int = field(

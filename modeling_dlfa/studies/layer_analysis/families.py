@@ -15,8 +15,6 @@ from .genealogy import Genealogy
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVELS = ("genus", "family")
-
 
 @dataclass(frozen=True)
 class Clustering:
@@ -50,13 +48,6 @@ class Clustering:
         heights = cophenet(tree)
         return cls(tree, leaves_list(tree).tolist(), squareform(heights), _correlation(heights, distances))
 
-    def together(self, n_clusters: int) -> NDArray[np.bool_]:
-        """Returns (L, L): whether two languages are in the same one of this many clusters."""
-        from scipy.cluster.hierarchy import fcluster
-
-        clusters = fcluster(self.linkage, n_clusters, criterion="maxclust")
-        return clusters[:, None] == clusters
-
 
 def upper(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Returns the L (L - 1) / 2 entries above the diagonal of the last two axes."""
@@ -83,19 +74,6 @@ def partial_agreement(clustering: Clustering, genealogy: Genealogy) -> float:
     ts, ds, td = _correlation(tree, script), _correlation(descent, script), _correlation(tree, descent)
     norm = np.sqrt(max(0.0, (1 - ts**2) * (1 - ds**2)))
     return float((td - ts * ds) / norm) if norm > 1e-9 else 0.0
-
-
-def adjusted_rand(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Adjusted Rand index of two groupings, given as (L, L) matrices of who is together (Hubert and Arabie 1985)."""
-    a, b = upper(first), upper(second)
-    return float(_adjusted(np.array(a @ b), a.sum(), b.sum(), len(a)))
-
-
-def _adjusted(shared: NDArray[np.float64], first: float, second: float, pairs: int) -> NDArray[np.float64]:
-    expected, largest = first * second / pairs, (first + second) / 2
-    if largest == expected:  # Either both put all together, or both keep each one apart.
-        return np.ones_like(shared)
-    return (shared - expected) / (largest - expected)
 
 
 def permuted_sums(first: NDArray[Any], second: NDArray[Any], permutations: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -133,8 +111,7 @@ def agreement_with_genealogy(
 
     Returns:
         What JSON can hold: order, tree and its fit; the cophenetic correlation with interval and p-value, what is left
-        of it without the script, that with the script instead; for genera and families the adjusted Rand index of as
-        many clusters, with p-value.
+        of it without the script, and that with the script instead.
     """
     clustering = Clustering.of(similarity)
     trees = [Clustering.of(draw, ordered=False) for draw in draws]
@@ -142,17 +119,6 @@ def agreement_with_genealogy(
     correlation = cophenetic_agreement(clustering, genealogy)
     resampled = np.array([[cophenetic_agreement(tree, genealogy)] for tree in trees])
     [interval] = Estimates.of_examples(np.array([correlation]), resampled).intervals(within=(-1, 1))
-    rand = {}
-    for level in LEVELS:
-        related = genealogy.same("family") & genealogy.same(level)
-        together = clustering.together(len(np.unique(related, axis=0)))
-        a, b = upper(together), upper(related)
-        shared = permuted_sums(together, related, permutations)
-        value = adjusted_rand(together, related)
-        rand[level] = {
-            "index": value,
-            "p_value": permutation_p(value, _adjusted(shared, a.sum(), b.sum(), len(a))),
-        }
     return {
         "order": [genealogy.languages[index].code for index in clustering.order],
         "linkage": clustering.linkage.tolist(),
@@ -163,7 +129,6 @@ def agreement_with_genealogy(
         },
         "cophenetic_without_script": partial_agreement(clustering, genealogy),
         "cophenetic_of_script": _correlation(upper(clustering.heights), upper(script)),
-        "adjusted_rand": rand,
     }
 
 
@@ -182,11 +147,9 @@ def _correlation_p(
 
 
 def adjust_agreements(layers: Sequence[dict[str, Any]]) -> None:
-    """Adds Holm's p-values in place: for each statistic, over all layers and similarities of a study.
+    """Adds Holm's p-values in place, over all layers and similarities of a study.
 
     Args:
         layers: Results of `agreement_with_genealogy`, for everything that one table shows.
     """
-    families = [[entry["cophenetic"] for entry in layers]]
-    families += [[entry["adjusted_rand"][level] for entry in layers] for level in LEVELS]
-    adjust_p_values(families, "p_value_holm")
+    adjust_p_values([[entry["cophenetic"] for entry in layers]], "p_value_holm")

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...data.files import read_table
 from ...errors import InputError, quoted
 from ...languages import LANGUAGES, Language
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BUILT_IN_SOURCE = (
+SOURCE = (
     "modeling_dlfa.languages: top-level families and WALS genera (Dryer and Haspelmath 2013); scripts as ISO 15924"
 )
-COLUMNS = ("code", "name", "family", "genus", "script")
 
 
 @dataclass(frozen=True)
@@ -28,41 +25,20 @@ class Genealogy:
 
     Attributes:
         languages: In the order of the matrices.
-        source: Where families and genera come from.
     """
 
     languages: tuple[Language, ...]
-    source: str
 
     @classmethod
-    def of(cls, codes: Sequence[str], path: str | Path | None = None) -> Genealogy:
-        """Looks up languages in the package's table and in a table from the user.
-
-        Args:
-            codes: Language codes.
-            path: A TSV file with the columns code, name, family, genus and script; its rows take precedence.
+    def of(cls, codes: Sequence[str]) -> Genealogy:
+        """Looks up languages in the package's table.
 
         Raises:
-            InputError: The file cannot be read or lacks an entry, or a language is in no table.
+            InputError: A language is not in it.
         """
-        own: dict[str, Language] = {}
-        if path is not None:
-            table = read_table(path, COLUMNS)
-            for index, row in enumerate(zip(*table.columns, strict=True)):
-                if not all(map(str.strip, row)):
-                    raise InputError(f"{table.where(index)}: an entry is empty. Fill in {quoted(COLUMNS)}.")
-                own[row[0]] = Language(*row)
-        known = {**LANGUAGES, **own}
-        missing = [code for code in codes if code not in known]
-        if missing:
-            raise InputError(
-                f"The families of {quoted(missing)} are not known. Add them with --genealogy_file, a TSV file with "
-                f"the columns {' '.join(COLUMNS)}, or leave these languages out (--languages)."
-            )
-        sources = [str(path)] if own.keys() & set(codes) else []
-        if set(codes) - own.keys():
-            sources.append(BUILT_IN_SOURCE)
-        return cls(tuple(known[code] for code in codes), "; ".join(sources))
+        if missing := [code for code in codes if code not in LANGUAGES]:
+            raise InputError(f"The families of {quoted(missing)} are not known. Leave these out with --languages.")
+        return cls(tuple(LANGUAGES[code] for code in codes))
 
     def distances(self) -> NDArray[np.float64]:
         """Returns (L, L): 0 for a language itself, 1 within a genus, 2 within a family, 3 between families."""
@@ -85,4 +61,4 @@ class Genealogy:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns what JSON can hold."""
-        return {"source": self.source, "languages": {entry.code: vars(entry) for entry in self.languages}}
+        return {"source": SOURCE, "languages": {entry.code: vars(entry) for entry in self.languages}}

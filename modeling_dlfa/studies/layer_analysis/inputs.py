@@ -69,7 +69,7 @@ def read_data(arguments: LayerAnalysisArguments) -> AnalysisData:
         arguments.aligned_file, arguments.languages, max_sentences=arguments.max_sentences, seed=arguments.seed
     )
     codes = list(aligned.texts)
-    genealogy = Genealogy.of(codes, arguments.genealogy_file)
+    genealogy = Genealogy.of(codes)
     if arguments.pos_train_file is None or arguments.pos_test_file is None:
         return AnalysisData(aligned, genealogy, None, {}, [])
     pattern = arguments.pos_test_file

@@ -13,7 +13,6 @@ from ...statistics.formatting import number, percent, points_interval
 from ...statistics.intervals import Interval
 from ..study import Study
 from .arguments import SIMILARITIES
-from .families import LEVELS
 from .figures import PAPER, SIMILARITY_TITLES, crossing_sentence, plot_agreement, plot_languages, plot_layers
 
 _TITLE = "What each layer of"
@@ -134,7 +133,7 @@ def _family_table(caption: str, layers: list[Mapping[str, Any]]) -> Table:
     header = ("layer", "cophenetic correlation", "p", "p, corrected", "without script", "of script")
     rows = []
     for layer, entry in enumerate(layers):
-        agreement, rand = entry["cophenetic"], entry["adjusted_rand"]
+        agreement = entry["cophenetic"]
         cells = [
             f"{number(agreement['mean'], 2)} [{number(agreement['low'], 2)}, {number(agreement['high'], 2)}]",
             _p(agreement["p_value"]),
@@ -142,10 +141,8 @@ def _family_table(caption: str, layers: list[Mapping[str, Any]]) -> Table:
             number(entry["cophenetic_without_script"], 2),
             number(entry["cophenetic_of_script"], 2),
         ]
-        for level in LEVELS:
-            cells += [number(rand[level]["index"], 2), _p(rand[level]["p_value_holm"])]
         rows.append((str(layer), *cells))
-    return Table(caption, (*header, "Rand, genera", "p, corrected", "Rand, families", "p, corrected"), tuple(rows))
+    return Table(caption, header, tuple(rows))
 
 
 def _p(value: float) -> str:
@@ -177,7 +174,6 @@ def _family_explanation(results: Mapping[str, Any]) -> list[str]:
         "and similarities of this report.",
         "Without script: the partial correlation once a common script is accounted for; of script: the correlation "
         "with having a script in common. Relatives often share a script, and with it pieces of words.",
-        "Rand: adjusted Rand index of as many clusters as there are genera or families.",
         f"Genealogy: {families['genealogy']['source']}.",
     ]
 

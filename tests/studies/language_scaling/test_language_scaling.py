@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.languages import LANGUAGES
 from modeling_dlfa.results.results import Results, load_results
@@ -19,7 +18,6 @@ from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.language_scaling.language_scaling import scale_languages
 from modeling_dlfa.studies.language_scaling.orders import language_orders, shared_levels
 
-from ...conftest import ROOT
 from ...scored import Counts, make_command, make_scored, planted, write_command
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
@@ -160,8 +158,8 @@ def test_predictions_on_disk_are_the_counts(tmp_path: Path) -> None:
         load_results(tmp_path / "run").with_counts()
 
 
-def test_the_script_tells_wrong_input_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "modeling_dlfa", "scaling", str(tmp_path / "absent"), "--output_dir", "x"]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert process.returncode == 2 and process.stderr.startswith("error: ") and "cannot be read" in process.stderr
-    assert process.stderr.count("\n") == 1
+def test_the_command_tells_wrong_input_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        dlfa(["scaling", str(tmp_path / "absent"), "--output_dir", str(tmp_path / "x")])
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.startswith("error: ") and "cannot be read" in told and told.count("\n") == 1

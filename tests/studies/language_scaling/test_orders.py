@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
+import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,6 @@ from modeling_dlfa.studies.language_scaling.orders import (
     Order,
     grown_sets,
     language_orders,
-    read_values,
     shared_levels,
 )
 
@@ -30,16 +28,14 @@ def test_built_in_tables_know_every_language_of_the_package() -> None:
     assert shared_levels("ur", "hi") == 2 and shared_levels("eu", "ka") == 0
 
 
-def test_orders_hold_each_target_once_and_follow_their_measure(tmp_path: Path) -> None:
-    sizes = tmp_path / "sizes.tsv"
-    sizes.write_text("language\tMB\n" + "".join(f"{code}\t{2**index}\n" for index, code in enumerate(XNLI)))
-    orders, left_out = language_orders(XNLI, "en", data_sizes=sizes)
+def test_orders_hold_each_target_once_and_follow_their_measure() -> None:
+    orders, left_out = language_orders(XNLI, "en")
     assert [order.name for order in orders] == ORDERS and not left_out
     for order in orders:
         assert sorted(itertools.chain(*order.tiers)) == sorted(XNLI)
     by_name = {order.name: order for order in orders}
-    assert by_name["data_size"].tiers == tuple((code,) for code in reversed(XNLI))
-    assert by_name["data_size"].values == {code: index for index, code in enumerate(XNLI)}
+    assert [*itertools.chain(*by_name["data_size"].tiers)] == sorted(XNLI, key=lambda code: -CC100_SIZES[code])
+    assert by_name["data_size"].values == {code: math.log2(CC100_SIZES[code]) for code in XNLI}
     assert by_name["similarity"].tiers[0] == ("de",) and by_name["similarity"].tiers[-1] == ("ar", "th", "zh")
     assert "de" in by_name["family"].tiers[0] and ("zh",) in by_name["family"].tiers
 
@@ -62,44 +58,16 @@ def test_every_script_has_a_name() -> None:
     assert list(SCRIPTS) == list(dict.fromkeys(language.script for language in LANGUAGES.values()))
 
 
-def test_own_languages_need_files_of_their_own(tmp_path: Path) -> None:
+def test_languages_that_no_table_knows() -> None:
     orders, left_out = language_orders(["de", "qx"], "en")
     assert [order.name for order in orders] == ["random", "family"]
     assert len(left_out) == 3 and all("qx" in sentence for sentence in left_out)
-    similarity = tmp_path / "similarity.json"
-    similarity.write_text(json.dumps({"de": 0.9, "qx": 0.1, "fr": 0.5}))
-    orders, left_out = language_orders(["de", "qx"], "en", similarity=similarity)
-    assert orders[1].tiers == (("de",), ("qx",)) and len(left_out) == 2
     assert language_orders(["de", "fr"], "qx")[1] == [
-        "No order by similarity: it is not known for qx. Give --similarity.",
+        "No order by similarity: it is not known for qx.",
         "No order by script: nothing is known of qx.",
     ]
-    with pytest.raises(InputError, match="no number for fr, ru"):
-        similarity.write_text(json.dumps({"de": 0.9}))
-        language_orders(["de", "fr", "ru"], "en", similarity=similarity)
-    with pytest.raises(InputError, match="greater than zero"):
-        similarity.write_text(json.dumps({"de": 0}))
-        language_orders(["de"], "en", data_sizes=similarity)
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("a.tsv", "de\t1\nde\t2\n"),
-        ("a.tsv", "de\t1\nfr\tmuch\n"),
-        ("a.tsv", "de 1\nfr 2\n"),
-        ("a.tsv", "de\tnan\nde\tnan\n"),
-        ("a.json", "[1, 2]"),
-        ("a.json", '{"de": true}'),
-        ("a.json", "{"),
-    ],
-)
-def test_broken_files_are_one_clear_error(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match="language"):
-        read_values(tmp_path / name)
-    with pytest.raises(InputError, match="Cannot read"):
-        read_values(tmp_path / "absent.tsv")
+    with pytest.raises(InputError, match="Only en was tested"):
+        language_orders([], "en")
 
 
 def test_few_sets_are_all_there_are() -> None:

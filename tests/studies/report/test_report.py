@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from modeling_dlfa.languages import LANGUAGES, language_label
 from modeling_dlfa.pages.figures import SURFACES
 from modeling_dlfa.pages.model import Code, Heading, Notes, Phrase, Picture, Section, Table, Text, difference
 from modeling_dlfa.pages.rendering import to_html, to_markdown
-from modeling_dlfa.results.results import load_results
-from modeling_dlfa.scoring.metrics import AVERAGES
 from modeling_dlfa.studies.language_scaling.command import run_language_scaling
 from modeling_dlfa.studies.language_scaling.sections import SCALING, corrected_difference
 from modeling_dlfa.studies.layer_sweep.agreement_sections import AGREEMENT
@@ -29,95 +26,10 @@ from modeling_dlfa.studies.report.report import build_report, write_report
 
 from ...scored import make_command, write_command
 from ..layer_sweep.planted import VALIDATION, agreement, planted
+from .page import Page, check_stands_alone
 
 XNLI = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
 HOSTILE = '<script>alert("1")</script>&amp; "quoted" `code` *x* | [a](http://example.org) $\\frac{1}{0}$'
-VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use", "stop", "source"}
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page, as far as the tests ask."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.tables: list[dict[str, Any]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        assert len(values) == len(attrs)
-        self.tags.append((tag, values))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append({"caption": "", "head": [], "rows": []})
-        elif tag == "tr" and "tbody" in self.open:
-            self.tables[-1]["rows"].append([])
-        elif tag in ("th", "td"):
-            place = self.tables[-1]["rows"][-1] if "tbody" in self.open else self.tables[-1]["head"]
-            place.append({"tag": tag, "scope": values.get("scope"), "text": "", "strong": False})
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag, tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open:
-            self.texts.append((self.open[-1], data))
-        if {"th", "td"} & set(self.open):
-            table = self.tables[-1]
-            cell = (table["rows"][-1] if "tbody" in self.open else table["head"])[-1]
-            cell["text"] += data
-            cell["strong"] |= "strong" in self.open
-        elif "caption" in self.open:
-            self.tables[-1]["caption"] += data.strip()
-
-
-def check_stands_alone(text: str) -> Page:
-    """No address that a browser would fetch, no script, unique ids that links find, texts for all pictures."""
-    page = Page(text)
-    names = Counter(tag for tag, _ in page.tags)
-    assert not names.keys() & {"script", "link", "iframe", "object", "embed", "audio", "video", "base", "form"}
-    assert names["picture"] == names["source"] == names["img"] == names["figure"], "a picture is there twice"
-    ids = Counter(values["id"] for _, values in page.tags if "id" in values)
-    assert not [name for name, count in ids.items() if count > 1]
-    for tag, values in page.tags:
-        for name, value in values.items():
-            assert not name.startswith("on"), name
-            if name in ("href", "xlink:href"):
-                assert value is not None and value[0] == "#" and value[1:] in ids, (tag, value)
-            elif name in ("src", "srcset", "poster", "action", "background", "data"):
-                assert name == ("srcset" if tag == "source" else "src") and value is not None
-                assert re.match(r"data:image/[a-z+]+;base64,[\w+/=]+$", value)
-            for reference in re.findall(r"url\(([^)]*)\)", value or ""):
-                assert reference[1:] in ids, reference
-        if tag == "img":
-            assert values["alt"]
-        if tag == "source":
-            assert values["media"] == "(prefers-color-scheme: dark)"
-    [style] = [data for tag, data in page.texts if tag == "style"]
-    assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
-    policy = [values["content"] for tag, values in page.tags if values.get("http-equiv") == "Content-Security-Policy"]
-    assert policy == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
-    for table in page.tables:
-        assert table["caption"] or table["head"]
-        assert all(cell["tag"] == "th" and cell["scope"] == "col" for cell in table["head"])
-        for row in table["rows"]:
-            assert len(row) == len(table["head"])
-            assert [cell["tag"] for cell in row] == ["th", *["td"] * (len(row) - 1)] and row[0]["scope"] == "row"
-    # What is wide scrolls in its own box, which the keyboard reaches.
-    boxes = [values for tag, values in page.tags if tag == "div" and values.get("class") == "scroll"]
-    assert len(boxes) == len(page.tables) + sum(tag == "figure" for tag, _ in page.tags)
-    assert all(values["tabindex"] == "0" and values["aria-label"] for values in boxes)
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -228,37 +140,6 @@ def test_forty_languages_fit(tmp_path: Path) -> None:
     results, counts = make_command(list(LANGUAGES)[:40], {"last": [1, 2], "aif-layer4": [1, 2]}, n=40)
     page = check_stands_alone(to_html("Report", build_report([write_command(tmp_path / "run", results, counts)])))
     assert max(len(table["rows"]) for table in page.tables) == 40
-
-
-def version_1(results: dict[str, Any]) -> dict[str, Any]:
-    """The same as written before version 2: percentile intervals, no p-values."""
-    old = json.loads(json.dumps(results))
-    del old["summary"]["intervals"]
-    for entry in old["summary"]["differences"].values():
-        for value in [*entry["languages"].values(), *(entry[key] for key in AVERAGES)]:
-            del value["p_value"], value["p_adjusted"]
-            value |= {"low": value["mean"] - 0.001, "high": value["mean"] + 0.001}
-    return old
-
-
-def test_results_of_version_1_without_predictions_are_not_marked(command: Path, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
-    (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
-    sections = build_report([tmp_path / "run"])
-    page = check_stands_alone(to_html("Report", sections))
-    assert len(sections) == 1 and not any(tag == "strong" for tag, _ in page.tags)
-    assert any("not corrected, so none is marked" in data for _, data in page.texts)
-
-
-def test_results_of_version_1_with_predictions_are_computed_anew(command: Path, tmp_path: Path) -> None:
-    shutil.copytree(command, tmp_path / "run")
-    results = json.loads((command / "results.json").read_text(encoding="utf-8"))
-    (tmp_path / "run" / "results.json").write_text(json.dumps(version_1(results)), encoding="utf-8")
-    again = load_results(tmp_path / "run").with_counts()[0].to_dict()
-    expected, found = (one["summary"]["differences"]["aif-layer8"]["macro_target"] for one in (results, again))
-    assert found == pytest.approx(expected, rel=0.2, abs=1e-6), "resampled more often than in the fixture"
-    assert len(build_report([tmp_path / "run"])) == 2
 
 
 def test_results_without_predictions_show_what_was_recorded(command: Path, tmp_path: Path) -> None:

@@ -10,102 +10,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import HfApi
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from transformers.dynamic_module_utils import get_imports, get_relative_imports
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import AutoTokenizer
 
 from modeling_dlfa import DlfaForSequenceClassification, DlfaForTokenClassification, DlfaModel
 
-from .backbones import MODEL_CLASSES, build
-from .hub import READ_TOKEN, STRANGER_TOKEN, WRITE_TOKEN, HubServer
-from .online import ROOT, Environment, online
-from .small_bert import lively
-from .strangers import PLACES, ROWS, TUNE, outputs
+from ..backbones import build
+from ..hub import WRITE_TOKEN, HubServer
+from ..online import ROOT, Environment
+from ..small_bert import lively
+from ..strangers import PLACES, ROWS, TUNE, outputs
+from .repositories import AUTO_MAP, CODE, REPOS, SEQUENCE, Published, read
 
-CODE = {path.name for path in (ROOT / "modeling_dlfa").glob("*_dlfa.py")}
-AUTO_MAP = {
-    "AutoConfig": "configuration_dlfa.DlfaConfig",
-    "AutoModel": "modeling_dlfa.DlfaModel",
-    "AutoModelForSequenceClassification": "modeling_dlfa.DlfaForSequenceClassification",
-    "AutoModelForTokenClassification": "modeling_dlfa.DlfaForTokenClassification",
-}
-REPOS = {
-    DlfaModel: "org/remote-base",
-    DlfaForSequenceClassification: "org/remote-sequence",
-    DlfaForTokenClassification: "org/remote-token",
-}
-SEQUENCE = REPOS[DlfaForSequenceClassification]
 SENTENCE = "the cat sleeps today"
-
-
-@dataclass(frozen=True)
-class Published:
-    """The models as they were before publishing, and what they computed."""
-
-    models: dict[type, Any]
-    results: dict[str, list[Any]]
-
-
-@pytest.fixture(scope="module")
-def published(hub_server: HubServer, tiny_encoder: Path, tiny_glyphs: Path) -> Published:
-    """Pushes a model of each class by `push_to_hub` alone; the classifier's repository gets its tokenizer too.
-
-    Those with a head have a visual stream.
-    """
-    models, results = {}, {}
-    with online():
-        for seed, model_class in enumerate(MODEL_CLASSES):
-            looks = {} if model_class is DlfaModel else {"glyphs": tiny_glyphs, "glyph_kernel_size": 3}
-            model = lively(model_class.from_backbone(tiny_encoder, fusion_layers=1, num_labels=3, **looks), seed)
-            model.push_to_hub(REPOS[model_class], commit_message="First weights")
-            models[model_class], results[REPOS[model_class]] = model, outputs(model)
-        AutoTokenizer.from_pretrained(tiny_encoder).push_to_hub(SEQUENCE)
-    return Published(models, results)
-
-
-def read(hub: HubServer, repo_id: str, path: str, revision: str = "main") -> bytes:
-    file = hub.repository("models", repo_id).commit(revision).file(path)
-    return hub.objects.path(file.sha256).read_bytes()
-
-
-# What is published
-
-
-@pytest.mark.parametrize("model_class", MODEL_CLASSES)
-def test_push_to_hub_alone_gives_a_whole_repository(
-    published: Published, hub: HubServer, model_class: type, tmp_path: Path
-) -> None:
-    commits = hub.repository("models", REPOS[model_class]).history("main")
-    pushed = next(commit for commit in commits if commit.title == "First weights")
-    files = set(pushed.files)
-    assert files == {".gitattributes", "README.md", "config.json", "model.safetensors"} | CODE
-    config = json.loads(read(hub, REPOS[model_class], "config.json"))
-    assert config["auto_map"] == AUTO_MAP and config["model_type"] == "dlfa"
-    assert "dlfa" not in CONFIG_MAPPING_NAMES  # A stock class would be loaded in silence, without trust.
-    published.models[model_class].save_pretrained(tmp_path)
-    for name in files - {".gitattributes", "README.md"}:
-        assert (tmp_path / name).read_bytes() == read(hub, REPOS[model_class], name), name
-
-
-@pytest.mark.parametrize("name", sorted(CODE))
-def test_the_travelling_files_need_each_other_torch_and_transformers_alone(name: str) -> None:
-    path = ROOT / "modeling_dlfa" / name
-    # As transformers reads them: by regular expressions, in docstrings too, and from one flat folder.
-    assert {f"{module}.py" for module in get_relative_imports(path)} <= CODE
-    assert set(get_imports(path)) - sys.stdlib_module_names <= {"torch", "transformers"}
-
-
-def test_the_entry_file_imports_all_others_itself() -> None:
-    # From a local folder transformers 4 copies no further.
-    direct = {f"{name}.py" for name in get_relative_imports(ROOT / "modeling_dlfa" / "modeling_dlfa.py")}
-    assert direct == CODE - {"modeling_dlfa.py"}
 
 
 # What a stranger loads
@@ -254,42 +176,6 @@ def test_a_pinned_revision_keeps_its_weights_and_its_code(
     places = [f"{repo}@{first}", repo, f"{repo}@v1", f"{repo}@{first[:7]}", f"{repo}@main"]
     seen = bare_environment.run(PLACES, *ROWS, *places, home=tmp_path / "home", hub=hub).value
     assert seen == [outputs(old), doubled, outputs(old), outputs(old), doubled]
-
-
-def test_private_repositories_need_a_token(published: Published, hub: HubServer) -> None:
-    repo, model = "org/remote-private", published.models[DlfaForSequenceClassification]
-    model.push_to_hub(repo, private=True)
-    assert HfApi().model_info(repo).private is True
-    for token in (False, STRANGER_TOKEN):
-        with pytest.raises(OSError, match="is not a local folder and is not a valid model identifier"):
-            AutoModelForSequenceClassification.from_pretrained(repo, token=token)
-    loaded = AutoModelForSequenceClassification.from_pretrained(repo, token=READ_TOKEN)
-    assert outputs(loaded) == published.results[SEQUENCE]
-
-
-def test_branches_pull_requests_and_messages_are_those_of_the_client(published: Published, hub: HubServer) -> None:
-    repo, api = "org/remote-branches", HfApi()
-    model = published.models[DlfaForSequenceClassification]
-    model.push_to_hub(repo)
-    head = api.model_info(repo).sha
-    other = lively(DlfaForSequenceClassification(model.config), 5)
-    other.push_to_hub(repo, revision="trial", commit_message="Try it", commit_description="At length")
-    proposed = other.push_to_hub(repo, create_pr=True)
-    assert api.model_info(repo).sha == head and proposed.pr_revision == "refs/pr/1"
-    commit = api.list_repo_commits(repo, revision="trial")[0]
-    assert (commit.title, commit.message) == ("Try it", "At length")
-    weights = {revision: read(hub, repo, "model.safetensors", revision) for revision in ("main", "trial", "refs/pr/1")}
-    assert weights["main"] != weights["trial"] == weights["refs/pr/1"]
-    sums = json.loads(read(hub, repo, "config.json", "trial"))["weights_sha256"]
-    assert sums != json.loads(read(hub, repo, "config.json"))["weights_sha256"]
-
-
-def test_saving_with_push_to_hub_pushes_what_is_saved(published: Published, hub: HubServer, tmp_path: Path) -> None:
-    model = published.models[DlfaForSequenceClassification]
-    model.save_pretrained(tmp_path / "here", push_to_hub=True, repo_id="org/remote-saved", commit_message="Both")
-    for name in ("config.json", "model.safetensors", *CODE):
-        assert (tmp_path / "here" / name).read_bytes() == read(hub, "org/remote-saved", name)
-    assert HfApi().list_repo_commits("org/remote-saved")[0].title == "Both"
 
 
 # Folders with equal last names
