@@ -20,6 +20,10 @@ from ..files.places import check_place
 def load_masked_lm_tokenizer(name: str, option: str) -> PreTrainedTokenizerBase:
     """Loads the tokenizer of a masked language model.
 
+    Args:
+        name: Folder or Hub id.
+        option: Where it was given.
+
     Raises:
         InputError: It cannot be loaded, or has no token for a mask or for padding.
     """

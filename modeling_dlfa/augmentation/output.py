@@ -31,6 +31,11 @@ def check_format(task: Task, path: Path) -> None:
 def check_texts(task: Task, path: Path, texts: Iterable[Iterable[Any]]) -> None:
     """Refuses texts that a file of rows cannot hold: those with tabs or line breaks, and empty words.
 
+    Args:
+        task: Of the texts.
+        path: The file to be written.
+        texts: The columns, of texts or of lists of words.
+
     Raises:
         InputError: There is one, and the format has no place for it.
     """

@@ -137,6 +137,11 @@ def _checked(found: PieceLanguages) -> PieceLanguages:
 def count_words(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[Piece], path: Path) -> NDArray[np.int64]:
     """Counts in the first lines of a text how often each id is a whole word, not the beginning of a longer one.
 
+    Args:
+        tokenizer: A fast one.
+        pieces: Its vocabulary.
+        path: The text.
+
     Raises:
         InputError: It cannot be read.
     """
@@ -154,6 +159,10 @@ def count_words(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[Piece], pat
 
 def text_lines(path: Path, limit: int | None) -> Iterator[str]:
     """Reads a text line by line, blank ones left out.
+
+    Args:
+        path: The text, UTF-8.
+        limit: Read no more than so many lines; None for all.
 
     Raises:
         InputError: It cannot be read.

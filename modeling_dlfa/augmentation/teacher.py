@@ -52,6 +52,10 @@ def make_proposer(
 ) -> tuple[PreTrainedTokenizerBase, PieceLanguages, RandomPieces | Teacher]:
     """Loads the teacher and finds the pieces that it may answer; for random pieces its tokenizer alone.
 
+    Args:
+        source: The task's own language.
+        settings: Of the command.
+
     Returns:
         The tokenizer, the pieces and what proposes them.
 

@@ -68,6 +68,11 @@ def resolve_languages(spec: Sequence[str], task: Task, test_file: str | None = N
 def check_languages(codes: Sequence[str], task: Task, more: str = "") -> None:
     """Check that codes are languages of the task, each once.
 
+    Args:
+        codes: The codes.
+        task: The task.
+        more: What else could be given, for the message.
+
     Raises:
         InputError: If a code is unknown or repeated.
     """

@@ -77,6 +77,11 @@ class MixupTable:
     def check(self, encoded: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase, path: str) -> None:
         """Refuses a table of another vocabulary or other rows; rows behind the encoded ones do not matter.
 
+        Args:
+            encoded: Token ids of the encoded training rows.
+            tokenizer: The model's.
+            path: The file, for messages.
+
         Raises:
             InputError: It is.
         """

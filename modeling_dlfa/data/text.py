@@ -187,6 +187,10 @@ def _read_delimited(text: str, source: str, columns: Sequence[str], delimiter: s
 def parse_object(line: str, where: str) -> dict[str, Any]:
     """Parse a line of JSON lines.
 
+    Args:
+        line: The line.
+        where: Its place, for the message.
+
     Raises:
         InputError: If it is not a JSON object, or has a name twice.
     """

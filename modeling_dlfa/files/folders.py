@@ -26,6 +26,10 @@ _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 def named_folder(name: str | os.PathLike, option: str = "--output_dir") -> Path:
     """Returns the folder that a user named.
 
+    Args:
+        name: The name.
+        option: Where it was given.
+
     Raises:
         InputError: It is empty, which would mean the working directory, or the name of a file.
     """
@@ -90,6 +94,10 @@ def locked(folder: Path, option: str = "--output_dir") -> Iterator[None]:
 
     The folder is made where it is absent, which also shows whether it can be written; if nothing was written, it is
     gone in the end. The lock is the operating system's, so that it ends with the process, however that ends.
+
+    Args:
+        folder: The folder.
+        option: Where it was named.
 
     Raises:
         InputError: Another process holds it, or it cannot be written.
@@ -191,6 +199,10 @@ def draft_folder(parent: Path | None = None) -> Iterator[Path]:
 @contextlib.contextmanager
 def new_folder(target: Path, option: str) -> Iterator[Path]:
     """A folder to fill that then takes the place of `target`, whole or not at all.
+
+    Args:
+        target: A folder that does not exist or is empty.
+        option: Where it was named.
 
     Raises:
         InputError: It is not empty, before or after, or cannot be made.

@@ -56,7 +56,13 @@ def only_on_hub(name: str) -> bool:
 
 
 def hub_commit(name: str, cache_dir: str | None = None, revision: str | None = None) -> str | None:
-    """Returns the Hub commit that a model was loaded from; None for a folder, even one that no longer exists."""
+    """Returns the Hub commit that a model was loaded from; None for a folder, even one that no longer exists.
+
+    Args:
+        name: Folder or Hub id.
+        cache_dir: Where downloads are kept.
+        revision: Branch, tag or commit.
+    """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -71,6 +77,10 @@ def hub_commit(name: str, cache_dir: str | None = None, revision: str | None = N
 
 def weight_files(name_or_path: str, hub_arguments: Mapping[str, Any]) -> list[Path]:
     """Returns the files of safetensors of a checkpoint, fetched where they are on the Hub.
+
+    Args:
+        name_or_path: Folder or Hub id.
+        hub_arguments: Where to load from (`revision`, `token`, ...).
 
     Raises:
         OSError: A file is missing, or the Hub cannot be reached.

@@ -60,6 +60,10 @@ def render(piece: Piece, fonts: FontSet) -> Glyph:
 
     Wider ones are squeezed. Ink above or below the image moves it by as much as needed, ink taller than the image
     is squeezed too.
+
+    Args:
+        piece: What to draw.
+        fonts: With what.
     """
     if piece.kind != TEXT:
         return Glyph(NO_TEXT)

@@ -58,6 +58,10 @@ def context_before(text: str, *, continues_word: bool) -> str:
     (The Unicode Standard, section 2.11). Where a mark stands wrongly inside a piece, the circle stays, as every
     browser draws it; XLM-R has some 300 such pieces, most of them Burmese in the Zawgyi encoding. A letter of a
     joining script that continues a word takes its joined form after a zero-width joiner.
+
+    Args:
+        text: The piece.
+        continues_word: Whether it continues a word.
     """
     if not text:
         return ""

@@ -65,6 +65,9 @@ class GlyphTable:
     def save(self, folder: str | os.PathLike) -> None:
         """Writes the table, its record and, where there is one, the contact sheet; all or nothing.
 
+        Args:
+            folder: Made where it is absent.
+
         Raises:
             InputError: It holds something.
         """

@@ -213,6 +213,10 @@ def drawable(token: str) -> bool:
 def plot_fusion(view: FusionView, path: str | Path) -> int:
     """Draws a bar a token as a PNG; a token that the font cannot write has its number alone.
 
+    Args:
+        view: What to draw.
+        path: The file; its folder is made.
+
     Returns:
         How many tokens stand there by number alone: `fusion_text` names them.
     """

@@ -49,7 +49,13 @@ class Check:
 
 
 def check_batches(tokenizer: PreTrainedTokenizerBase, limit: int, pairs: bool) -> Iterator[BatchEncoding]:
-    """Gives batches of text: one sentence, one pair, all of them, two as long as fits beside a short one."""
+    """Gives batches of text: one sentence, one pair, all of them, two as long as fits beside a short one.
+
+    Args:
+        tokenizer: The model's.
+        limit: Longest input in tokens.
+        pairs: Whether the model takes two texts.
+    """
     limit = min(limit, tokenizer.model_max_length, LONGEST_CHECK)
     first, second = [list(side) for side in zip(*SENTENCES.values(), strict=True)]
     forward, backward = " ".join(first), " ".join(reversed(second))

@@ -106,6 +106,10 @@ def quantize_graph(source: Path, target: Path) -> None:
 
     Attention, normalisation, the sums in between and the head over a sentence stay in float32. A map has one scale for
     each output and one for all its inputs, so that results depend a little on the batch.
+
+    Args:
+        source: Of `export_graph`.
+        target: The file.
     """
     with _quiet():
         import onnx

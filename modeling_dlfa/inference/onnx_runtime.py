@@ -25,6 +25,9 @@ WEIGHTS_ENDINGS = (".data", "_data")
 def require_onnx(*modules: str) -> None:
     """Checks that the optional dependencies are there.
 
+    Args:
+        modules: Some of `onnx`, `onnxruntime` and `onnxscript`.
+
     Raises:
         InputError: One of them is not installed.
     """

@@ -103,6 +103,11 @@ def _record(prediction: Prediction, head: Head) -> dict[str, object]:
 def check_output(path: str | None, overwrite: bool, inputs: Sequence[str]) -> None:
     """Refuses to overwrite a file; see `folders.free_file`.
 
+    Args:
+        path: The file; None for standard output.
+        overwrite: Whether it may be replaced.
+        inputs: What is predicted, and by which checkpoint.
+
     Raises:
         InputError: It may not be written, or its folder does not exist.
     """

@@ -61,6 +61,12 @@ class Outcome:
 def check_noisy_file(path: str, output_file: str, overwrite: bool = False, inputs: Sequence[str] = ()) -> None:
     """Refuses an output name that would replace something or that contradicts the format.
 
+    Args:
+        path: The file to read.
+        output_file: The file to write.
+        overwrite: Whether it may be replaced.
+        inputs: Other files that are read.
+
     Raises:
         InputError: It may not be written.
     """

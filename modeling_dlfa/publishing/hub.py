@@ -144,6 +144,10 @@ def stale_files(present: list[str], names: list[str]) -> list[str]:
 def check_repo_id(repo_id: str, *, namespace: bool = False) -> None:
     """Checks the form of a repository id.
 
+    Args:
+        repo_id: `name` or `namespace/name`.
+        namespace: Whether the namespace must be there.
+
     Raises:
         InputError: It is none.
     """

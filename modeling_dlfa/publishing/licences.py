@@ -26,6 +26,9 @@ LICENSES = frozenset(
 def check_license(name: str | None) -> None:
     """Checks that the Hub knows a licence, before a card states it.
 
+    Args:
+        name: Its identifier; None where none is stated.
+
     Raises:
         InputError: It does not; what looks like a secret is not repeated.
     """

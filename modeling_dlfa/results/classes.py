@@ -23,7 +23,12 @@ CLASSES_FILE = "classes.md"
 
 
 def write_classes(results: Results, output_dir: str | Path) -> None:
-    """Writes `classes.md` into `output_dir`; nothing where scores by label were not recorded."""
+    """Writes `classes.md` into `output_dir`; nothing where scores by label were not recorded.
+
+    Args:
+        results: The results.
+        output_dir: An existing folder or one to create.
+    """
     if all(entry.classes for run in results.runs for entry in run.test.values()):
         text = to_markdown(_sections(results), f"{results.title or results.task}: scores by label")
         write_text(Path(output_dir, CLASSES_FILE), text)

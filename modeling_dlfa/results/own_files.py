@@ -62,7 +62,12 @@ def present(folder: Path) -> list[str]:
 
 
 def own_files(folder: Path, record: Mapping[str, Any]) -> list[Path]:
-    """Returns the files in an output directory that its commands wrote, drafts included, and no others."""
+    """Returns the files in an output directory that its commands wrote, drafts included, and no others.
+
+    Args:
+        folder: The directory.
+        record: What `read_record` returned.
+    """
     pattern = re.compile(rf"(?:{_own_names(record)})(?:\.tmp)?")
     return [
         path

@@ -90,6 +90,10 @@ def _word_rows(task: Task, split: Split, answer: Sequence[NDArray[np.int64]]) ->
 def read_predictions(path: Path, task: Task) -> Predictions:
     """Reads what `write_predictions` wrote.
 
+    Args:
+        path: The file.
+        task: Gives the labels.
+
     Returns:
         References and predictions as class ids, in the order of the rows; for a token task by sentence.
     """

@@ -55,6 +55,9 @@ class ShardPlan(Record):
     def refuse(self, name: str | os.PathLike) -> NoReturn:
         """Refuses what is valid only for a whole command.
 
+        Args:
+            name: What holds the shard.
+
         Raises:
             InputError: Always.
         """

@@ -170,6 +170,10 @@ def _marked(value: Difference | None) -> str:
 def write_report(results: Results, output_dir: str | Path) -> None:
     """Write `results.md`, `classes.md` and the figure, such as `figures/accuracy_by_language.png`, into `output_dir`.
 
+    Args:
+        results: The results.
+        output_dir: An existing folder or one to create.
+
     Raises:
         InputError: No language was tested; then nothing is written.
     """

@@ -142,7 +142,12 @@ def adjusted_entries(
 
 
 def adjust_p_values(families: Iterable[Sequence[dict[str, Any]]], key: str = "p_adjusted") -> None:
-    """Add Holm's p-values to entries with a `p_value`, in place."""
+    """Add Holm's p-values to entries with a `p_value`, in place.
+
+    Args:
+        families: The entries of each family of comparisons.
+        key: Of the adjusted value.
+    """
     for entries in families:
         for entry, adjusted in zip(entries, holm([entry["p_value"] for entry in entries]).tolist(), strict=True):
             entry[key] = adjusted

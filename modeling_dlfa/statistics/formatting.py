@@ -24,7 +24,12 @@ def points(value: float, digits: int = 1) -> str:
 
 
 def points_interval(value: Mapping[str, float], digits: int = 1) -> str:
-    """Return a difference with its interval in points, as in `+1.2 [-0.3, +2.7]`."""
+    """Return a difference with its interval in points, as in `+1.2 [-0.3, +2.7]`.
+
+    Args:
+        value: `mean`, `low` and `high`, fractions.
+        digits: Behind the point.
+    """
     mean, low, high = (points(value[key], digits) for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
 

@@ -74,6 +74,10 @@ class Study:
     def write(self, content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         """Writes record, page and figures, and replaces those of an earlier study.
 
+        Args:
+            content: The numbers.
+            folder: The folder, from `folder`.
+
         Returns:
             The contents of the record: the numbers, the study's name, and `"figures"`, those that the page shows.
 
@@ -159,6 +163,10 @@ def _figures(names: Iterable[str]) -> set[str]:
 
 def check_figures(files: Iterable[Path], earlier: Collection[str]) -> None:
     """Refuses to replace figures that no earlier command wrote.
+
+    Args:
+        files: What will be written, in a folder `figures`.
+        earlier: The earlier figures, from `shown_figures`.
 
     Raises:
         InputError: One exists that is not among them.

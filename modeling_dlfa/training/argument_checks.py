@@ -71,6 +71,11 @@ def check_options(task: Task, options: Options | Arguments) -> None:
 def check_installed(packages: Iterable[str], extra: str, what: str) -> None:
     """Checks that the packages of one of our extras are installed.
 
+    Args:
+        packages: Names of their modules.
+        extra: Name of the extra.
+        what: What needs them; the message begins with it.
+
     Raises:
         InputError: One is missing; the message names all and how to install them.
     """
@@ -109,6 +114,10 @@ def check_seeds(name: str, seeds: Iterable[int | None]) -> None:
 
 def check_effect(options: Mapping[str, Any], fusion: str) -> None:
     """Refuses fusion options that this fusion does not read.
+
+    Args:
+        options: The `DlfaConfig` values that were given.
+        fusion: The fusion to train or evaluate.
 
     Raises:
         InputError: One of them has no effect.

@@ -102,6 +102,11 @@ def check_buildable(model: ModelArguments, config: DlfaConfig) -> None:
 def load_model(kind: str, model: ModelArguments, run: Run) -> DlfaPreTrainedModel:
     """Builds the model of a run in float32; fusion and head are initialised from the run's seed.
 
+    Args:
+        kind: Kind of the task, `"sequence"` or `"token"`.
+        model: The encoder or checkpoint to start from.
+        run: The run.
+
     Raises:
         InputError: The checkpoint cannot be read or lacks weights.
     """

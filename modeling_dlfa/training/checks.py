@@ -64,6 +64,10 @@ _INTEGRATIONS = {"azure_ml": "azureml", "comet_ml": "comet", "flyte": "flytekit"
 def check_arguments(task: Task, arguments: Arguments) -> None:
     """Checks that the Trainer's arguments are valid, fit together and have the packages that they need.
 
+    Args:
+        task: What is to be learnt.
+        arguments: All arguments of a command.
+
     Raises:
         InputError: They do not, or would spoil the results, or have no effect.
     """

@@ -77,11 +77,19 @@ class Mixup:
         return dataset.add_column(ROW, list(range(len(dataset))))
 
     def collator(self, inner: Callable[[Any], Any]) -> Callable[[Sequence[Mapping[str, Any]]], Any]:
-        """Returns a collator that adds the proposals for a batch; batches without `mixup_row` stay as they are."""
+        """Returns a collator that adds the proposals for a batch; batches without `mixup_row` stay as they are.
+
+        Args:
+            inner: Pads a batch on the right.
+        """
         return _Collator(inner, self.table)
 
     def attach(self, model: nn.Module) -> None:
-        """Makes a model mix embeddings while it is trained; it saves and predicts as before."""
+        """Makes a model mix embeddings while it is trained; it saves and predicts as before.
+
+        Args:
+            model: A DLFA model, on its own or within an adapter's.
+        """
         base = next(module for module in model.modules() if isinstance(module, DlfaModel))
         base.register_forward_pre_hook(self._mix, with_kwargs=True)
 

@@ -37,6 +37,9 @@ def launched_with(plugin: str) -> bool:
 def check_launch(peft: str | None) -> None:
     """Checks that the way the processes were launched is supported.
 
+    Args:
+        peft: Value of `--peft`.
+
     Raises:
         InputError: FSDP on the CPU, which Accelerate silently leaves out, or LoRA on a model whose weights are
             split, which cannot be merged.
@@ -106,6 +109,10 @@ def name_blocks(accelerator: Accelerator, model: PreTrainedModel) -> None:
 
     By default it would use `_no_split_modules`, which for BERT and its relatives names the embeddings too; Accelerate
     also splits the word embeddings separately, and torch refuses to split them twice.
+
+    Args:
+        accelerator: The Trainer's accelerator.
+        model: The model to train.
     """
     plugin = getattr(accelerator.state, "fsdp_plugin", None)
     if plugin is not None and plugin.transformer_cls_names_to_wrap is None:

@@ -12,7 +12,12 @@ from ..checkpoints.tokenizers import save_tokenizer
 
 
 def round_weights(model: nn.Module, dtype: torch.dtype) -> None:
-    """Rounds a model's parameters to values that a precision can hold; they keep their own dtype."""
+    """Rounds a model's parameters to values that a precision can hold; they keep their own dtype.
+
+    Args:
+        model: Changed in place.
+        dtype: float16 or bfloat16; float32 changes nothing.
+    """
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.to(dtype))

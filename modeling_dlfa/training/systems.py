@@ -128,6 +128,11 @@ def plan_runs(
 def own_share(planned: Sequence[Run], index: int, shards: int) -> list[Run]:
     """Returns the runs of a shard: consecutive ones, so that most seeds' systems are trained on one machine.
 
+    Args:
+        planned: The runs of the command.
+        index: Index of the shard, from 0.
+        shards: Number of shards.
+
     Raises:
         InputError: There are fewer runs than shards.
     """

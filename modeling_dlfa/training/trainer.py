@@ -138,7 +138,12 @@ class CrossLingualTrainer(Trainer):
         return LengthGroupedSampler(dataset["length"][:], batch_size, seed)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Saves weights, code and tokenizer."""
+        """Saves weights, code and tokenizer.
+
+        Args:
+            output_dir: Folder; `args.output_dir` if None.
+            _internal_call: Set by the Trainer itself.
+        """
         super().save_model(output_dir, _internal_call)
         if self.args.should_save:
             folder = Path(output_dir or str(self.args.output_dir))

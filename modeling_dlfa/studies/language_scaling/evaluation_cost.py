@@ -51,6 +51,10 @@ def measure_cost(results: Results, options: CostOptions) -> dict[str, Any]:
 
     Each n runs in a separate process, so that its peak memory is measured alone. Languages keep the results' order.
 
+    Args:
+        results: The results, with their folder.
+        options: What to time.
+
     Returns:
         `"points"`, one for each n: `n`, `examples`, `tokens`, `start_seconds` (until model and tokenizer are loaded),
         `read_seconds` (data read and tokenised), `predict_seconds` (median over the passes), `passes` (each), resident

@@ -28,7 +28,11 @@ _STATISTICS = {"mean": "mean", "worst": "worst language", "language": "gain of a
 
 
 def scaling_sections(study: Mapping[str, Any]) -> list[Section]:
-    """Lay out a study."""
+    """Lay out a study.
+
+    Args:
+        study: Contents of `language_scaling.json`.
+    """
     sections = [_section(entry, study, number) for number, entry in enumerate(study["results"])]
     return [*sections, _cost_section(study["cost"])] if study.get("cost") else sections
 

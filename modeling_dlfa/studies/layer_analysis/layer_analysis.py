@@ -43,6 +43,10 @@ def run_layer_analysis(
 ) -> dict[str, Any]:
     """Analyses an encoder layer by layer and writes results (JSON), report (Markdown) and figures.
 
+    Args:
+        arguments: The options of the analysis.
+        report: Called with what is being done.
+
     Returns:
         The results, as written.
 

@@ -145,6 +145,10 @@ def measure_agreement(full: Results, counts: RunCounts, one_pass: Results) -> di
 def spearman(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
     """Returns the rank correlation of two scores of the same layers, equal scores sharing a rank.
 
+    Args:
+        one: A score for each layer.
+        other: Another score for each layer.
+
     Returns:
         Spearman's rho, by scipy; None if it is undefined, as with fewer than two different scores on a side.
     """

@@ -154,7 +154,11 @@ class OnePassModel(nn.Module):
 
     @contextlib.contextmanager
     def alone(self, name: str) -> Iterator[DlfaPreTrainedModel]:
-        """Lends one candidate as an ordinary DLFA model with the shared backbone in it, to save or to use."""
+        """Lends one candidate as an ordinary DLFA model with the shared backbone in it, to save or to use.
+
+        Args:
+            name: Name of the candidate.
+        """
         model: Any = self.candidates[name]
         stand_in, model.base_model.backbone = model.base_model.backbone, self.encoder.backbone
         try:

@@ -81,6 +81,12 @@ def _read_run(file: Path) -> Results:
 def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:
     """Write `report.html`, which needs no other file, `report.md` and its `figures/`.
 
+    Args:
+        title: Title of the report.
+        sections: Sections from `build_report`.
+        folder: Where to write; created if missing.
+        overwrite: Whether to replace an earlier report.
+
     Returns:
         The path of the page.
 
