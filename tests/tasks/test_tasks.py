@@ -25,7 +25,7 @@ def test_xnli() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "languages", "labels", "epochs"), [("pawsx", 7, 2, 5), ("panx", 40, 7, 10), ("udpos", 37, 17, 10)]
+    ("name", "languages", "labels", "epochs"), [("pawsx", 7, 2, 5), ("panx", 48, 7, 10), ("udpos", 37, 17, 10)]
 )
 def test_the_tasks_of_xtreme(name: str, languages: int, labels: int, epochs: int) -> None:
     task = get_task(name)
