@@ -137,6 +137,7 @@ ABBREVIATED = {
     "predict": (["a", "b"], "--token"),
     "layers": (["--model_name_or_path", "a", "--aligned_file", "b", "--output_dir", "c"], "--languages"),
     "scaling": (["a", "--output_dir", "c"], "--difference"),
+    "space": (["a"], "--baseline"),
     "sweep": (["--results_dir", "a"], "--compare_with"),
     "train": (["xnli", *MODEL], "--hub_token"),
 }
@@ -155,7 +156,7 @@ def test_no_verb_takes_abbreviations(verb: str, capsys: pytest.CaptureFixture[st
 def test_a_script_takes_no_abbreviations(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
     with pytest.raises(SystemExit) as stop:
-        importlib.import_module("results_card").main(["a", "b", "--hardwar", "secret"])
+        importlib.import_module("results_card").main(["a", "b", "--hardware", "c", "--hardwar", "secret"])
     error = capsys.readouterr().err
     assert stop.value.code == 2 and "Did you mean --hardware?" in error and "secret" not in error
 
