@@ -103,10 +103,7 @@ class ModelArguments:
     attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
     encoder_dropout: float | None = field(
         default=None,
-        metadata={
-            "help": "Dropout inside the encoder, attention included; the encoder's own if left out. The classifier's "
-            "follows it, as in transformers, unless given."
-        },
+        metadata={"help": "Dropout inside the encoder; its own if left out. The classifier's follows it."},
     )
     peft: str | None = field(
         default=None,
