@@ -102,8 +102,7 @@ class ModelArguments:
     )
     attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
     encoder_dropout: float | None = field(
-        default=None,
-        metadata={"help": "Dropout inside the encoder; its own if left out. The classifier's follows it."},
+        default=None, metadata={"help": "Dropout in the encoder; its own if left out. The classifier's follows."}
     )
     peft: str | None = field(
         default=None,
