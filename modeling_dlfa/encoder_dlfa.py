@@ -173,7 +173,7 @@ def whole_weights(name_or_path: str | os.PathLike, adapter: str | None = None) -
     try:
         yield _check_loaded
     except Exception as error:
-        if adapter is not None:
+        if adapter is not None and not isinstance(error, OSError):
             way = f"Load {name_or_path}, then the adapter by peft.PeftModel.from_pretrained(model, {str(adapter)!r})."
             raise ValueError(f"transformers {__version__} cannot load this adapter itself ({error}). {way}") from error
         if type(error).__name__ != "SafetensorError":

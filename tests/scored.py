@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modeling_dlfa.results.results import Results
+from modeling_dlfa.results.results import FORMAT, Results
 from modeling_dlfa.results.summary import summarise_runs
 from modeling_dlfa.scoring.metrics import METRICS
 
@@ -34,7 +34,12 @@ def make_runs(
             run = {"name": name, "system": system, "baseline": system == "last", "seed": seed}
             run |= {"collapsed": name == collapsed, "validation": {"accuracy": 0.7 + seed / 100, "n": 50}}
             runs.append(run | {"test": {code: {"accuracy": score, "n": n} for code, score in scores.items()}})
-    results = {"task": "xnli", "title": "XNLI", "labels": ["entailment", "neutral", "contradiction"]}
+    results = {
+        "schema_version": FORMAT,
+        "task": "xnli",
+        "title": "XNLI",
+        "labels": ["entailment", "neutral", "contradiction"],
+    }
     results |= {"metric": "accuracy", "source_language": "en", "languages": languages, "runs": runs}
     results |= {
         "model_name_or_path": "some/encoder",

@@ -1,4 +1,4 @@
-"""Ways of saving and loading on other lines of transformers: `make test-versions` runs this too."""
+"""Ways of saving and loading on other lines of transformers: `make test-versions VERSIONS=all` runs this."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .tiny_checkpoints import corpus_pairs, letter_tokenizer
 
 PYTHONS = os.environ.get("DLFA_TEST_PYTHONS", "").split()
 if not PYTHONS:
-    pytest.skip("make test-versions builds the environments of other lines", allow_module_level=True)
+    pytest.skip("make test-versions VERSIONS=all builds the environments of all lines", allow_module_level=True)
 
 SENTENCES = [premise for code in XNLI.languages for premise, _ in corpus_pairs(code)[:5]]
 READ = """

@@ -39,14 +39,15 @@ def join_results(parts: Sequence[Results]) -> tuple[Results, RunCounts]:
         InputError: The parts differ in task, encoder, data, recipe, languages, seeds or options that they share, were
             tested on different examples, or have runs of one name that differ; or predictions are missing.
     """
-    read = [results.with_counts() for results in parts]
+    first = parts[0]
+    counts = dict(first.counts())
     if len(parts) == 1:
-        return read[0]
-    first, counts = read[0][0], dict(read[0][1])
+        return first, counts
     runs = {run.name: run for run in first.runs}
     aligned = first.require_summary().bootstrap.aligned
     owners = dict.fromkeys(runs, first)
-    for results, found in read[1:]:
+    for results in parts[1:]:
+        found = results.counts()
         _check_belong_together(first, results)
         aligned = aligned and results.require_summary().bootstrap.aligned
         for run in results.runs:

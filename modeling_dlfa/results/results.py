@@ -180,8 +180,8 @@ class Results(Record):
         """Returns a run's score in each language."""
         return {code: run.test[code].scores[self.metric] for code in self.languages}
 
-    def with_counts(self) -> tuple[Results, RunCounts]:
-        """Returns these results and the counts of all runs.
+    def counts(self) -> RunCounts:
+        """Returns for each run's name and each language the (N, K) counts of the metric, read from the predictions.
 
         Raises:
             InputError: No language was tested, or the predictions are missing or contradict the scores.
@@ -189,7 +189,7 @@ class Results(Record):
         self.require_summary()
         counts = read_counts(self)
         check_counts(self, counts)
-        return self, counts
+        return counts
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -230,7 +230,7 @@ class Results(Record):
             raise InputError(
                 f"'{system}' and '{other}' share no seed, so they cannot be paired. Train both with the same seed."
             )
-        _, counts = self.with_counts()
+        counts = self.counts()
         return compare_to_baseline(
             {system: self.stacked(counts, system, seeds)},
             self.stacked(counts, other, seeds),
@@ -282,9 +282,9 @@ def load_results(path: str | Path) -> Results:
     file = Path(path) / "results.json" if Path(path).is_dir() else Path(path)
     content, ours = read_json(file), f"{file} is not what `dlfa train` writes"
     remedy = "Give the output directory of a finished command."
-    if not isinstance(content, dict) or "runs" not in content:
+    if not isinstance(content, dict) or not {"task", "runs"} <= content.keys():
         raise InputError(f"{ours}. {remedy}")
-    version = content.get("schema_version", FORMAT)
+    version = content.get("schema_version", 1)  # The earliest files lack it.
     if version != FORMAT:
         raise InputError(
             f"{file} has format {version}; this version of modeling_dlfa reads format {FORMAT}. Update the package "

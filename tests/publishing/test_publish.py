@@ -20,6 +20,7 @@ from modeling_dlfa.cli import run as dlfa
 from modeling_dlfa.errors import InputError
 from modeling_dlfa.publishing.hub import HubRepository
 from modeling_dlfa.publishing.publish import Publication, dry_run, publish
+from modeling_dlfa.results.format import FORMAT
 
 from ..conftest import ROOT
 
@@ -28,7 +29,7 @@ Python = Callable[..., subprocess.CompletedProcess[str]]
 
 EMPTY: dict[str, Any] = {
     **{"task": "xnli", "metric": "accuracy", "source_language": "en", "languages": ["en"], "runs": []},
-    **{"command": "python x", "model_name_or_path": "org/encoder"},
+    **{"schema_version": FORMAT, "command": "python x", "model_name_or_path": "org/encoder"},
 }
 SUMMARY = {"systems": {}, "differences": {}, "bootstrap": {"n_resamples": 9, "seed": 0, "aligned": True}}
 SUMMARY |= {"intervals": {"method": "", "correction": "holm", "threshold": 0.05, "comparisons": 0}}

@@ -114,6 +114,9 @@ def test_files_that_are_not_results(finished: Path, tmp_path: Path) -> None:
         file.write_text(json.dumps({**content, "schema_version": other}))
         with pytest.raises(InputError, match=f"has format {other}; .* reads format {FORMAT}. Update"):
             load_results(file)
+    file.write_text(json.dumps({name: value for name, value in content.items() if name != "schema_version"}))
+    with pytest.raises(InputError, match="has format 1; "):
+        load_results(file)
     del content["summary"]
     file.write_text(json.dumps(content))
     with pytest.raises(InputError, match="no scores of test languages"):

@@ -67,7 +67,7 @@ def compare_sweeps(full_dir: str | os.PathLike, one_pass_dir: str | os.PathLike)
     check_comparable(full, one_pass)
     AGREEMENT.folder(output.path, overwrite=True, option="--compare_with")
     with locked(output.path, "--compare_with"):
-        return AGREEMENT.write(measure_agreement(*full.with_counts(), one_pass), output.path)
+        return AGREEMENT.write(measure_agreement(full, full.counts(), one_pass), output.path)
 
 
 def check_comparable(full: Results, one_pass: Results) -> None:

@@ -88,7 +88,7 @@ def analyse_sweep(run_dir: str | os.PathLike) -> dict[str, Any]:
     results = read_sweep(output)
     SWEEP.folder(output.path, overwrite=True, option="--results_dir")
     with locked(output.path, "--results_dir"):
-        return SWEEP.write(summarise_sweep(*results.with_counts()), output.path)
+        return SWEEP.write(summarise_sweep(results, results.counts()), output.path)
 
 
 def read_sweep(output: OutputDirectory) -> Results:

@@ -74,8 +74,9 @@ def _read_run(file: Path) -> Results:
     if results.shard is not None:
         results.shard.refuse(file.parent)
     results.require_summary()
-    complete = results.targets and (file.parent / "predictions").is_dir()
-    return results.with_counts()[0] if complete else results
+    if results.targets and (file.parent / "predictions").is_dir():
+        results.counts()  # Refuses predictions that contradict the scores.
+    return results
 
 
 def write_report(title: str, sections: Sequence[Section], folder: str | Path, *, overwrite: bool = False) -> Path:

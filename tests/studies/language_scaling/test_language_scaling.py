@@ -148,14 +148,14 @@ def test_the_command_reads_real_runs_and_writes_all_or_nothing(finished: Path, t
 
 def test_predictions_on_disk_are_the_counts(tmp_path: Path) -> None:
     results, counts = make_command(XNLI, {"last": [1, 2], "aif-layer4": [1, 2]})
-    _, found = load_results(write_command(tmp_path / "run", results, counts)).with_counts()
+    found = load_results(write_command(tmp_path / "run", results, counts)).counts()
     for run in results["runs"]:
         for code in XNLI:
             assert (found[run["name"]][code] == counts[run["name"]][code]).all()
     results["runs"][0]["test"]["de"]["accuracy"] += 0.1
     (tmp_path / "run" / "results.json").write_text(json.dumps(results))
     with pytest.raises(InputError, match="evaluate it again"):
-        load_results(tmp_path / "run").with_counts()
+        load_results(tmp_path / "run").counts()
 
 
 def test_the_command_tells_wrong_input_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
