@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from modeling_dlfa.results.results import FORMAT, Results
+from modeling_dlfa.results.format import FORMAT
+from modeling_dlfa.results.results import Results
 from modeling_dlfa.results.summary import summarise_runs
 from modeling_dlfa.scoring.metrics import METRICS
 
