@@ -53,7 +53,10 @@ class ModelArguments:
     _argument_group_name = "model and fusion"
 
     model_name_or_path: str = field(
-        metadata={"help": "Hub id or folder of a plain encoder, or of a DLFA checkpoint to continue from or evaluate."}
+        metadata={
+            "help": "Hub id or folder of a plain encoder, or of a DLFA checkpoint to continue from or evaluate. With "
+            "--do_train False also a finished command's output directory: all its models are tested."
+        }
     )
     model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
     tokenizer_name: str | None = field(default=None, metadata={"help": "Tokenizer, if not the model's."})
