@@ -110,7 +110,7 @@ def load_model(kind: str, model: ModelArguments, run: Run) -> DlfaPreTrainedMode
     Raises:
         InputError: The checkpoint cannot be read or lacks weights.
     """
-    model_class, name = MODEL_CLASSES[kind], model.model_name_or_path
+    model_class, name = MODEL_CLASSES[kind], run.checkpoint or model.model_name_or_path
     options: dict[str, Any] = {"config": run.config, "dtype": torch.float32, **model.hub_options()}
     options["attn_implementation"] = model.attn_implementation
     set_seed(run.seed)

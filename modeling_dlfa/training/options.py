@@ -53,7 +53,10 @@ class ModelArguments:
     _argument_group_name = "model and fusion"
 
     model_name_or_path: str = field(
-        metadata={"help": "Hub id or folder of a plain encoder, or of a DLFA checkpoint to continue from or evaluate."}
+        metadata={
+            "help": "Hub id or folder of an encoder, or of a DLFA checkpoint to train further or evaluate. With "
+            "--do_train False also a finished command's directory: all its models are tested."
+        }
     )
     model_revision: str = field(default="main", metadata={"help": "Branch, tag or commit of the model."})
     tokenizer_name: str | None = field(default=None, metadata={"help": "Tokenizer, if not the model's."})
@@ -69,8 +72,7 @@ class ModelArguments:
     fusion_layers: list[int] | None = field(
         default=None,
         metadata={
-            "help": "Lower layers to fuse with the last: 0 is the embeddings, k the output of block k, -2 "
-            "the last but one. With --glyphs there may be none."
+            "help": "Lower layers: 0 is the embeddings, k block k, -2 the last but one. None with --glyphs is fine."
         },
     )
     gate: str | None = field(
@@ -95,10 +97,7 @@ class ModelArguments:
         default=None, metadata={"help": "Folder written by `dlfa glyphs`: also fuse what each token looks like."}
     )
     glyph_kernel_size: int | None = field(
-        default=None,
-        metadata={
-            "help": "Number of neighbouring tokens whose looks are read together (odd); 1 reads each token alone."
-        },
+        default=None, metadata={"help": "Neighbouring tokens whose looks are read together (odd); 1: each alone."}
     )
     attn_implementation: str | None = field(default=None, metadata={"help": "sdpa, eager, flash_attention_2, ..."})
     encoder_dropout: float | None = field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -131,11 +131,14 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
             "A checkpoint's folder continues only one run; for several, use --resume_from_checkpoint last."
         )
     check_adaptable(task.kind, model, {run.system: run.config for run in every}.values())
+    paths = dict.fromkeys(run.checkpoint or model.model_name_or_path for run in runs)
+    starts = [replace(model, model_name_or_path=path) for path in paths]
     check_buildable(model, runs[0].config)
-    fetch_weights(model)
+    for start in starts:
+        fetch_weights(start)
     if is_main:
         _warn_of_slow_bf16(training)
-    tokenizer = load_tokenizer(model, runs[0].config)
+    tokenizer = load_tokenizer(starts[0], runs[0].config)
     check_glyphs(model, tokenizer)
     if not is_main:
         import datasets
