@@ -32,7 +32,7 @@ class Settings:
     output_dir: str = field(default="bench", metadata={"help": "Where the table and its JSON are written."})
     overwrite: bool = field(default=False, metadata={"help": "Replace an earlier benchmark there."})
     only: list[str] | None = field(
-        default=None, metadata={"help": "Some of fusion, training, evaluation, loading, prediction."}
+        default=None, metadata={"help": "Some of fusion, training, evaluation, loading, prediction, trimming."}
     )
     full: bool = field(default=False, metadata={"help": "Measure for longer."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to try the benchmark itself."})
