@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from .data_checks import check_data
 from .learning import check_learning
 from .mixup import check_mixup
 from .processes import launched_with
+from .saved_runs import finished_command
 
 if TYPE_CHECKING:
     from .arguments import Arguments, CrossLingualTrainingArguments
@@ -73,7 +74,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     """
     training = arguments.training
     _check_numbers(training)
-    _check_runs(arguments.run, arguments.seeds, training)
+    _check_runs(arguments)
     _check_save_dtype(arguments.run, training)
     _check_evaluation(task, training)
     _check_parts(arguments.model, training)
@@ -102,10 +103,16 @@ def _check_numbers(training: CrossLingualTrainingArguments) -> None:
     check_seeds("--data_seed", [training.data_seed])
 
 
-def _check_runs(run: RunArguments, seeds: Sequence[int], training: CrossLingualTrainingArguments) -> None:
+def _check_runs(arguments: Arguments) -> None:
+    run, training = arguments.run, arguments.training
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint would continue. Give only one of them.")
-    if len(seeds) > 1 and not training.do_train:
+    if not training.do_train and finished_command(arguments.model.model_name_or_path):
+        if "seed" in arguments.given:
+            raise InputError(
+                "--seed has no effect on models that are only tested. --seeds says which of them to test."
+            )
+    elif len(arguments.seeds) > 1 and not training.do_train:
         raise InputError(
             "--do_train False evaluates one checkpoint, which several --seeds would only repeat. Leave --seeds out."
         )

@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..processor import bf16_is_slow, bf16_warning
 from ..publishing.hub import HubRepository
 from ..results.directory import OutputDirectory
+from ..results.results import Results
 from ..tasks import Task
 from .adapters import check_adaptable
 from .argument_checks import check_options
@@ -30,6 +31,7 @@ from .learning import loss_function
 from .mixup import Mixup
 from .options import LearningArguments, ModelArguments, RunArguments
 from .processes import check_launch, held
+from .saved_runs import finished_command, saved_runs
 from .systems import Run, own_share, plan_runs
 from .task_data import TaskData, adapted, load_task_data
 from .trial import try_trainer
@@ -58,6 +60,7 @@ class Plan:
         languages_without_file: The languages among "all" that are skipped because they have no test file.
         mixup: What is mixed into the embeddings in training; None for nothing.
         one_pass: Whether all systems of a seed are trained at once on one backbone.
+        finished: The results of the command whose saved models are tested; None where a model is trained or tested.
         command: The command that the results name as their origin; the process's own if None.
         started: When, in seconds since the epoch.
     """
@@ -78,6 +81,7 @@ class Plan:
     languages_without_file: list[str]
     mixup: Mixup | None
     one_pass: bool
+    finished: Results | None
     command: str | None
     started: float
 
@@ -117,14 +121,18 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
     missing = languages_without_file(asked.languages, task, languages)
     if is_main and missing:
         logger.info(f"Skipped, no test file: {' '.join(missing)}.")
-    every = plan_runs(
-        task,
-        model,
-        arguments.seeds,
-        do_train=training.do_train,
-        baseline=saving.baseline,
-        layers_apart=arguments.layers_apart,
-    )
+    if finished := finished_command(model.model_name_or_path):
+        every = saved_runs(task, model, finished, saving.seeds, do_train=training.do_train)
+        asked = replace(asked, max_length=asked.max_length or finished.recipe.get("max_length"))
+    else:
+        every = plan_runs(
+            task,
+            model,
+            arguments.seeds,
+            do_train=training.do_train,
+            baseline=saving.baseline,
+            layers_apart=arguments.layers_apart,
+        )
     runs = own_share(every, saving.shard_index, saving.num_shards)
     if resume not in (None, "last") and len(runs) > 1:
         raise InputError(
@@ -168,6 +176,7 @@ def _plan(task: Task, arguments: Arguments, output: OutputDirectory) -> Plan:
         languages_without_file=missing,
         mixup=mixup,
         one_pass=arguments.one_pass,
+        finished=finished,
         command=arguments.command,
         started=started,
     )

@@ -31,9 +31,8 @@ from .arguments import CrossLingualTrainingArguments
 from .base_model import card_origin
 from .glyphs import glyphs_record
 from .learning import loss_record
-from .options import ModelArguments
 from .planning import Plan
-from .systems import finished_command
+from .saved_runs import with_training_of
 
 PACKAGES = (
     "modeling_dlfa",
@@ -138,7 +137,10 @@ def collect_results(plan: Plan) -> Results:
             "processes": plan.training.world_size,
             "torch_threads": torch.get_num_threads(),
         },
-        **_encoder(model),
+        model_name_or_path=model.model_name_or_path,
+        model_revision=model.model_revision,
+        model_commit=hub_commit(model.model_name_or_path, model.cache_dir, model.model_revision),
+        model_origin=card_origin(model.model_name_or_path),
         seeds=list(dict.fromkeys(run.seed for run in plan.planned)),
         data=DataSources.from_dict(data.sources()),
         data_statistics=statistics_record(data.statistics, task),
@@ -147,6 +149,8 @@ def collect_results(plan: Plan) -> Results:
         runs=[RunRecord.from_dict(record) for record in finished if record is not None],
         folder=output.path,
     )
+    if plan.finished is not None:
+        results = with_training_of(results, plan.finished)
     if shard := plan.saving.shard():
         results = replace(results, shard=ShardPlan(**shard, planned_runs=[run.name for run in plan.planned]))
     if data.test:
@@ -154,16 +158,6 @@ def collect_results(plan: Plan) -> Results:
         results = replace(results, summary=summary)
     public = without_secrets(results.to_dict(), _known_secrets(plan))
     return Results.from_dict({**public, "folder": output.path})
-
-
-def _encoder(model: ModelArguments) -> dict[str, Any]:
-    """What the runs started from; of a finished command's models, what that command started from."""
-    names = ("model_name_or_path", "model_revision", "model_commit", "model_origin")
-    if finished := finished_command(model.model_name_or_path):
-        return {name: getattr(finished, name) for name in names}
-    path, revision = model.model_name_or_path, model.model_revision
-    values = (path, revision, hub_commit(path, model.cache_dir, revision), card_origin(path))
-    return dict(zip(names, values, strict=True))
 
 
 def _known_secrets(plan: Plan) -> list[str | None]:

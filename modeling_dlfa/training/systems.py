@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
-from transformers.utils import CONFIG_NAME, logging
+from transformers.utils import logging
 
 from ..checkpoints.loading import cannot_load
 from ..checkpoints.models import MODEL_CLASSES, glyph_name
 from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.places import check_place
-from ..results.format import RunRecord
-from ..results.results import Results, load_results
 from ..scoring.metrics import SINGLE_LABEL
 from ..tasks import Task
 from ..values_dlfa import resolve_layers
@@ -82,25 +79,16 @@ def plan_runs(
 
     Args:
         task: What to learn.
-        model: The plain encoder or DLFA checkpoint to start from, and how to fuse; or a finished command.
-        seeds: One run of each system per seed; of a finished command's models, the seeds that they were trained with.
-        do_train: Whether to train; otherwise a checkpoint, or all models of a finished command, are evaluated.
+        model: The plain encoder or DLFA checkpoint to start from, and how to fuse.
+        seeds: One run of each system per seed.
+        do_train: Whether to train; otherwise a checkpoint is evaluated.
         baseline: Whether to add the last-layer model.
         layers_apart: Whether each fusion layer is a separate system; all lower layers if none is given.
 
     Raises:
         InputError: The model cannot be found, or its configuration and the arguments do not fit.
     """
-    if finished := finished_command(model.model_name_or_path):
-        if do_train:
-            raise InputError(
-                f"{model.model_name_or_path} is the output directory of a command. Give one of its models to train it "
-                "further, or --do_train False to test all of them."
-            )
-        runs = [_saved_run(task, model, record) for record in finished.runs]
-        _describe(task, [run.config for run in runs])
-        return runs
-    start, new_head = _load_config(model), False
+    start, new_head = load_config(model), False
     try:
         if isinstance(start, DlfaConfig):
             if baseline:
@@ -108,7 +96,7 @@ def plan_runs(
                     f"--baseline needs a plain encoder to start both systems from, but {model.model_name_or_path} "
                     "is a DLFA checkpoint. Give an encoder, or remove --baseline."
                 )
-            new_head = _check_checkpoint(task, model, start, do_train=do_train)
+            new_head = check_checkpoint(task, model, start, do_train=do_train)
             configs = [start]
         elif do_train:
             configs = _encoder_configs(model, start, baseline=baseline, layers_apart=layers_apart)
@@ -119,7 +107,7 @@ def plan_runs(
             )
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
-    _describe(task, configs)
+    name_labels(task, configs)
     return [
         Run(
             system_name(config),
@@ -132,13 +120,6 @@ def plan_runs(
         for seed in seeds
         for config in configs
     ]
-
-
-def finished_command(path: str) -> Results | None:
-    """Returns the results of a finished command if a path is its output directory, else None."""
-    folder = Path(path)
-    is_output = (folder / "results.json").is_file() and not (folder / CONFIG_NAME).exists()
-    return load_results(folder) if is_output else None
 
 
 def own_share(planned: Sequence[Run], index: int, shards: int) -> list[Run]:
@@ -157,25 +138,8 @@ def own_share(planned: Sequence[Run], index: int, shards: int) -> list[Run]:
     return list(planned[index * len(planned) // shards : (index + 1) * len(planned) // shards])
 
 
-def _saved_run(task: Task, model: ModelArguments, record: RunRecord) -> Run:
-    if record.model is None:
-        raise InputError(
-            f"{model.model_name_or_path} has no model of {record.name}. Only a command with --save_models True keeps "
-            "its models."
-        )
-    own = replace(model, model_name_or_path=str(Path(model.model_name_or_path) / record.model))
-    config = _load_config(own)
-    if not isinstance(config, DlfaConfig):
-        raise InputError(f"{own.model_name_or_path} is not a DLFA checkpoint. Restore what the command wrote there.")
-    try:
-        _check_checkpoint(task, own, config, do_train=False)
-    except (ValueError, TypeError) as error:
-        raise InputError(str(error)) from error
-    return Run(record.system, record.baseline, record.seed, config, True, checkpoint=own.model_name_or_path)
-
-
-def _describe(task: Task, configs: Sequence[DlfaConfig]) -> None:
-    """Writes the task's labels and columns into configurations."""
+def name_labels(task: Task, configs: Sequence[DlfaConfig]) -> None:
+    """Writes a task's labels and columns into configurations."""
     for config in configs:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
@@ -184,7 +148,12 @@ def _describe(task: Task, configs: Sequence[DlfaConfig]) -> None:
             config.problem_type = task.problem_type  # type: ignore[assignment]
 
 
-def _load_config(model: ModelArguments) -> PretrainedConfig:
+def load_config(model: ModelArguments) -> PretrainedConfig:
+    """Loads the configuration of an encoder or DLFA checkpoint, with the dropout that was asked for.
+
+    Raises:
+        InputError: It cannot be found or read.
+    """
     check_place("--model_name_or_path", model.model_name_or_path)
     try:
         config = AutoConfig.from_pretrained(model.model_name_or_path, **model.hub_options())
@@ -233,10 +202,13 @@ def _encoder_configs(
     return [DlfaConfig(backbone, **values) for values in chosen]
 
 
-def _check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, do_train: bool) -> bool:
+def check_checkpoint(task: Task, model: ModelArguments, saved: DlfaConfig, *, do_train: bool) -> bool:
     """Refuses arguments that contradict a DLFA checkpoint, and returns whether it gets a new head.
 
     A head of another kind or for other labels belongs to another task.
+
+    Raises:
+        InputError: The arguments contradict it, or it belongs to another task and is not trained.
     """
     path, options = model.model_name_or_path, model.fusion_options()
     if model.glyphs is not None:

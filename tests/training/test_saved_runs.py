@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modeling_dlfa import load_results
 from modeling_dlfa.cli import main
+from modeling_dlfa.errors import InputError
 from modeling_dlfa.results.joining import join_results
 from modeling_dlfa.results.results import Results
 
@@ -18,10 +21,10 @@ from modeling_dlfa.results.results import Results
 def again(finished: Path, tiny_data: Path, tmp_path: Path) -> Callable[..., Results]:
     """Tests a finished command's models anew."""
 
-    def run(of: Path = finished, test_file: Path = tiny_data / "test-{language}.tsv") -> Results:
+    def run(*more: str, of: Path = finished, test_file: Path = tiny_data / "test-{language}.tsv") -> Results:
         given = ["--do_train", "False", "--model_name_or_path", str(of), "--test_file", str(test_file)]
         output = ["--output_dir", str(tmp_path / "again"), "--use_cpu", "True"]
-        main("xnli", [*given, "--languages", "en", "de", "ar", *output])
+        main("xnli", [*given, "--languages", "en", "de", "ar", *output, *more])
         return load_results(tmp_path / "again")
 
     return run
@@ -56,6 +59,110 @@ def test_models_of_several_commands_are_compared_on_other_data(
     moved = shutil.copytree(finished, tmp_path / "another")
     joined, counts = join_results([load_results(tmp_path / "first"), again(of=moved)])
     assert {run.name for run in joined.runs} == set(counts)
+
+
+@pytest.fixture
+def changed(finished: Path, tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
+    """Returns a copy of the finished command whose results.json a function has changed."""
+
+    def change(edit: Callable[[dict[str, Any]], None]) -> Path:
+        copy = shutil.copytree(finished, tmp_path / "changed")
+        content = json.loads((copy / "results.json").read_text(encoding="utf-8"))
+        edit(content)
+        (copy / "results.json").write_text(json.dumps(content), encoding="utf-8")
+        return copy
+
+    return change
+
+
+def test_what_is_known_of_the_training_is_kept(
+    again: Callable[..., Results], changed: Callable[[Callable[[dict[str, Any]], None]], Path]
+) -> None:
+    failed = [{"seed": 1, "warmup_steps": 0, "reason": "collapsed"}]
+
+    def edit(content: dict[str, Any]) -> None:
+        content["train_languages"] = ["en", "de"]
+        content["selection"] = "last checkpoint"
+        content["recipe"] |= {"peft": "lora", "retry_collapsed": 1, "max_length": 6}
+        content["runs"][0] |= {"collapsed": True, "failed_attempts": failed}
+
+    source = changed(edit)
+    first, second = load_results(source), again(of=source)
+    assert second.seen == ["en", "de"]  # So German is not a target of zero-shot transfer.
+    assert second.selection == "last checkpoint"
+    assert second.recipe["peft"] == "lora" and second.recipe["learning_rate"] == first.recipe["learning_rate"]
+    assert second.recipe["max_length"] == 6
+    assert second.data.train == first.data.train and second.data.validation == first.data.validation
+    for old, new in zip(first.runs, second.runs, strict=True):
+        assert (new.collapsed, new.failed_attempts) == (old.collapsed, old.failed_attempts)
+        assert (new.train, new.validation) == (old.train, old.validation)
+
+
+def test_commands_trained_by_other_recipes_are_not_joined(
+    again: Callable[..., Results], changed: Callable[[Callable[[dict[str, Any]], None]], Path], tmp_path: Path
+) -> None:
+    again()
+    shutil.move(tmp_path / "again", tmp_path / "first")
+    other = again(of=changed(lambda content: content["recipe"].update(learning_rate=1e-5)))
+    with pytest.raises(InputError, match="learning_rate"):
+        join_results([load_results(tmp_path / "first"), other])
+
+
+def test_validating_anew_counts(again: Callable[..., Results], tiny_data: Path, finished: Path) -> None:
+    lines = (tiny_data / "dev.tsv").read_text(encoding="utf-8").splitlines()
+    few = tiny_data / "few-dev.tsv"
+    few.write_text("\n".join(lines[:5]) + "\n", encoding="utf-8")
+    second = again("--validation_file", str(few))
+    assert second.data.validation != load_results(finished).data.validation
+    assert second.runs[0].validation != load_results(finished).runs[0].validation
+
+
+def test_some_seeds_are_tested(again: Callable[..., Results]) -> None:
+    assert {run.seed for run in again("--seeds", "2").runs} == {2}
+
+
+REFUSED = {
+    "unknown seed": (["--seeds", "3"], "its seeds are 1 2."),
+    "seed": (["--seed", "2"], "--seeds says which of them to test"),
+    "baseline": (["--baseline"], "--do_train False rules out"),
+    "another fusion": (["--fusion", "mean"], "contradicts the checkpoint"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_contradictions_are_refused(
+    case: str, again: Callable[..., Results], capsys: pytest.CaptureFixture[str]
+) -> None:
+    more, message = REFUSED[case]
+    with pytest.raises(SystemExit):
+        again(*more)
+    assert message in capsys.readouterr().err
+
+
+def test_parts_of_a_command_are_refused(
+    again: Callable[..., Results],
+    changed: Callable[[Callable[[dict[str, Any]], None]], Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shard = {"shard_index": 0, "num_shards": 2, "planned_runs": ["aif-layer1-seed1", "last-seed1"]}
+    source = changed(lambda content: content.update(shard=shard))
+    with pytest.raises(SystemExit):
+        again(of=source)
+    assert "Merge all shards with `dlfa merge` first." in capsys.readouterr().err
+    (source / "results.json").unlink()
+    with pytest.raises(SystemExit):
+        again(of=source)
+    assert "did not finish" in capsys.readouterr().err
+
+
+def test_what_a_test_leaves_has_no_models(
+    again: Callable[..., Results], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again()
+    shutil.move(tmp_path / "again", tmp_path / "tested")
+    with pytest.raises(SystemExit):
+        again(of=tmp_path / "tested")
+    assert "its command only tested" in capsys.readouterr().err
 
 
 def test_training_from_an_output_directory_is_refused(
