@@ -79,6 +79,9 @@ def train(extra: Sequence[str] = ()) -> None:
         precision = ["--bf16", str(not bf16_is_slow())]
         given = [str(RECIPE), *precision, *extra, "--output_dir", str(draft)]
         arguments = parse_arguments(XNLI, given)
+        if arguments.model.freeze_up_to and arguments.model.cache_frozen is None:
+            # Computed once for both systems and epochs; removed with the draft's folder.
+            arguments.model.cache_frozen = str(draft.with_name("states"))
         if arguments.model.model_name_or_path == str(encoder.FOLDER):
             encoder.set_up(encoder.FOLDER)
         with planned(XNLI, arguments) as plan:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers.trainer_utils import IntervalStrategy
 
 from modeling_dlfa.training.adapters import adapt
 from modeling_dlfa.training.answers import data_collator
 from modeling_dlfa.training.base_model import load_model
+from modeling_dlfa.training.frozen_cache import frozen_depth
 from modeling_dlfa.training.planning import Plan
 
 STEPS = 4
@@ -68,9 +70,14 @@ def estimate(plan: Plan) -> Estimate:
 
     steps = training.num_train_epochs * -(-len(data["train"]) // training.per_device_train_batch_size)
     row = _seconds(predict) / len(test_batch["labels"])
-    validated = len(data["validation"]) * (training.num_train_epochs + 1)
+    # What lies below the trained blocks is computed once where its states are kept.
+    depth = frozen_depth(plan) / model.config.backbone_config.num_hidden_layers if plan.model.cache_frozen else 0
+    step = _seconds(train_step) - depth * row * len(train_batch["labels"])
+    kept = sum(map(len, data.values())) * depth * row
+    validations = 1 + (training.num_train_epochs if training.eval_strategy == IntervalStrategy.EPOCH else 0)
+    row *= 1 - depth
     return Estimate(
-        training=len(runs) * (steps * _seconds(train_step) + validated * row),
+        training=kept + len(runs) * (steps * step + validations * len(data["validation"]) * row),
         testing=len(runs) * len(data["test"]) * row,
     )
 
