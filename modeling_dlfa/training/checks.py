@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,7 @@ def check_arguments(task: Task, arguments: Arguments) -> None:
     """
     training = arguments.training
     _check_numbers(training)
-    _check_runs(arguments)
+    _check_runs(arguments.run, arguments.model, arguments.seeds, training, arguments.given)
     _check_save_dtype(arguments.run, training)
     _check_evaluation(task, training)
     _check_parts(arguments.model, training)
@@ -103,16 +103,21 @@ def _check_numbers(training: CrossLingualTrainingArguments) -> None:
     check_seeds("--data_seed", [training.data_seed])
 
 
-def _check_runs(arguments: Arguments) -> None:
-    run, training = arguments.run, arguments.training
+def _check_runs(
+    run: RunArguments,
+    model: ModelArguments,
+    seeds: Sequence[int],
+    training: CrossLingualTrainingArguments,
+    given: Collection[str],
+) -> None:
     if run.overwrite and training.resume_from_checkpoint:
         raise InputError("--overwrite deletes what --resume_from_checkpoint would continue. Give only one of them.")
-    if not training.do_train and finished_command(arguments.model.model_name_or_path):
-        if "seed" in arguments.given:
+    if not training.do_train and finished_command(model.model_name_or_path):
+        if "seed" in given:
             raise InputError(
                 "--seed has no effect on models that are only tested. --seeds says which of them to test."
             )
-    elif len(arguments.seeds) > 1 and not training.do_train:
+    elif len(seeds) > 1 and not training.do_train:
         raise InputError(
             "--do_train False evaluates one checkpoint, which several --seeds would only repeat. Leave --seeds out."
         )
