@@ -86,7 +86,14 @@ def _saved_run(task: Task, model: ModelArguments, record: RunRecord) -> Run:
         check_checkpoint(task, own, config, do_train=False)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
-    return Run(record.system, record.baseline, record.seed, config, True, checkpoint=own.model_name_or_path)
+    return Run(
+        record.system,
+        baseline=record.baseline,
+        seed=record.seed,
+        config=config,
+        from_checkpoint=True,
+        checkpoint=own.model_name_or_path,
+    )
 
 
 def with_training_of(results: Results, finished: Results) -> Results:

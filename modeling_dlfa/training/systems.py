@@ -145,6 +145,7 @@ def name_labels(task: Task, configs: Sequence[DlfaConfig]) -> None:
         config.label2id = {label: index for index, label in enumerate(task.labels)}
         config.text_columns = list(task.text_columns)
         if task.problem_type != SINGLE_LABEL:
+            # A Literal in transformers; tasks check theirs when they are made.
             config.problem_type = task.problem_type  # type: ignore[assignment]
 
 
