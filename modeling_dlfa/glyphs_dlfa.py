@@ -80,7 +80,8 @@ class GlyphStream(nn.Module):
             # Neighbours read it, and in training a value that is not finite would be multiplied by 0.
             rows = rows.masked_fill((mask == 0).unsqueeze(-1), 0.0)
         if self.neighbours is not None:
-            rows = self.neighbours(rows.transpose(1, 2)).transpose(1, 2)
+            # Of strided rows, on AVX2, the projection's last bits differ between two copies of a model.
+            rows = self.neighbours(rows.transpose(1, 2)).transpose(1, 2).contiguous()
         return self.norm(self.projection(rows))
 
 

@@ -18,7 +18,9 @@ from .hub import WRITE_TOKEN, HubServer
 
 ROOT = Path(__file__).resolve().parents[1]
 # What the system needs to start a process; nothing that says where Python or a Hub is.
-PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR")
+# Both processes compute with the same instructions, so that bits can be compared where one is held to older ones.
+INSTRUCTIONS = ("ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA")
+PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR", *INSTRUCTIONS)
 SITES = "import json, sys; print(json.dumps([p for p in sys.path if p.endswith(('site-packages', 'dist-packages'))]))"
 
 GUARD = '''
