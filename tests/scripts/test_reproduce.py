@@ -56,7 +56,7 @@ Script = Callable[..., subprocess.CompletedProcess[str]]
 
 def call(script: str, *words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     command = ["bash", str(EXAMPLES / script), *words]
-    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT | more, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT | more, capture_output=True, text=True, timeout=1800)
 
 
 @pytest.fixture
