@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples tests 2>/dev/null || find modeling_dlfa examples tests -type f)
 # What the demo's results depend on.
-DEMO_SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples/demo 2>/dev/null || find modeling_dlfa examples/demo -type f)
+DEMO_SOURCES := $(shell git ls-files -co --exclude-standard -- modeling_dlfa examples/demo examples/estimate.py 2>/dev/null || find modeling_dlfa examples/demo examples/estimate.py -type f)
 ENVIRONMENT := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 # Releases of transformers on which a published checkpoint is tested beside the one of constraints.txt.
 # `make test-versions VERSIONS=all` tests one of every minor line and writes docs/versions.md.

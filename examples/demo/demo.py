@@ -100,6 +100,7 @@ def _keep_fused_alone(plan: Plan, runs: Sequence[Run]) -> None:
 
 
 def _tell_plan(plan: Plan) -> None:
+    sys.path.append(str(ROOT / "examples"))
     from estimate import estimate
 
     print("Now: fine-tune on English sentence pairs (does one follow from the other?) and test in 15 languages.")

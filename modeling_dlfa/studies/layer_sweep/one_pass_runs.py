@@ -66,6 +66,11 @@ def check_one_pass(
         raise InputError("--one_pass cannot split weights over processes. Launch without FSDP and DeepSpeed.")
 
 
+def one_pass_model(plan: Plan, runs: Sequence[Run]) -> OnePassModel:
+    """Returns the runs of a seed as one model, with the part to be trained as the plan has it."""
+    return OnePassModel((run.system, adapt(load_model(plan.task.kind, plan.model, run), plan.model)) for run in runs)
+
+
 def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
     """Trains the runs of a seed in one pass and leaves for each what it would have left alone.
 
@@ -79,8 +84,7 @@ def execute_together(plan: Plan, runs: Sequence[Run]) -> None:
     """
     task, data, output, saving = plan.task, plan.data, plan.output, plan.saving
     name = f"one_pass-seed{runs[0].seed}"
-    models = ((run.system, adapt(load_model(task.kind, plan.model, run), plan.model)) for run in runs)
-    model = OnePassModel(models)
+    model = one_pass_model(plan, runs)
     tell_trained_part(name, model)
     trainer = make_trainer(
         plan,
