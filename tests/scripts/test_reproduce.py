@@ -337,9 +337,7 @@ def write_rows(folder: Path) -> list[str]:
 @pytest.mark.slow
 def test_a_task_is_interrupted_and_ends_with_every_table(tmp_path: Path) -> None:
     save_teacher(tmp_path / "model")
-    text = save_text(tmp_path / "text")
     words = ["xnli", "--model", "model", *write_rows(tmp_path), "--seeds", "1", "--output_dir", "out"]
-    words += ["--augment", "--text", text, "--switch_languages", "de ru"]
     words += ["--", "--use_cpu", "True", "--bf16", "False", "--num_train_epochs", "15"]
     command = ["bash", str(EXAMPLES / "reproduce.sh"), *words]
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, start_new_session=True) as process:
@@ -353,13 +351,11 @@ def test_a_task_is_interrupted_and_ends_with_every_table(tmp_path: Path) -> None
     [sweep] = {json.dumps(run["train"]["resumed"]) for run in results(output / "sweep")["runs"]}
     assert sweep == "true"
     assert [run["name"] for run in results(output / "train")["runs"]] == ["aif-layer0-seed1", "last-seed1"]
-    for name in ("mask", "none", "random", "same_language", "only_copies", "mixup"):
-        assert [run["system"] for run in results(output / "augment" / name)["runs"]] == ["last"]
-    for page in ("card.md", "report/report.html", "augment/report/report.html", "augment/scaling/language_scaling.md"):
+    for page in ("card.md", "report/report.html"):
         assert (output / page).is_file()
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file()}
     again = call("reproduce.sh", *words, cwd=tmp_path)
-    assert again.returncode == 0 and again.stdout.count("Complete: ") == 19
+    assert again.returncode == 0 and again.stdout.count("Complete: ") == 4
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file()} == before
 
 
