@@ -11,10 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modeling_dlfa.command.ending import one_line
 from modeling_dlfa.command.parser import CommandParser
 from modeling_dlfa.errors import InputError
+
+if TYPE_CHECKING:
+    from modeling_dlfa.tasks import SplitName
 
 
 def layer(sweep: str) -> int:
@@ -71,9 +75,13 @@ def write_hub_rows(task: str, folder: Path) -> None:
 
     known = get_task(task)
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {"train": ("train", known.source_language), "validation": ("validation", known.source_language)}
-    for name, (split, language) in (wanted | {f"test-{code}": ("test", code) for code in known.languages}).items():
-        rows = load_hub(known, split, language)  # type: ignore[arg-type]
+    english: dict[str, tuple[SplitName, str]] = {
+        "train": ("train", known.source_language),
+        "validation": ("validation", known.source_language),
+    }
+    tests: dict[str, tuple[SplitName, str]] = {f"test-{code}": ("test", code) for code in known.languages}
+    for name, (split, language) in (english | tests).items():
+        rows = load_hub(known, split, language)
         texts = map(list, zip(*rows.texts, strict=True))
         write_rows(known, folder / f"{name}.jsonl", zip(texts, rows.labels, strict=True))
 

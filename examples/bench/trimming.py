@@ -32,7 +32,7 @@ def measure(workload: Workload) -> Iterator[Row]:
     seconds = compare(
         {name: partial(load, folder) for name, folder in folders.items()}, workload.settings.amount("rounds")
     )
-    yield time_row(GROUP, "from_pretrained", seconds["trimmed"], seconds["whole"], "whole", 1.1, "low")
+    yield time_row(GROUP, "from_pretrained", seconds["trimmed"], seconds["whole"], "whole", 1.0, "low")
     models: dict[str, Any] = {name: load(folder) for name, folder in folders.items()}
     for model in models.values():
         model.to(workload.settings.torch_device)

@@ -15,20 +15,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import estimate
 import pytest
 import reproduce_steps
 
 from modeling_dlfa import augmentation
 from modeling_dlfa.cli import run as dlfa
-from modeling_dlfa.errors import InputError
 from modeling_dlfa.tasks import TASK_NAMES, get_task
 from modeling_dlfa.training.arguments import parse_arguments
 
 from ..augmentation.planted import save_teacher, save_text
 from ..conftest import ROOT
-from ..hub import HubServer
-from ..served import serve
 
 EXAMPLES = ROOT / "examples"
 ENVIRONMENT = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -97,7 +93,7 @@ def assert_parses(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None
         dlfa([verb, *options])
         assert len(asked) == 1
     else:
-        assert verb in ("report", "scaling")  # They are run below.
+        assert verb in ("report", "scaling")  # They read results, which do not exist yet.
 
 
 class Table:
@@ -247,78 +243,6 @@ def test_the_hour_takes_the_next_piece(stub: Script, tmp_path: Path) -> None:
     assert len(trained) == 8 and all("10000" in words for words in trained)
     assert "Complete: runs/hour/pos/sweep" in stub("reproduce_hour.sh", "7", "--pooling", "mean").stdout
     assert stub("reproduce_hour.sh", "--pooling", "mean").stdout.count("Complete: ") == 9
-
-
-def test_estimates_count_steps_and_copies(tiny_encoder: Path, tiny_data: Path, tmp_path: Path) -> None:
-    def command(verb: str, *more: str, train: str = str(tiny_data / "train.tsv")) -> list[str]:
-        files = ["--train_file", train, "--validation_file", str(tiny_data / "dev.tsv")]
-        files += ["--test_file", str(tiny_data / "test-{language}.tsv")]
-        common = ["--model_name_or_path", str(tiny_encoder), *files, "--num_train_epochs", "2", "--use_cpu", "True"]
-        output = ["--output_dir", str(tmp_path / "out")]
-        return ["dlfa", verb, "xnli", *common, "--per_device_train_batch_size", "8", *more, *output]
-
-    switched = ["dlfa", "augment", "xnli", "--train_file", str(tiny_data / "train.tsv"), "--output_file", "new.jsonl"]
-    alone = command("train", "--fusion", "last", "--seeds", "1", "2")
-    found = estimate.estimate_commands(
-        [
-            alone,
-            command("sweep", "--one_pass", "--seeds", "1"),
-            switched,
-            command("train", "--fusion", "last", "--seeds", "1", "2", train="new.jsonl"),
-            [*alone[:-2], "--mixup", "no.safetensors", "--output_dir", "other"],
-        ],
-        2,
-    )
-    assert [one.steps for _, one in found] == [48, 24, 96, 48]
-    assert [name for name, _ in found] == [
-        f"{words}, {out}"
-        for words, out in zip(
-            ["train xnli", "sweep xnli", "train xnli", "train xnli"],
-            [tmp_path / "out", tmp_path / "out", tmp_path / "out", "other"],
-            strict=True,
-        )
-    ]
-    assert found[2][1].training == 2 * found[0][1].training and found[2][1].testing == found[0][1].testing
-    assert all(0 < one.step < one.training and one.testing > 0 for _, one in found)
-    assert not (tmp_path / "out").exists()
-
-
-def test_estimates_of_words(tiny_encoder: Path, tiny_tags: Path) -> None:
-    files = ["--train_file", str(tiny_tags / "ner-train.tsv"), "--validation_file", str(tiny_tags / "ner-dev.tsv")]
-    files += ["--test_file", str(tiny_tags / "ner-test-{language}.tsv"), "--use_cpu", "True", "--max_steps", "7"]
-    model = ["--model_name_or_path", str(tiny_encoder), "--fusion_layers", "1", "--output_dir", "out"]
-    [(_, found)] = estimate.estimate_commands([["dlfa", "train", "ner", *model, *files]], 2)
-    assert found.steps == 7 and found.training > 7 * found.step > 0
-
-
-def test_the_best_and_the_layer_are_those_of_validation(finished: Path, tmp_path: Path) -> None:
-    assert reproduce_steps.layer(str(finished)) == 1
-    content = json.loads((finished / "results.json").read_text(encoding="utf-8"))
-    [last] = [name for name in content["summary"]["systems"] if name == "last"]
-    for name, mean in (("a", 0.5), ("b", 0.7), ("c", 0.7)):
-        system = {**content["summary"]["systems"][last]}
-        system["validation"] = {**system["validation"], "mean": mean}
-        (tmp_path / name).mkdir()
-        changed = {**content, "summary": {**content["summary"], "systems": {last: system}}}
-        (tmp_path / name / "results.json").write_text(json.dumps(changed), encoding="utf-8")
-    assert reproduce_steps.best([str(tmp_path / name) for name in "abc"]) == str(tmp_path / "b")
-    with pytest.raises(InputError, match="must hold one system"):
-        reproduce_steps.best([str(finished)])
-
-
-def test_the_card_has_table_and_command(finished: Path, tmp_path: Path) -> None:
-    reproduce_steps.main(["card", str(finished), str(tmp_path / "card.md")])
-    text = (tmp_path / "card.md").read_text(encoding="utf-8")
-    assert "aif-layer1 minus last" in text and "Hardware: " in text and (tmp_path / "figures/card.png").is_file()
-
-
-@pytest.mark.slow
-def test_the_hubs_rows_become_files(hub: HubServer, tiny_encoder: Path, tmp_path: Path) -> None:
-    serve(tmp_path / "served", tiny_encoder)
-    reproduce_steps.main(["rows", "xnli", str(tmp_path / "rows")])
-    assert len(list((tmp_path / "rows").iterdir())) == 17
-    rows = [json.loads(line) for line in (tmp_path / "rows/train.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 48 and {row["label"] for row in rows} == set(get_task("xnli").labels)
 
 
 def write_rows(folder: Path) -> list[str]:
