@@ -75,12 +75,12 @@ def write_hub_rows(task: str, folder: Path) -> None:
 
     known = get_task(task)
     folder.mkdir(parents=True, exist_ok=True)
-    english: dict[str, tuple[SplitName, str]] = {
+    source: dict[str, tuple[SplitName, str]] = {
         "train": ("train", known.source_language),
         "validation": ("validation", known.source_language),
     }
     tests: dict[str, tuple[SplitName, str]] = {f"test-{code}": ("test", code) for code in known.languages}
-    for name, (split, language) in (english | tests).items():
+    for name, (split, language) in (source | tests).items():
         rows = load_hub(known, split, language)
         texts = map(list, zip(*rows.texts, strict=True))
         write_rows(known, folder / f"{name}.jsonl", zip(texts, rows.labels, strict=True))
