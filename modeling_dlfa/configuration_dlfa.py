@@ -98,9 +98,8 @@ class DlfaConfig(PretrainedConfig):
         self.gate, self.gate_init, self.reduction_ratio = gate, gate_init, reduction_ratio
         self.fusion_norm, self.fusion_activation = fusion_norm, fusion_activation
         self.stream_norm = self._default("stream_norm") if stream_norm is None else stream_norm
-        self.pooling = pooling
+        self.pooling, self.add_pooling_layer = pooling, add_pooling_layer
         self.fusion_dropout, self.classifier_dropout = fusion_dropout, classifier_dropout
-        self.add_pooling_layer = add_pooling_layer
         self.output_fusion_weights = output_fusion_weights
         self.text_columns = list(text_columns) if isinstance(text_columns, tuple) else text_columns
         self.check_values()
@@ -160,12 +159,11 @@ class DlfaConfig(PretrainedConfig):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r} does not exist; choose from {', '.join(choices)}.")
         check_glyphs(self)
-        glyphs = bool(self.glyph_size)
+        size, ratio, glyphs = self.hidden_size, self.reduction_ratio, bool(self.glyph_size)
         self.fusion_layers = resolve_layers(self.fusion, self.fusion_layers, self.num_hidden_layers, glyphs)
         if not isinstance(self.add_pooling_layer, bool):
             raise ValueError(f"add_pooling_layer={self.add_pooling_layer!r} is not True or False.")
         check_fusion_weights(self.output_fusion_weights)
-        size, ratio = self.hidden_size, self.reduction_ratio
         if self.fusion == "aif" and (type(ratio) is not int or ratio < 1 or size % ratio):
             divisors = ", ".join(str(divisor) for divisor in (1, 2, 4, 8, 16, 32) if size % divisor == 0)
             raise ValueError(
@@ -247,8 +245,7 @@ _SAVED = "_saved"  # Marks values that `from_dict` read from a file, which nobod
 def misspelt(name: str) -> str | None:
     """Returns the option that a nearly matching name means; else None."""
     known = [*OPTIONS, "num_labels", "id2label", "label2id", "problem_type"]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-    return close[0] if close and name not in known else None
+    return None if name in known else next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), None)
 
 
 def _check_spelling(names: Iterable[str]) -> None:

@@ -66,8 +66,7 @@ class Fusion(nn.Module):
             )
         context = self._context(primary, secondary, mask)
         if positions is not None:
-            primary = take(primary, positions)
-            secondary = [take(stream, positions) for stream in secondary]
+            primary, *secondary = [take(stream, positions) for stream in (primary, *secondary)]
         return self._fuse(primary, secondary, context)
 
     def _context(self, primary: Tensor, secondary: Sequence[Tensor], mask: Tensor | None) -> Tensor | None:

@@ -153,13 +153,12 @@ class DlfaModel(DlfaPreTrainedModel):
             del inputs["token_type_ids"]
         inputs = {name: value for name, value in inputs.items() if value is not None}
         wanted = self.config.output_hidden_states if states is None else states
-        layers = self.config.fusion_layers
         # From v5.1x on a list keeps those states alone; before, it is true and all are kept until this returns.
         asked = [] if isinstance(wanted, bool) else [wanted] if isinstance(wanted, int) else list(wanted or ())
-        kept = True if wanted is True else ([*layers, *asked] or None)
+        kept = True if wanted is True else ([*self.config.fusion_layers, *asked] or None)
         outputs = self.backbone(attention_mask=attention_mask, output_hidden_states=kept, return_dict=True, **inputs)
         primary, states = outputs.last_hidden_state, outputs.get("hidden_states")
-        secondary = [states[layer] for layer in layers]
+        secondary = [states[layer] for layer in self.config.fusion_layers]
         if self.config.stream_norm == "layer_norm":
             secondary = [nn.functional.layer_norm(stream, stream.shape[-1:]) for stream in secondary]
         secondary = [stream.to(primary.dtype) for stream in (*secondary, *look)]
@@ -241,8 +240,7 @@ class DlfaClassifier(DlfaPreTrainedModel):
         return output if (self.config.return_dict if return_dict is None else return_dict) else output.to_tuple()
 
     def _loss(self, logits: Tensor, labels: Tensor, num_items: Tensor | int | None) -> Tensor:
-        logits, labels = logits.view(-1, self.num_labels), labels.view(-1)
-        return _average(nn.functional.cross_entropy, logits, labels, num_items)
+        return _average(nn.functional.cross_entropy, logits.view(-1, self.num_labels), labels.view(-1), num_items)
 
 
 class DlfaForSequenceClassification(DlfaClassifier):
@@ -275,9 +273,8 @@ def _shown(gate: Tensor | None, mask: Tensor | None, wanted: bool | str) -> Tens
     if gate is None or not wanted:
         return None
     weights = gate if wanted == "full" else gate.mean(dim=-1)
-    if mask is None:
-        return weights
-    return weights.masked_fill(mask.view(*mask.shape, *(1,) * (weights.dim() - 2)) == 0, 0.0)
+    ones = (1,) * (weights.dim() - 2)
+    return weights if mask is None else weights.masked_fill(mask.view(*mask.shape, *ones) == 0, 0.0)
 
 
 def _average(loss: Any, logits: Tensor, labels: Tensor, num_items: Tensor | int | None) -> Tensor:
