@@ -85,19 +85,22 @@ def peak_bytes(
 
 
 def measure(workload: Workload) -> Iterator[Row]:
-    """Compares both heads, and ours with and without glyphs; on a GPU under bf16 autocast, as one runs it there."""
+    """Compares both heads; on a GPU under bf16 autocast, as one runs it there."""
     for kind, head in KINDS.items():
-        plain: dict[str, PreTrainedModel] = {"ours": workload.dlfa(kind), "Bert": workload.plain(kind)}
-        yield from compare_models(workload, kind, head, plain, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
-        glyphs: dict[str, PreTrainedModel] = {
-            "ours": workload.dlfa(kind, glyph_size=GLYPH_SIZE),
-            "without": workload.dlfa(kind),
-        }
-        yield from compare_models(workload, kind, f"{head} with glyphs", glyphs, GLYPH_GOALS)
-    yield _mixup(workload)
+        models: dict[str, PreTrainedModel] = {"ours": workload.dlfa(kind), "Bert": workload.plain(kind)}
+        yield from compare_models("fusion", workload, kind, head, models, (INFERENCE_GOAL, TRAINING_GOAL), MEMORY_GOAL)
 
 
-def _mixup(workload: Workload) -> Row:
+def measure_glyphs(workload: Workload) -> Iterator[Row]:
+    """Compares ours with and without glyphs, by both heads."""
+    for kind, head in KINDS.items():
+        ours, without = workload.dlfa(kind, glyph_size=GLYPH_SIZE), workload.dlfa(kind)
+        models: dict[str, PreTrainedModel] = {"ours": ours, "without": without}
+        del ours, without  # They are freed with the dictionary's entries.
+        yield from compare_models("glyphs", workload, kind, head, models, GLYPH_GOALS)
+
+
+def measure_mixup(workload: Workload) -> Iterator[Row]:
     """Compares a training step with and without `--mixup`, ten proposals for every token, at its default share."""
     device, rounds = workload.settings.torch_device, workload.settings.amount("rounds")
     bf16 = device.type == "cuda" and has_fast_bf16(device)
@@ -112,11 +115,12 @@ def _mixup(workload: Workload) -> Row:
         for name, model in models.items()
     }
     ours, theirs = compare(steps, rounds).values()
-    title = f"mixup, training step, {shape[0]}×{shape[1]} tokens"
-    return time_row("fusion", title, ours, theirs, "without", MIXUP_GOAL, "low")
+    title = f"training step, {shape[0]}×{shape[1]} tokens"
+    yield time_row("mixup", title, ours, theirs, "without", MIXUP_GOAL, "low")
 
 
 def compare_models(
+    group: str,
     workload: Workload,
     kind: str,
     title: str,
@@ -136,11 +140,11 @@ def compare_models(
     for what, runs, goal in zip(("inference", "training step"), (forward, steps), goals, strict=True):
         (_, ours), (label, theirs) = compare(runs, rounds).items()
         note = f"{batch['attention_mask'].sum() / median(ours):,.0f} tokens/s, padding not counted."
-        yield time_row("fusion", f"{title}, {what}, {shape}", ours, theirs, label, goal, "low", note)
+        yield time_row(group, f"{title}, {what}, {shape}", ours, theirs, label, goal, "low", note)
         if memory_goal is not None:
             held = adam if runs is steps else {}
             own, other = (peak_bytes(run, models[name], held.get(name), device) for name, run in runs.items())
-            yield bytes_row("fusion", f"{title}, {what}, peak memory", own, other, label, memory_goal)
+            yield bytes_row(group, f"{title}, {what}, peak memory", own, other, label, memory_goal)
     models.clear()
     del adam, steps, forward, runs
     gc.collect()

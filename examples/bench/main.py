@@ -21,6 +21,8 @@ from .workload import Workload
 
 BENCHMARKS: dict[str, Callable[[Workload], Iterator[Row]]] = {
     "fusion": fusion.measure,
+    "glyphs": fusion.measure_glyphs,
+    "mixup": fusion.measure_mixup,
     "training": training.measure,
     "evaluation": evaluation.measure,
     "loading": loading.measure,

@@ -32,7 +32,8 @@ class Settings:
     output_dir: str = field(default="bench", metadata={"help": "Where the table and its JSON are written."})
     overwrite: bool = field(default=False, metadata={"help": "Replace an earlier benchmark there."})
     only: list[str] | None = field(
-        default=None, metadata={"help": "Some of fusion, training, evaluation, loading, prediction, trimming."}
+        default=None,
+        metadata={"help": "Some of fusion, glyphs, mixup, training, evaluation, loading, prediction, trimming."},
     )
     full: bool = field(default=False, metadata={"help": "Measure for longer."})
     size: str = field(default="mbert", metadata={"help": "mbert, or tiny to try the benchmark itself."})

@@ -36,5 +36,4 @@ def measure(workload: Workload) -> Iterator[Row]:
     models: dict[str, Any] = {name: load(folder) for name, folder in folders.items()}
     for model in models.values():
         model.to(workload.settings.torch_device)
-    for row in compare_models(workload, "sequence", "sequence classification", models, (1.02, 1.0), 1.0):
-        yield replace(row, group=GROUP)
+    yield from compare_models(GROUP, workload, "sequence", "sequence classification", models, (1.02, 1.0), 1.0)

@@ -145,6 +145,8 @@ def test_a_miniature_run_of_everything(
     rows = [row for row in results["rows"] if row["ratio"] is not None]
     assert list(dict.fromkeys(row["group"] for row in rows)) == [
         "fusion",
+        "glyphs",
+        "mixup",
         "training",
         "evaluation",
         "loading",
@@ -157,8 +159,8 @@ def test_a_miniature_run_of_everything(
     assert len(memory) == 4 and all(1.0 < share < 1.5 for share in memory)
     with_goals = [row for row in rows if row["goal"] is not None]
     bf16 = sum("bf16" in row["name"] for row in with_goals)
-    # Fusion has thirteen goals, training and evaluation one each, loading two, prediction two, and with each kind of
-    # ONNX three; where bf16 is, it has those of fp32. Trimming has six.
+    # Fusion has eight goals, glyphs four, mixup one, training and evaluation one each, loading two, prediction two,
+    # and with each kind of ONNX three; where bf16 is, it has those of fp32. Trimming has six.
     assert len(with_goals) == 31 + bf16
     assert bf16 == 4 or any(row["name"] == "bf16" and row["ratio"] is None for row in results["rows"])
     assert results["machine"]["device"] == "cpu" and results["machine"]["size"] == "tiny"
