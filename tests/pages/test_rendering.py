@@ -74,6 +74,12 @@ def test_code_after_a_list_is_code() -> None:
     assert [token.type for token in tokens].count("bullet_list_open") == 3
 
 
+def test_many_commands_take_little_room_and_are_told_apart() -> None:
+    page = to_html("Page", [Section("One", (Code("a <b>\n\n  c"),))])
+    assert "<code>a &lt;b&gt;\n</code><code>\n</code><code>  c</code></pre>" in page
+    assert '<pre class="scroll" role="group" aria-label="Commands: One" tabindex="0">' in page
+
+
 def test_a_column_of_numbers_is_set_to_the_right() -> None:
     rows = (("a", "1.0", "-", "aif"), ("b", "+2.0", Phrase("3", strong=True), ""))
     text = blocks_to_markdown([Table("", ("", "x", "y", "z"), rows)])
