@@ -30,7 +30,7 @@ POWER = 0.8
 MOST = 50  # seeds; beyond, more of them are not the way
 
 
-def spread(results: Results, system: str) -> tuple[float, float, int]:
+def spread(run: str, results: Results, system: str) -> tuple[float, float, int]:
     """Returns what the difference of a system to its baseline varies by, over the target languages, in points.
 
     Returns:
@@ -41,9 +41,11 @@ def spread(results: Results, system: str) -> tuple[float, float, int]:
         InputError: There is no baseline, or fewer than two seeds are paired.
     """
     baseline = results.baseline
-    seeds = results.seeds_of(system, baseline) if baseline else ()
-    if len(seeds) < 2 or baseline is None:
-        raise InputError(f"{system} has {len(seeds)} seeds beside a baseline; give runs of two or more, --baseline.")
+    if baseline is None:
+        raise InputError(f"{run} has no baseline to compare {system} with. Train with --baseline.")
+    seeds = results.seeds_of(system, baseline)
+    if len(seeds) < 2:
+        raise InputError(f"{run} has {len(seeds)} seed of {system} and {baseline}. Train with two or more.")
     counts = results.counts()
     pair = [results.stacked(counts, name, seeds) for name in (system, baseline)]
     together = {code: np.stack([part[code] for part in pair]) for code in results.languages}
@@ -56,7 +58,7 @@ def spread(results: Results, system: str) -> tuple[float, float, int]:
     return float(by_seed.std(ddof=1)), float((drawn.mean(axis=-1) @ weights).std()), len(seeds)
 
 
-def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | None:
+def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | float | None:
     """Returns the fewest seeds with which a true difference is found in four experiments of five.
 
     It is found if it exceeds half the interval by `NormalDist().inv_cdf(0.8)` standard errors.
@@ -67,8 +69,10 @@ def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | None:
         row_sd: Standard error that the test rows leave, whatever the seeds.
 
     Returns:
-        A number from 2 to 50; None if more seeds are needed, or if the rows alone leave too much.
+        A number from 2 to 50; infinity if the rows alone leave too much; None if more than 50 are needed.
     """
+    if points < (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(POWER)) * row_sd:
+        return math.inf
     seeds = np.arange(2, MOST + 1)
     errors = seed_sd / np.sqrt(seeds)
     for number, error in zip(seeds.tolist(), errors.tolist(), strict=True):
@@ -81,6 +85,10 @@ def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | None:
 def upper(seed_sd: float, seeds: int) -> float:
     """Returns the upper limit (80 %, one-sided) of a standard deviation that so many seeds showed."""
     return seed_sd * math.sqrt((seeds - 1) / chi2.ppf(1 - POWER, seeds - 1))
+
+
+def _shown(needed: int | float | None) -> str:
+    return f"over {MOST}" if needed is None else str(needed) if needed < math.inf else "no number: more rows"
 
 
 def table(runs: Sequence[str], points: Sequence[float]) -> Table:
@@ -97,11 +105,11 @@ def table(runs: Sequence[str], points: Sequence[float]) -> Table:
         for run in runs:
             results = load_results(run)
             for system in results.fused:
-                seed_sd, row_sd, seeds = spread(results, system)
+                seed_sd, row_sd, seeds = spread(run, results, system)
                 cells = [run, system, str(seeds), f"{seed_sd:.2f}", f"{row_sd:.2f}"]
                 for size in points:
                     wanted = [(seed_sd, row_sd), (seed_sd, row_sd / 2), (upper(seed_sd, seeds), row_sd)]
-                    cells += [str(seeds_needed(size, *pair) or f"over {MOST}") for pair in wanted]
+                    cells += [_shown(seeds_needed(size, *pair)) for pair in wanted]
                 yield tuple(cells)
 
     return Table("", tuple(header), tuple(lines()))
@@ -114,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", nargs="+", type=float, default=[0.5, 1.0], help="True differences; 0.5 and 1.")
     arguments = parser.parse_args(argv)
     with one_line():
+        if wrong := [size for size in arguments.points if not 0 < size < math.inf]:
+            raise InputError(f"--points {wrong[0]:g} is not a difference. Give points above 0.")
         print(to_markdown([Section("Seeds that a difference needs", (table(arguments.runs, arguments.points),))]))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
 from .encoder_dlfa import UNTRUSTED_KEYS, make_backbone_config
 from .glyphs_dlfa import check_glyphs
-from .values_dlfa import CHOICES, READ_BY, check_fusion_weights, complete_labels, resolve_layers
+from .values_dlfa import CHOICES, PROBLEM_TYPES, READ_BY, check_fusion_weights, complete_labels, resolve_layers
 
 # Only their last output is normalised, not the stream between the blocks: lower layers lie on another scale.
 PRE_NORM_MODEL_TYPES = ("eurobert", "modernbert", "roberta-prelayernorm", "xlm-roberta-xl")
@@ -134,10 +134,8 @@ class DlfaConfig(PretrainedConfig):
 
     def _refuse(self, idle: Sequence[str]) -> None:
         if idle:
-            name, fusions = idle[0], " or ".join(f"fusion={fusion!r}" for fusion in READ_BY[idle[0]])
-            raise ValueError(
-                f"{name} has no effect with fusion={self.fusion!r}: only {fusions} reads it. Leave it out."
-            )
+            name, those = idle[0], " or ".join(f"fusion={fusion!r}" for fusion in READ_BY[idle[0]])
+            raise ValueError(f"{name} has no effect with fusion={self.fusion!r}: only {those} reads it. Leave it out.")
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         """Checks that a name which every configuration would keep as an extra attribute is not a mistyped option."""
@@ -165,10 +163,8 @@ class DlfaConfig(PretrainedConfig):
             raise ValueError(f"add_pooling_layer={self.add_pooling_layer!r} is not True or False.")
         check_fusion_weights(self.output_fusion_weights)
         if self.fusion == "aif" and (type(ratio) is not int or ratio < 1 or size % ratio):
-            divisors = ", ".join(str(divisor) for divisor in (1, 2, 4, 8, 16, 32) if size % divisor == 0)
-            raise ValueError(
-                f"reduction_ratio={ratio!r} does not divide the hidden size {size}; choose from {divisors}."
-            )
+            fit = ", ".join(str(divisor) for divisor in (1, 2, 4, 8, 16, 32) if size % divisor == 0)
+            raise ValueError(f"reduction_ratio={ratio!r} does not divide the hidden size {size}; choose from {fit}.")
         if not _is_number(self.gate_init) or not 0 < self.gate_init < 1:
             raise ValueError(f"gate_init must be between 0 and 1, got {self.gate_init!r}.")
         for name in ("fusion_dropout", "classifier_dropout"):
@@ -248,8 +244,13 @@ def misspelt(name: str) -> str | None:
     return None if name in known else next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), None)
 
 
-def _check_spelling(names: Iterable[str]) -> None:
-    for name in names:
+def _check_spelling(given: Mapping[str, Any]) -> None:
+    kind = given.get("problem_type")
+    if kind not in (None, *PROBLEM_TYPES):
+        raise ValueError(f"problem_type={kind!r} does not exist; choose from {', '.join(PROBLEM_TYPES)}.")
+    for name in given:
+        if name == "glyphs":
+            raise ValueError("DlfaConfig has no option 'glyphs': from_backbone(..., glyphs=...) takes them.")
         if meant := misspelt(name):
             raise ValueError(f"DlfaConfig has no option {name!r}; did you mean {meant!r}?")
         if isinstance(vars(DlfaConfig).get(name), property):

@@ -162,6 +162,8 @@ def load_glyphs(glyphs: Any, encoder: Any, hub_arguments: Mapping[str, Any], opt
     """
     if glyphs is None:
         return None
+    if not isinstance(glyphs, (str, os.PathLike, Tensor)):
+        raise TypeError(f"glyphs is {type(glyphs).__name__}; give a folder that `dlfa glyphs` wrote, or a tensor.")
     values, record = (glyphs, None) if isinstance(glyphs, Tensor) else read_glyphs(glyphs)
     if values.dim() != 2 or not values.half().isfinite().all():
         raise ValueError(f"glyphs is {tuple(values.shape)}; give V x d numbers that are finite in half precision.")
@@ -187,8 +189,12 @@ def check_table(config: Any, table: Tensor | None) -> None:
     expected = config.glyph_size if config.glyph_table else 0
     if table is None and expected:
         raise ValueError(f"glyph_size={expected} needs glyphs=..., or glyph_table=False to take only visual_embeds.")
-    if table is not None and (table.size(1) != expected or len(table) > config.vocab_size):
+    if table is None:
+        return
+    # Embeddings are often padded beyond the tokenizer's own ids, but never to twice their number.
+    rows = config.vocab_size if expected else 0
+    if table.size(1) != expected or not rows / 2 <= len(table) <= rows:
         raise ValueError(
-            f"The glyphs are {len(table):,} rows of {table.size(1)}, but the configuration expects up "
-            f"to {(config.vocab_size if expected else 0):,} rows of {expected}."
+            f"The glyphs are {len(table):,} rows of {table.size(1)}, but the configuration expects a row of "
+            f"{expected} for each of {rows:,} tokens."
         )

@@ -206,8 +206,9 @@ class DlfaPreTrainedModel(PreTrainedModel):
             what = backbone if model is None else type(model).__name__
             raise ValueError(f"{what} is already a DLFA checkpoint: load it with from_pretrained.")
         known = DlfaConfig()
-        unknown = [key for key in kwargs if config is not None or not hasattr(known, key)]
-        if unknown:
+        if config is not None and (kwargs or getattr(config, "model_type", "") != known.model_type):
+            raise TypeError(f"Give config=DlfaConfig(...) or its values, not config={config!r:.80} and {kwargs}.")
+        if unknown := [key for key in kwargs if not hasattr(known, key)]:
             meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
             raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig.{meant}")
         name, values = getattr(model, "name_or_path", backbone), kwargs if config is None else vars(config)

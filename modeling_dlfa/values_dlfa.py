@@ -14,6 +14,7 @@ CHOICES = {
     "stream_norm": ("layer_norm", "none"),
     "pooling": ("cls", "mean"),
 }
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 # Which fusions read an option; an option that is not named works with all.
 READ_BY = {
     "fusion_layers": ("aif", "mean", "concat", "layer"),
@@ -33,10 +34,7 @@ def resolve_layers(fusion: str, layers: int | Sequence[int] | None, depth: int, 
         return list(range(depth)) if fusion == "scalar_mix" else []
     if layers is None:
         if depth == 1:
-            raise ValueError(
-                "The backbone has one block, so there is no lower one to fuse; give fusion_layers=0 "
-                "for the embeddings, or fusion='last'."
-            )
+            raise ValueError("The backbone has one block and no lower one: give fusion_layers=0 or fusion='last'.")
         return [round(2 * depth / 3)]
     resolved = [_resolve(layer, depth) for layer in (layers if isinstance(layers, Sequence) else [layers])]
     if not resolved and not glyphs:

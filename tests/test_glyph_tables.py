@@ -84,9 +84,14 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
             {"glyphs": tmp_path},
             "contains no complete table of glyphs.*Use .dlfa glyphs",
         ),
-        (tiny_encoder, {"glyphs": looks(200, D)}, "200 rows of 6, but the configuration expects up to"),
-        (tiny_encoder, {"glyphs": looks(10, D), "glyph_size": 5}, "10 rows of 6"),
-        (tiny_encoder, {"glyphs": looks(10, D), "glyph_table": False}, "expects up to 0 rows of 0"),
+        (
+            tiny_encoder,
+            {"glyphs": looks(200, D)},
+            "200 rows of 6, but the configuration expects a row of 6 for each of",
+        ),
+        (tiny_encoder, {"glyphs": looks(3, D)}, "3 rows of 6"),
+        (tiny_encoder, {"glyphs": looks(40, D), "glyph_size": 5}, "40 rows of 6"),
+        (tiny_encoder, {"glyphs": looks(40, D), "glyph_table": False}, "expects a row of 0 for each of 0 tokens"),
         (tiny_encoder, {"glyphs": looks(10)}, "V x d numbers"),
         (tiny_encoder, {"glyphs": looks(10, D) * 1e9}, "finite in half precision"),
         (tiny_encoder, {"glyph_size": D}, "needs glyphs=..., or glyph_table=False"),
@@ -97,8 +102,10 @@ def test_tables_that_do_not_fit_are_refused(tiny_encoder: Path, tiny_glyphs: Pat
         with pytest.raises(ValueError, match=message):
             DlfaModel.from_backbone(folder, **layers, **options)
     config = DlfaConfig(BertModel.from_pretrained(tiny_encoder).config, fusion_layers=1)
-    with pytest.raises(ValueError, match="expects up to 0 rows of 0"):
+    with pytest.raises(ValueError, match="expects a row of 0 for each of 0 tokens"):
         DlfaModel.from_backbone(tiny_encoder, config=config, glyphs=tiny_glyphs)
+    with pytest.raises(TypeError, match="glyphs is list; give a folder"):
+        DlfaModel.from_backbone(tiny_encoder, fusion_layers=1, glyphs=[[1.0]])  # type: ignore[arg-type]
 
 
 def test_a_control_keeps_its_name(tiny_encoder: Path, tiny_glyphs: Path, tiny_control: Path, tmp_path: Path) -> None:

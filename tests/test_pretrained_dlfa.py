@@ -219,6 +219,9 @@ def test_wrong_ways_to_load_say_what_is_right(tmp_path: Path) -> None:
         DlfaModel.from_backbone(torn, fusion_layers=1)
     with pytest.raises(TypeError, match=r"fusion_layer;.* Did you mean fusion_layers\?"):
         DlfaModel.from_backbone(plain, fusion_layer=1)
+    for given, values in ((config(), {"fusion_layers": 1}), ({"fusion_layers": 1}, {})):
+        with pytest.raises(TypeError, match=r"Give config=DlfaConfig\(...\) or its values"):
+            DlfaModel.from_backbone(plain, config=given, **values)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="did you mean 'fusion_layers'"):
         DlfaForSequenceClassification.from_pretrained(own, fusion_layer=1)
     with pytest.raises(ValueError, match="output_fusion_weights='foo'"):

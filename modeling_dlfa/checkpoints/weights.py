@@ -26,7 +26,7 @@ def recorded_sums(folder: str | os.PathLike) -> dict[str, str]:
     Raises:
         InputError: There is no `config.json` that can be read.
     """
-    return read_json(Path(folder) / "config.json").get(SUMS_KEY) or {}
+    return read_json(Path(folder) / "config.json", "Give the folder of a model.").get(SUMS_KEY) or {}
 
 
 def verify_weights(folder: str | os.PathLike, names: Iterable[str] | None = None) -> list[str]:

@@ -52,7 +52,14 @@ def named_file(name: str, option: str) -> Path:
     return Path(name)
 
 
-def free_file(name: str, option: str, *, overwrite: bool, inputs: Iterable[str | os.PathLike] = ()) -> Path:
+def free_file(
+    name: str,
+    option: str,
+    *,
+    overwrite: bool,
+    inputs: Iterable[str | os.PathLike] = (),
+    outputs: Iterable[str | os.PathLike] = (),
+) -> Path:
     """Returns the file that a user named, if writing it loses nothing of the user's.
 
     Args:
@@ -61,12 +68,15 @@ def free_file(name: str, option: str, *, overwrite: bool, inputs: Iterable[str |
         overwrite: Whether a file of that name may be replaced.
         inputs: Files and folders that the command reads, none of which is ever replaced; names without one there are
             passed over.
+        outputs: What else the command writes.
 
     Raises:
-        InputError: See `named_file`; or it exists and is not to be replaced, or is one of the inputs or lies in one,
-            or its folder cannot be written.
+        InputError: See `named_file`; or it exists and is not to be replaced, is one of the inputs or lies in one, is
+            another of the outputs, or its folder cannot be written.
     """
     path = named_file(name, option)
+    if path.expanduser().resolve() in {Path(entry).expanduser().resolve() for entry in outputs}:
+        raise InputError(f"{option} {path} is also another output of this command. Name two files.")
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
         raise InputError(f"{option} {path}: {above} is a file. Name another file.")

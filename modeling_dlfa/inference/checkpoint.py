@@ -24,6 +24,7 @@ from ..configuration_dlfa import DlfaConfig
 from ..errors import InputError
 from ..files.finite import check_finite
 from ..files.places import check_place
+from ..pretrained_dlfa import HUB_ARGUMENTS
 from .answers import Head
 from .onnx_runtime import OnnxGraph, OnnxLogits, find_graph
 
@@ -78,6 +79,9 @@ class Checkpoint:
             InputError: It cannot be read, has no head for texts or words, or no tokenizer that fits.
         """
         check_place("The checkpoint", name)
+        if unknown := [key for key in hub_arguments if key not in HUB_ARGUMENTS]:
+            known = ["trust_remote_code", "max_length", *HUB_ARGUMENTS]
+            raise InputError(f"There is no argument {unknown[0]!r}. Choose from {', '.join(known)}.")
         try:
             saved, _ = PretrainedConfig.get_config_dict(name, **hub_arguments)
             # Never None: transformers would then ask on standard input, where the examples may come from.

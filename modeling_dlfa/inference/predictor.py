@@ -75,8 +75,13 @@ class Predictor:
         device: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if batch_size < 1 or buffer_size < 1:
-            raise InputError("--batch_size and --buffer_size are at least 1.")
+        if any(type(size) is not int or size < 1 for size in (batch_size, buffer_size)):
+            raise InputError("--batch_size and --buffer_size are whole numbers, at least 1.")
+        if backend is not None and not callable(backend):
+            raise InputError(
+                f"backend={backend!r} is not a function. For ONNX give Checkpoint.of(FOLDER).load_onnx(), of "
+                "modeling_dlfa.inference.checkpoint; for PyTorch leave it out."
+            )
         self.checkpoint = (
             checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.of(str(checkpoint), **kwargs)
         )
@@ -104,6 +109,8 @@ class Predictor:
         """
         if isinstance(inputs, str):
             raise InputError("One string was given, which would be read letter by letter. Give a list of texts.")
+        if not isinstance(inputs, Iterable):
+            raise InputError(f"The inputs are {type(inputs).__name__}. Give a list of texts.")
         examples = [self._example(number, given) for number, given in enumerate(inputs)]
         return [self._answer(prediction) for prediction in self.stream(examples)]
 
@@ -114,6 +121,8 @@ class Predictor:
             wanted = "a list of words" if is_token else "a text, or a pair of texts"
             raise InputError(f"{where} is {given!r}. Give {wanted}.")
         texts = [given] if isinstance(given, str) else list(given)
+        if strange := [text for text in texts if not isinstance(text, str)]:
+            raise InputError(f"{where} holds {strange[0]!r}, which is not a text.")
         if not is_token:
             check_given(texts, own, where)
         if not texts:

@@ -57,7 +57,7 @@ def lora_config(
         kwargs: Further values of `LoraConfig`.
 
     Raises:
-        InputError: PEFT is not installed, or the backbone's modules are unknown or missing.
+        InputError: PEFT is not installed, the backbone's modules are unknown or missing, or `r` is below 1.
 
     Example:
         >>> from modeling_dlfa import DlfaForSequenceClassification, lora_config
@@ -69,6 +69,11 @@ def lora_config(
         from peft import LoraConfig
     except ImportError as error:
         raise InputError("LoRA needs PEFT, which is not installed: pip install 'modeling-dlfa[peft]'.") from error
+    _check_model(model)
+    if type(r) is not int or r < 1:
+        raise InputError(f"r={r!r} is not the rank of an update. Give 1 or more.")
+    if "modules_to_save" in kwargs:
+        raise InputError("modules_to_save is always fusion and head. Leave it out.")
     model_type = model.config.backbone_config.model_type
     wanted = tuple(target_modules or TARGET_MODULES.get(model_type, ()))
     if not wanted:
@@ -88,6 +93,12 @@ def lora_config(
         modules_to_save=new_modules(model),
         **kwargs,
     )
+
+
+def _check_model(model: Any) -> None:
+    # Not by its class: a model that was loaded by remote code has another one.
+    if getattr(getattr(model, "config", None), "model_type", None) != DlfaConfig.model_type:
+        raise InputError(f"This takes a DLFA model, not {type(model).__name__}. Load it with from_pretrained first.")
 
 
 def new_modules(model: DlfaPreTrainedModel) -> list[str]:
@@ -127,6 +138,7 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
         >>> sorted({name.partition(".")[0] for name, weight in model.named_parameters() if weight.requires_grad})
         ['classifier', 'dlfa']
     """
+    _check_model(model)
     backbone: Any = model.base_model.backbone
     trained: set[int] = set()
     if up_to is not None:
@@ -137,9 +149,9 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
                 f"DLFA finds no list of blocks in the backbone {kind!r}, so it cannot freeze single "
                 "layers. Freeze the whole backbone instead."
             )
-        if not 0 <= up_to < len(blocks):
+        if type(up_to) is not int or not 0 <= up_to < len(blocks):
             raise InputError(
-                f"Layer {up_to} cannot be the last frozen one: the backbone has "
+                f"Layer {up_to!r} cannot be the last frozen one: the backbone has "
                 f"{counted(len(blocks), 'block')}, and at least one must be trained. Choose from 0 "
                 f"(the embeddings) to {len(blocks) - 1}, or freeze the whole backbone."
             )

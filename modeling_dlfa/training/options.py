@@ -72,7 +72,8 @@ class ModelArguments:
     fusion_layers: list[int] | None = field(
         default=None,
         metadata={
-            "help": "Lower layers: 0 is the embeddings, k block k, -2 the last but one. None with --glyphs is fine."
+            "help": "Lower layers: 0 is the embeddings, k block k, -2 the last but one; by default the one at two "
+            "thirds of the depth. With --glyphs the option may stand without a number: no lower layer."
         },
     )
     gate: str | None = field(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..command.redaction import command_line
+from ..errors import InputError
 from ..results.results import Results
 from ..tasks import TASKS, Task, get_task
 from .arguments import complete_arguments
@@ -59,6 +60,11 @@ def train(
         ['last', 'aif-layer1']
     """
     task = get_task(task) if isinstance(task, str) else task
+    if not isinstance(task, Task):
+        raise InputError(f"task is {type(task).__name__}. Give the name of a task, or a Task.")
+    if not isinstance(model_name_or_path, (str, os.PathLike)):
+        kind = type(model_name_or_path).__name__
+        raise InputError(f"model_name_or_path is {kind}. Give a folder or a Hub id; save a model there first.")
     given = arguments_of({"model_name_or_path": os.fspath(model_name_or_path), **arguments})
     options = parse_options(task, given, exit_on_error=False)
     completed = complete_arguments(task, options, compute_loss_func)

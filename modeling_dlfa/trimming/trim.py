@@ -128,6 +128,9 @@ def trim_vocabulary(
     name, target = os.fspath(model), named_folder(output_dir)
     check_new_folder(target)
     check_place("The model", name)
+    for given in (texts, other_texts or {}):
+        if not isinstance(given, Mapping) or any(isinstance(lines, str) for lines in given.values()):
+            raise InputError('Give the texts of each language as a list: {"en": ["a text", "another"]}.')
     loaded, tokenizer = _load(name)
     always = always_kept(tokenizer)
     settings = json.loads(tokenizer.backend_tokenizer.to_str())

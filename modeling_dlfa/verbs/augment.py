@@ -62,8 +62,13 @@ def main(argv: Sequence[str]) -> None:
         print(f"{given.mixup_file}: {len(table):,} inputs, {len(table.positions):,} words", flush=True)
         return
     if given.report_file:
-        inputs = [given.train_file, given.output_file]
-        free_file(given.report_file, "--report_file", overwrite=given.overwrite, inputs=inputs)
+        free_file(
+            given.report_file,
+            "--report_file",
+            overwrite=given.overwrite,
+            inputs=[given.train_file],
+            outputs=[given.output_file],
+        )
     outcome = augment_file(
         task,
         given.train_file,

@@ -31,14 +31,11 @@ def main(argv: Sequence[str]) -> None:
     from ..inference.gate_view import fusion_text, load_fusion, plot_fusion, view_fusion
 
     hub = {"revision": given.revision} if given.revision else {}
-    files = {"--png": given.png, "--text_file": given.text_file}
-    places = [
-        free_file(name, option, overwrite=given.overwrite, inputs=[given.checkpoint])
-        for option, name in files.items()
-        if name is not None
-    ]
-    if len({place.resolve() for place in places}) < len(places):
-        raise InputError(f"--png and --text_file are both {given.png}. Name two files.")
+    written: list[str] = []
+    for option, name in {"--png": given.png, "--text_file": given.text_file}.items():
+        if name is not None:
+            free_file(name, option, overwrite=given.overwrite, inputs=[given.checkpoint], outputs=written)
+            written.append(name)
     if given.png is not None:
         if Path(given.png).suffix not in (".png", ".svg", ".pdf"):
             raise InputError(f"--png {given.png}: the extension decides the format. Use .png, .svg or .pdf.")

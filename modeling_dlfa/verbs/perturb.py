@@ -61,8 +61,8 @@ def main(argv: Sequence[str]) -> None:
     for code, path in files.items():
         check_noisy_file(str(path), outputs[code], given.overwrite, list(map(str, files.values())))
     if given.report_file:
-        inputs = [*files.values(), *outputs.values()]
-        free_file(given.report_file, "--report_file", overwrite=given.overwrite, inputs=inputs)
+        written = {"inputs": files.values(), "outputs": outputs.values()}
+        free_file(given.report_file, "--report_file", overwrite=given.overwrite, **written)
     tokenizer = load_tokenizer(given.tokenizer) if given.tokenizer else None
     options = {"share": given.share, "seed": given.seed, "columns": given.columns}
     records = {}

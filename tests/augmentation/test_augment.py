@@ -156,6 +156,9 @@ def test_the_command(planted: tuple[str, str], rows: Path, tmp_path: Path, capsy
     with pytest.raises(SystemExit):
         run(arguments)
     assert "exists. Name another file" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run([*arguments[:-4], "--output_file", str(tmp_path / "new.tsv"), "--report_file", str(tmp_path / "new.tsv")])
+    assert "is also another output" in capsys.readouterr().err and not (tmp_path / "new.tsv").exists()
 
 
 @pytest.mark.parametrize(

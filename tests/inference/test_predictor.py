@@ -253,12 +253,22 @@ def test_wrong_inputs_from_python(sequence: Path, token: Path) -> None:
         (texts, [("a", "\ud800")], "half a surrogate pair"),
         (words, ["Ada Lovelace"], "input 0 is 'Ada Lovelace'. Give a list of words"),
         (words, [[]], "input 0 has no words"),
+        (texts, [("a", None)], "input 0 holds None, which is not a text"),
+        (texts, None, "The inputs are NoneType. Give a list of texts"),
     ):
         with pytest.raises(InputError) as error:
             predictor(inputs)
         assert expected in str(error.value)
     with pytest.raises(InputError, match="absent: there is no such folder"):
         Predictor(sequence / "absent")
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"backend": "onnx"}, r"backend='onnx' is not a function.*load_onnx"),
+        ({"batch_size": "a"}, "whole numbers, at least 1"),
+        ({"devcie": "cpu"}, "There is no argument 'devcie'. Choose from trust_remote_code"),
+    ]
+    for options, message in wrong:
+        with pytest.raises(InputError, match=message):
+            Predictor(sequence, **options)
 
 
 def test_what_was_meant_is_said(

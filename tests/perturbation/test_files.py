@@ -176,6 +176,7 @@ def test_the_command_for_all_languages(tmp_path: Path, capsys: pytest.CaptureFix
         (["a.tsv", "--output_file", "b.csv"], "Keep the extension .tsv"),
         (["a.tsv", "--output_file", "b.tsv", "--share", "0"], "give a number above 0"),
         (["a.tsv", "--output_file", "b.tsv", "--report_file", "old.tsv"], "--report_file old.tsv exists"),
+        (["a.tsv", "--output_file", "b.tsv", "--report_file", "./b.tsv"], "is also another output of this command"),
         (["absent.tsv", "--output_file", "b.tsv"], "there is no such file"),
     ],
 )

@@ -30,7 +30,8 @@ def test_so_many_seeds_find_it_in_four_of_five(points: float, seed_sd: float, ro
 
 
 def test_where_rows_leave_too_much_no_seeds_help() -> None:
-    assert power.seeds_needed(0.5, 0.1, 0.4) is None
+    assert power.seeds_needed(0.5, 0.1, 0.4) == float("inf")
+    assert power.seeds_needed(0.5, 0.0, 0.17) == 2
     assert power.seeds_needed(0.5, 4.0, 0.0) is None
     assert power.upper(1.0, 3) == pytest.approx(2.117, abs=0.001)
 
@@ -60,4 +61,7 @@ def test_it_reads_runs_and_refuses_one_seed(
     assert line.split("|")[3].strip() == "2"
     with pytest.raises(SystemExit) as stop:
         power.main([run("one", 1)])
-    assert stop.value.code == 2 and "two or more" in capsys.readouterr().err
+    assert stop.value.code == 2 and "one has 1 seed of aif-layer1 and last" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        power.main([str(tmp_path / "two"), "--points", "0"])
+    assert "--points 0 is not a difference" in capsys.readouterr().err

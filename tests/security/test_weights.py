@@ -78,6 +78,8 @@ def test_weights_changed_on_purpose_are_verified_without_the_sum(copy: Path) -> 
     edit(copy, lambda values: values.pop("weights_sha256"))
     with pytest.raises(InputError, match="records no sha256 of its weights"):
         verify_weights(copy)
+    with pytest.raises(InputError, match="cannot be read.* Give the folder of a model"):
+        verify_weights(copy / "nope")
     model = SEQUENCE.from_pretrained(copy)
     assert torch.equal(model.classifier.bias, weights["classifier.bias"])
     model.save_pretrained(copy)

@@ -191,6 +191,14 @@ def test_wrong_modules_are_one_error() -> None:
     model = build(DlfaModel, "bert")
     with pytest.raises(InputError, match="has no modules Wqkv"):
         lora_config(model, target_modules=["Wqkv"])
+    for options, message in (({"r": 0}, "r=0 is not the rank"), ({"modules_to_save": ["a"]}, "Leave it out")):
+        with pytest.raises(InputError, match=message):
+            lora_config(model, **options)  # type: ignore[arg-type]
+    for function in (lora_config, freeze_backbone):
+        with pytest.raises(InputError, match="takes a DLFA model, not Linear"):
+            function(torch.nn.Linear(2, 2))  # type: ignore[operator]
+    with pytest.raises(InputError, match="Layer '1' cannot be the last frozen one"):
+        freeze_backbone(model, "1")  # type: ignore[arg-type]
     model.config.backbone_config.model_type = "flaubert"
     with pytest.raises(InputError, match=r"No default LoRA target modules .*Pass target_modules"):
         lora_config(model)

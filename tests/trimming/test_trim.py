@@ -190,4 +190,7 @@ def test_a_tokenizer_of_another_kind_is_refused(tiny_encoder: Path, tmp_path: Pa
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path)
     with pytest.raises(InputError, match="WordLevel"):
         trim_vocabulary(tmp_path, {"en": ["w1 w2"]}, tmp_path / "small")
+    for given in ({"en": "a text"}, ["a text"]):
+        with pytest.raises(InputError, match="Give the texts of each language as a list"):
+            trim_vocabulary(tiny_encoder, given, tmp_path / "small")  # type: ignore[arg-type]
     assert not (tmp_path / "small").exists()
