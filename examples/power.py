@@ -3,7 +3,8 @@
 python examples/power.py RUN ... [--points 0.5 1]    # results.json of `dlfa train ... --baseline`, or its folder
 
 For each system, the average over the target languages is compared with the baseline's. "Needs" means that a true
-difference of so many points is found (the 95% interval excludes 0) in four experiments of five.
+difference of so many points is found (the 95% interval excludes 0) in four experiments of five; "more rows" stands
+where the test rows alone leave more error than that, however many the seeds.
 """
 
 from __future__ import annotations
@@ -58,7 +59,12 @@ def spread(run: str, results: Results, system: str) -> tuple[float, float, int]:
     return float(by_seed.std(ddof=1)), float((drawn.mean(axis=-1) @ weights).std()), len(seeds)
 
 
-def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | float | None:
+def enough_rows(points: float, row_sd: float) -> bool:
+    """Tells whether any number of seeds can find a true difference, by what the test rows alone leave of error."""
+    return points >= (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(POWER)) * row_sd
+
+
+def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | None:
     """Returns the fewest seeds with which a true difference is found in four experiments of five.
 
     It is found if it exceeds half the interval by `NormalDist().inv_cdf(0.8)` standard errors.
@@ -69,10 +75,8 @@ def seeds_needed(points: float, seed_sd: float, row_sd: float) -> int | float | 
         row_sd: Standard error that the test rows leave, whatever the seeds.
 
     Returns:
-        A number from 2 to 50; infinity if the rows alone leave too much; None if more than 50 are needed.
+        A number from 2 to 50; None if more are needed.
     """
-    if points < (NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(POWER)) * row_sd:
-        return math.inf
     seeds = np.arange(2, MOST + 1)
     errors = seed_sd / np.sqrt(seeds)
     for number, error in zip(seeds.tolist(), errors.tolist(), strict=True):
@@ -87,8 +91,10 @@ def upper(seed_sd: float, seeds: int) -> float:
     return seed_sd * math.sqrt((seeds - 1) / chi2.ppf(1 - POWER, seeds - 1))
 
 
-def _shown(needed: int | float | None) -> str:
-    return f"over {MOST}" if needed is None else str(needed) if needed < math.inf else "no number: more rows"
+def _shown(points: float, seed_sd: float, row_sd: float) -> str:
+    if not enough_rows(points, row_sd):
+        return "more rows"
+    return str(seeds_needed(points, seed_sd, row_sd) or f"over {MOST}")
 
 
 def table(runs: Sequence[str], points: Sequence[float]) -> Table:
@@ -109,7 +115,7 @@ def table(runs: Sequence[str], points: Sequence[float]) -> Table:
                 cells = [run, system, str(seeds), f"{seed_sd:.2f}", f"{row_sd:.2f}"]
                 for size in points:
                     wanted = [(seed_sd, row_sd), (seed_sd, row_sd / 2), (upper(seed_sd, seeds), row_sd)]
-                    cells += [_shown(seeds_needed(size, *pair)) for pair in wanted]
+                    cells += [_shown(size, *pair) for pair in wanted]
                 yield tuple(cells)
 
     return Table("", tuple(header), tuple(lines()))

@@ -207,7 +207,7 @@ class DlfaPreTrainedModel(PreTrainedModel):
             raise ValueError(f"{what} is already a DLFA checkpoint: load it with from_pretrained.")
         known = DlfaConfig()
         if config is not None and (kwargs or getattr(config, "model_type", "") != known.model_type):
-            raise TypeError(f"Give config=DlfaConfig(...) or its values, not config={config!r:.80} and {kwargs}.")
+            raise TypeError(f"Give config=DlfaConfig(...) or its values; got {type(config).__name__} and {[*kwargs]}.")
         if unknown := [key for key in kwargs if not hasattr(known, key)]:
             meant = "".join(f" Did you mean {name}?" for name in map(misspelt, unknown) if name)
             raise TypeError(f"from_backbone has no argument {', '.join(unknown)}; see DlfaConfig.{meant}")

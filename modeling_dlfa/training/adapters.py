@@ -57,7 +57,8 @@ def lora_config(
         kwargs: Further values of `LoraConfig`.
 
     Raises:
-        InputError: PEFT is not installed, the backbone's modules are unknown or missing, or `r` is below 1.
+        InputError: PEFT is not installed, it is no DLFA model, the backbone's modules are unknown or missing, `r` is
+            below 1, or `modules_to_save` is given.
 
     Example:
         >>> from modeling_dlfa import DlfaForSequenceClassification, lora_config
@@ -129,7 +130,7 @@ def freeze_backbone(model: DlfaPreTrainedModel, up_to: int | None = None) -> Dlf
         The same model.
 
     Raises:
-        InputError: The layer does not exist.
+        InputError: It is no DLFA model, or the layer does not exist.
 
     Example:
         >>> from modeling_dlfa import DlfaForSequenceClassification, freeze_backbone

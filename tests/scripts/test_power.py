@@ -30,8 +30,8 @@ def test_so_many_seeds_find_it_in_four_of_five(points: float, seed_sd: float, ro
 
 
 def test_where_rows_leave_too_much_no_seeds_help() -> None:
-    assert power.seeds_needed(0.5, 0.1, 0.4) == float("inf")
-    assert power.seeds_needed(0.5, 0.0, 0.17) == 2
+    assert not power.enough_rows(0.5, 0.18) and power.enough_rows(0.5, 0.17)
+    assert power.seeds_needed(0.5, 0.0, 0.18) is None and power.seeds_needed(0.5, 0.0, 0.17) == 2
     assert power.seeds_needed(0.5, 4.0, 0.0) is None
     assert power.upper(1.0, 3) == pytest.approx(2.117, abs=0.001)
 
